@@ -1,0 +1,76 @@
+"""Every error that this software raises on purpose, as one tree.
+
+    NodeError
+    ├── ConfigError                the configuration cannot be used as it stands
+    ├── ModelError                 the model file is missing, damaged or made for other software
+    ├── LedgerError                the ledger cannot be read or written now
+    ├── RefusedError               an incoming object is not taken; the sender is told why
+    │   ├── OutOfResourcesError    disk or ledger: the sender should try again later
+    │   ├── MismatchError          the data set is not the object that the command announced
+    │   ├── NotUnderstoodError     the data set cannot be parsed
+    │   └── NotAuthorisedError     this peer may not store here
+    ├── UndecodableError           pixels cannot be turned into a grey image; the file is kept
+    ├── CorrectionError            no corrected copy can be made; the original goes instead
+    └── DeliveryError              an object did not reach its destination
+        ├── TransientError         trying again later can help
+        └── PermanentError         trying again cannot help until somebody changes something
+
+Edges (DIMSE, SQL, ONNX, file system) translate foreign exceptions into these once. The message is one sentence that
+says what is wrong and, where somebody can do something about it, what to do. It never carries patient data.
+"""
+
+
+class NodeError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(NodeError):
+    """The configuration cannot be used as it stands."""
+
+
+class ModelError(NodeError):
+    """The model file is missing, damaged, or made for another version of this software."""
+
+
+class LedgerError(NodeError):
+    """The ledger cannot be read or written now."""
+
+
+class RefusedError(NodeError):
+    """An incoming object is not taken; nothing of it was kept and the sender is told why."""
+
+
+class OutOfResourcesError(RefusedError):
+    """Disk or ledger cannot take the object now; the sender should try again later."""
+
+
+class MismatchError(RefusedError):
+    """The data set's SOP class or instance UID is not the one that the command announced."""
+
+
+class NotUnderstoodError(RefusedError):
+    """The data set cannot be parsed."""
+
+
+class NotAuthorisedError(RefusedError):
+    """This peer may not store objects here."""
+
+
+class UndecodableError(NodeError):
+    """Pixels cannot be turned into a grey image; the message is the reason that the ledger keeps."""
+
+
+class CorrectionError(NodeError):
+    """No corrected copy can be made of this object; the original is sent instead."""
+
+
+class DeliveryError(NodeError):
+    """An object did not reach its destination."""
+
+
+class TransientError(DeliveryError):
+    """The destination was away, busy or full: trying again later can help."""
+
+
+class PermanentError(DeliveryError):
+    """The destination refused for a reason that time does not cure."""
