@@ -1,0 +1,213 @@
+"""What a header says about the body part: legal terms, free text, and the regions that they are consistent with.
+
+Real headers hold "C-SPINE", "XR WRIST RT" and "HANDGELENK" where the standard has CSPINE and WRIST (dicom_facts D4 f).
+So the text is normalised to a term of PS3.16 Annex L first, and only then compared with what the pixels show.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from importlib.resources import files
+
+from dicom_node.regions import Region
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyPart:
+    """One defined term of BodyPartExamined with its SNOMED CT code (PS3.16 Table L-1, CID 4031)."""
+
+    term: str
+    code: str
+    meaning: str
+    paired: bool
+
+
+class HeaderKind(StrEnum):
+    """What sort of statement a header makes about the region."""
+
+    EMPTY = "empty"  # nothing is said
+    NAMES = "names"  # one or several of the 14 regions
+    OUTSIDE = "outside"  # a legal body part that is none of the 14
+    UNKNOWN = "unknown"  # text that no table of ours explains
+
+
+class HeaderSource(StrEnum):
+    """The attribute that a statement was read from."""
+
+    NONE = "none"
+    BODY_PART_EXAMINED = "BodyPartExamined"
+    ANATOMIC_REGION_SEQUENCE = "AnatomicRegionSequence"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeaderRegion:
+    """A header's statement, normalised.
+
+    `regions`: the regions that the term names; `borders`: regions that images of a part outside the 14 show as well.
+    """
+
+    kind: HeaderKind
+    source: HeaderSource
+    value: str = ""
+    term: str | None = None
+    regions: frozenset[Region] = frozenset()
+    borders: frozenset[Region] = frozenset()
+
+    @property
+    def region(self) -> Region | None:
+        """The one region that the header names, None when it names none or several."""
+        return next(iter(self.regions)) if len(self.regions) == 1 else None
+
+
+EMPTY_HEADER = HeaderRegion(kind=HeaderKind.EMPTY, source=HeaderSource.NONE)
+
+
+def read_header_region(body_part_examined: str, anatomic_region_code: str = "") -> HeaderRegion:
+    """Normalise a header: BodyPartExamined speaks first, the code of AnatomicRegionSequence where that is empty.
+
+    `anatomic_region_code` is a CodeValue, SNOMED CT or the older SRT form.
+    """
+    if body_part_examined.strip():
+        return _statement(body_part_examined, normalised_term(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+    if anatomic_region_code.strip():
+        term = _terms_by_code().get(anatomic_region_code.strip())
+        return _statement(anatomic_region_code, term, HeaderSource.ANATOMIC_REGION_SEQUENCE)
+    return EMPTY_HEADER
+
+
+def _statement(value: str, term: str | None, source: HeaderSource) -> HeaderRegion:
+    if term is None:
+        return HeaderRegion(kind=HeaderKind.UNKNOWN, source=source, value=value)
+    named, bordering = _regions_of_terms().get(term, (frozenset(), frozenset()))
+    kind = HeaderKind.NAMES if named else HeaderKind.OUTSIDE
+    return HeaderRegion(kind=kind, source=source, value=value, term=term, regions=named, borders=bordering)
+
+
+def normalised_term(text: str) -> str | None:
+    """The defined term that a free text means, or None: exact terms, then phrases, then the longest phrase inside."""
+    words = _words(text)
+    if not words:
+        return None
+    for candidate in (words, _without_noise(words)):
+        term = _lookup(candidate)
+        if term is not None:
+            return term
+    return _single_meaning(_without_noise(words))
+
+
+def _lookup(words: tuple[str, ...]) -> str | None:
+    joined = "".join(words)
+    if joined in body_parts():
+        return joined
+    return _synonyms().get(" ".join(words)) or _synonyms().get(joined)
+
+
+def _single_meaning(words: tuple[str, ...]) -> str | None:
+    """The term that every phrase found in the text means; None as soon as two phrases contradict each other."""
+    found = set(_phrases_inside(words))
+    return found.pop() if len(found) == 1 else None
+
+
+def _phrases_inside(words: tuple[str, ...]) -> Iterator[str]:
+    start = 0
+    while start < len(words):
+        for end in range(min(len(words), start + 3), start, -1):
+            term = _lookup(words[start:end])
+            if term is not None:
+                yield term
+                start = end - 1
+                break
+        start += 1
+
+
+def _words(text: str) -> tuple[str, ...]:
+    plain = text.upper()
+    for umlaut, spelled in (("Ä", "AE"), ("Ö", "OE"), ("Ü", "UE"), ("ẞ", "SS")):
+        plain = plain.replace(umlaut, spelled)
+    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode("ascii")
+    return tuple(re.findall(r"[A-Z]+|\d+[A-Z]*", plain))
+
+
+def _without_noise(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word for word in words if word not in _NOISE and not word[0].isdigit())
+
+
+# Words that say how or of which side a radiograph was taken, never of what.
+_NOISE = frozenset(
+    """
+    XR XRAY XRY X RAY CR DX DR RX RF RADIOGRAPH ROENTGEN RONTGEN RTG FILM RAD DIG DIGITAL PLAIN STUDY EXAM ROUTINE STANDARD COMPLETE LIMITED
+    R L RT LT RIGHT LEFT BOTH BILAT BILATERAL B RE LI LINKS RECHTS RECHTE LINKE LINKES RECHTES DROIT DROITE GAUCHE DERECHO DERECHA IZQUIERDO
+    IZQUIERDA DESTRO DESTRA SINISTRO SINISTRA BEIDE BEIDSEITS BDS
+    AP PA LAT LATERAL OBL OBLIQUE AXIAL TANGENTIAL SEITL SEITLICH VIEW VIEWS VW PROJ PROJECTION EBENEN MIN MORE THAN OR AND OF THE WITH WO W
+    STANDING WEIGHT BEARING WB SUPINE ERECT PORTABLE TRAUMA ER POSTOP ADULT PEDS PED CHILD FLEX EXT FLEXION EXTENSION
+    """.split()
+)
+
+
+@lru_cache(maxsize=1)
+def body_parts() -> Mapping[str, BodyPart]:
+    """Every defined term of PS3.16 Annex L, by term."""
+    return {
+        row["term"]: BodyPart(
+            term=row["term"], code=row["code"], meaning=row["meaning"], paired=row["paired"] == "yes"
+        )
+        for row in _table("body_parts.csv")
+    }
+
+
+# SRT codes of objects written before SNOMED CT numbers took over, and concepts that a later edition replaced (D4 c).
+_OLDER_CODES = {
+    "T-12310": "CLAVICLE",
+    "T-D2220": "SHOULDER",
+    "T-11100": "SKULL",
+    "T-11300": "RIB",
+    "T-15430": "ELBOW",
+    "T-D9200": "KNEE",
+    "T-15460": "WRIST",
+    "T-D8700": "HAND",
+    "T-D9700": "FOOT",
+    "T-15750": "ANKLE",
+    "T-D6000": "PELVIS",
+    "12921003": "PELVIS",
+    "T-15710": "HIP",
+    "29836001": "HIP",
+    "T-11501": "CSPINE",
+    "T-11502": "TSPINE",
+    "T-11503": "LSPINE",
+}
+
+
+@lru_cache(maxsize=1)
+def _terms_by_code() -> Mapping[str, str]:
+    return {part.code: part.term for part in body_parts().values()} | _OLDER_CODES
+
+
+@lru_cache(maxsize=1)
+def _regions_of_terms() -> Mapping[str, tuple[frozenset[Region], frozenset[Region]]]:
+    nothing: frozenset[Region] = frozenset()
+    table = {}
+    for row in _table("region_terms.csv"):
+        regions = frozenset(Region(name) for name in row["regions"].split())
+        table[row["term"]] = (regions, nothing) if row["relation"] == "names" else (nothing, regions)
+    return table
+
+
+@lru_cache(maxsize=1)
+def _synonyms() -> Mapping[str, str]:
+    return {row["phrase"]: row["term"] for row in _table("synonyms.csv")}
+
+
+def _table(name: str) -> Iterator[dict[str, str]]:
+    text = files("dicom_node.terms").joinpath(name).read_text(encoding="utf-8")
+    return iter(list(csv.DictReader(text.splitlines())))
+
+
+def body_part_of(region: Region) -> BodyPart:
+    """The body part that the node writes for a region."""
+    return body_parts()[region.body_part_examined]
+
+
