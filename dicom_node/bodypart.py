@@ -72,31 +72,36 @@ def read_header_region(body_part_examined: str, anatomic_region_code: str = "") 
     `anatomic_region_code` is a CodeValue, SNOMED CT or the older SRT form.
     """
     if body_part_examined.strip():
-        return _statement(body_part_examined, normalised_term(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+        return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
     if anatomic_region_code.strip():
         term = _terms_by_code().get(anatomic_region_code.strip())
-        return _statement(anatomic_region_code, term, HeaderSource.ANATOMIC_REGION_SEQUENCE)
+        terms = frozenset({term}) if term else frozenset()
+        return _statement(anatomic_region_code, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE)
     return EMPTY_HEADER
 
 
-def _statement(value: str, term: str | None, source: HeaderSource) -> HeaderRegion:
-    if term is None:
+def _statement(value: str, terms: frozenset[str], source: HeaderSource) -> HeaderRegion:
+    if not terms:
         return HeaderRegion(kind=HeaderKind.UNKNOWN, source=source, value=value)
-    named, bordering = _regions_of_terms().get(term, (frozenset(), frozenset()))
+    table = _regions_of_terms()
+    named = frozenset(region for term in terms for region in table.get(term, _NOTHING)[0])
+    bordering = frozenset(region for term in terms for region in table.get(term, _NOTHING)[1])
     kind = HeaderKind.NAMES if named else HeaderKind.OUTSIDE
+    term = next(iter(terms)) if len(terms) == 1 else None
     return HeaderRegion(kind=kind, source=source, value=value, term=term, regions=named, borders=bordering)
 
 
-def normalised_term(text: str) -> str | None:
-    """The defined term that a free text means, or None: exact terms, then phrases, then the longest phrase inside."""
+def normalised_terms(text: str) -> frozenset[str]:
+    """The defined terms that a free text means: an exact term or phrase first, else every phrase found inside.
+
+    "HAND WRIST" means two, "foo" none. Sides and projections are passed over, but only where they are not part of a
+    phrase: the L of "XR L SPINE" is lumbar, the L of "L HAND" is left.
+    """
     words = _words(text)
-    if not words:
-        return None
-    for candidate in (words, _without_noise(words)):
-        term = _lookup(candidate)
-        if term is not None:
-            return term
-    return _single_meaning(_without_noise(words))
+    exact = _lookup(words)
+    if exact is not None:
+        return frozenset({exact})
+    return frozenset(_phrases_inside(words)) or frozenset(_phrases_inside(_without_noise(words)))
 
 
 def _lookup(words: tuple[str, ...]) -> str | None:
@@ -104,12 +109,6 @@ def _lookup(words: tuple[str, ...]) -> str | None:
     if joined in body_parts():
         return joined
     return _synonyms().get(" ".join(words)) or _synonyms().get(joined)
-
-
-def _single_meaning(words: tuple[str, ...]) -> str | None:
-    """The term that every phrase found in the text means; None as soon as two phrases contradict each other."""
-    found = set(_phrases_inside(words))
-    return found.pop() if len(found) == 1 else None
 
 
 def _phrases_inside(words: tuple[str, ...]) -> Iterator[str]:
@@ -186,9 +185,12 @@ def _terms_by_code() -> Mapping[str, str]:
     return {part.code: part.term for part in body_parts().values()} | _OLDER_CODES
 
 
+_NOTHING: tuple[frozenset[Region], frozenset[Region]] = (frozenset(), frozenset())
+
+
 @lru_cache(maxsize=1)
 def _regions_of_terms() -> Mapping[str, tuple[frozenset[Region], frozenset[Region]]]:
-    nothing: frozenset[Region] = frozenset()
+    nothing, _ = _NOTHING
     table = {}
     for row in _table("region_terms.csv"):
         regions = frozenset(Region(name) for name in row["regions"].split())

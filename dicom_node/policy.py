@@ -1,0 +1,107 @@
+"""The hospital's policy: what the node may do about a header, decided from facts alone."""
+
+from dataclasses import dataclass
+
+from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource
+from dicom_node.regions import Region
+from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """`fill`: write the region where the header is empty. `correct_above`: overwrite a wrong header when the model's
+    confidence is at least this; None leaves every wrong header to review.
+    """
+
+    fill: bool = True
+    correct_above: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """What the policy says about one image. `body_part`: the value to write, None for "as received"."""
+
+    decision: Decision
+    reason: str
+    agreement: Agreement | None = None
+    body_part: str | None = None
+
+
+def rule_on(
+    *, policy: Policy, header: HeaderRegion, outcome: Outcome, region: Region | None, confidence: float
+) -> Ruling:
+    """Decide what happens to the header of one image.
+
+    Outcomes: an image that is not tagged is left alone; a header that agrees is left alone; an empty header is filled
+    where the policy allows it; a header that the pixels contradict is corrected above the policy's confidence and goes
+    to review below it. A legal body part outside the 14 regions is never overwritten, since no pixel can refute it to a
+    model that was never taught it.
+    """
+    if outcome is not Outcome.TAGGED or region is None:
+        return _left_alone(outcome)
+    agreement = agreement_of(region, header)
+    if agreement is Agreement.HEADER_EMPTY:
+        return _on_empty(policy, region, agreement)
+    if agreement is Agreement.AGREES:
+        return _on_agreement(policy, header, region, agreement)
+    if header.kind is HeaderKind.OUTSIDE:
+        return _on_outside(header, region, agreement)
+    return _on_contradiction(policy, header, region, confidence, agreement)
+
+
+def _left_alone(outcome: Outcome) -> Ruling:
+    decision, reason = {
+        Outcome.NOT_A_RADIOGRAPH: (Decision.NOT_A_RADIOGRAPH, "not a plain radiograph"),
+        Outcome.UNREADABLE: (Decision.UNREADABLE, "the pixels could not be decoded"),
+    }.get(outcome, (Decision.ABSTAINS, "the model is not sure enough to name a region"))
+    return Ruling(decision=decision, reason=reason)
+
+
+def _on_empty(policy: Policy, region: Region, agreement: Agreement) -> Ruling:
+    if not policy.fill:
+        return Ruling(
+            decision=Decision.REVIEW, reason="the header is empty, and policy.fill is off", agreement=agreement
+        )
+    return Ruling(
+        decision=Decision.FILLS,
+        reason=f"the header is empty; the pixels show {region}",
+        agreement=agreement,
+        body_part=region.body_part_examined,
+    )
+
+
+def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
+    if header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE and policy.fill:
+        return Ruling(
+            decision=Decision.FILLS,
+            reason="BodyPartExamined is empty; AnatomicRegionSequence and the pixels agree",
+            agreement=agreement,
+            body_part=region.body_part_examined,
+        )
+    return Ruling(decision=Decision.AGREES, reason="header and pixels agree", agreement=agreement)
+
+
+def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
+    if region in header.borders:
+        return Ruling(
+            decision=Decision.AGREES,
+            reason=f"{header.term} is none of the 14 regions, and its images show {region} as well",
+            agreement=agreement,
+        )
+    return Ruling(
+        decision=Decision.REVIEW,
+        reason=f"the header says {header.term}, which is none of the 14 regions; the pixels show {region}",
+        agreement=agreement,
+    )
+
+
+def _on_contradiction(
+    policy: Policy, header: HeaderRegion, region: Region, confidence: float, agreement: Agreement
+) -> Ruling:
+    said = header.term or "something that is not a known body part"
+    reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"
+    if policy.correct_above is None or confidence < policy.correct_above:
+        return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
+    return Ruling(
+        decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=region.body_part_examined
+    )
