@@ -1,0 +1,58 @@
+"""Image sizes as compressed streams state them, read before a decoder may believe them.
+
+A stream of a few hundred bytes can announce 65535 x 65535 pixels. Decoders allocate by the stream's own header, not by
+the DICOM header, so both must be small, and the same.
+"""
+
+from dicom_node.errors import UndecodableError
+
+MAX_PIXELS = 64_000_000
+"""A 14 x 17 inch film digitised at 50 micrometres has 61 million pixels; no detector gives more."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8"
+JPEG_2000 = b"\xff\x4f\xff\x51"
+
+_NOT_FRAME_HEADERS = {0xC4, 0xC8, 0xCC}
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+
+
+def refuse_absurd_size(rows: int, columns: int) -> None:
+    """Raise UndecodableError unless the image has at least one and at most MAX_PIXELS pixels."""
+    if rows < 1 or columns < 1:
+        raise UndecodableError("the image has no rows or no columns")
+    if rows * columns > MAX_PIXELS:
+        raise UndecodableError(f"{rows} x {columns} pixels are more than the {MAX_PIXELS} that are decoded")
+
+
+def stated_size(stream: bytes) -> tuple[int, int] | None:
+    """Return (rows, columns) as the header of a PNG, JPEG, JPEG-LS or JPEG 2000 stream states them.
+
+    None for other streams and for those that end before they tell.
+    """
+    if stream.startswith(PNG) and len(stream) >= 24:
+        return _number(stream, 20, 4), _number(stream, 16, 4)
+    if stream.startswith(JPEG_2000) and len(stream) >= 24:
+        width, height, left, top = (_number(stream, at, 4) for at in (8, 12, 16, 20))
+        return height - top, width - left
+    return _jpeg_size(stream) if stream.startswith(JPEG) else None
+
+
+def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
+    """Walk the marker segments to the frame header (ITU-T T.81 B.2.2; JPEG-LS, T.87, has its own marker F7)."""
+    at = 2
+    while at + 9 <= len(stream) and stream[at] == 0xFF:
+        marker = stream[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _STANDALONE:
+            at += 2
+        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS):
+            return _number(stream, at + 5, 2), _number(stream, at + 7, 2)
+        else:
+            at += 2 + _number(stream, at + 2, 2)
+    return None
+
+
+def _number(stream: bytes, at: int, size: int) -> int:
+    return int.from_bytes(stream[at : at + size], "big")

@@ -1,0 +1,83 @@
+"""From a data set to a grey image, as it would be displayed: the pipeline of PS3.3 C.11 and PS3.4 N.2."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.pixels import apply_modality_lut
+
+from dicom_node.errors import UndecodableError
+from dicom_node.imaging.decode import stored_values
+from dicom_node.imaging.windows import values_of_interest
+
+
+def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
+    """Return the first frame as float32 (H, W) in [0, 1], bright where it would be displayed bright, which is bone.
+
+    Stored values -> padding excluded -> modality LUT -> VOI LUT or window -> presentation shape. Every step is
+    pointwise, so it is done on a table of the at most 65,536 values that occur. Padding becomes 0, black.
+
+    Raises UndecodableError, and nothing else, with the reason.
+    """
+    stored = stored_values(ds)
+    try:
+        return _as_displayed(stored, ds)
+    except UndecodableError:
+        raise
+    except Exception as error:  # headers are damaged in more ways than can be named
+        reason = f"the grey scale attributes cannot be used: {type(error).__name__}"
+        raise UndecodableError(reason) from error
+
+
+def _as_displayed(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.float32]:
+    lowest, highest = int(stored.min()), int(stored.max())
+    index = stored.astype(np.int32) - lowest
+    counts = np.bincount(index.ravel(), minlength=highest - lowest + 1)
+    values = np.arange(lowest, highest + 1)
+    padding = _padding(values, ds)
+    if counts[~padding].any():
+        counts = np.where(padding, 0, counts)
+    else:
+        padding[:] = False
+    modality = _modality_values(values, ds)
+    shown = values_of_interest(modality, counts, np.rint(modality).astype(np.int64), ds)
+    if _shown_inverted(ds):
+        shown = 1.0 - shown
+    shown[padding] = 0.0
+    return np.take(shown.astype(np.float32), index)
+
+
+def _padding(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.bool_]:
+    """Mark the stored values that are padding: a value, or all between it and its limit (PS3.3 C.7.5.1.1.2)."""
+    value = ds.get("PixelPaddingValue")
+    if value is None or value == "":
+        return np.zeros(values.shape, dtype=bool)
+    limit = ds.get("PixelPaddingRangeLimit")
+    ends = [_as_stored(end, ds) for end in (value, value if limit in (None, "") else limit)]
+    return (values >= min(ends)) & (values <= max(ends))
+
+
+def _as_stored(value: int, ds: Dataset) -> int:
+    """Read a padding value written with the wrong sign (US for SS) as the pixels are."""
+    bits = int(ds.BitsAllocated)
+    if ds.get("PixelRepresentation") == 1 and value >= 2 ** (bits - 1):
+        return int(value) - 2**bits
+    if ds.get("PixelRepresentation") == 0 and value < 0:
+        return int(value) + 2**bits
+    return int(value)
+
+
+def _modality_values(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.float64]:
+    if not ds.get("ModalityLUTSequence") and ds.get("RescaleSlope") == 0:
+        return values.astype(np.float64)  # a slope of 0 is a mistake that would make the image blank
+    return np.asarray(apply_modality_lut(values, ds), dtype=np.float64)
+
+
+def _shown_inverted(ds: Dataset) -> bool:
+    """Whether the lowest value is displayed white. Presentation LUT Shape says so where it is present.
+
+    Otherwise the Photometric Interpretation does. Never both, as MONOCHROME1 with INVERSE means one inversion.
+    """
+    shape = str(ds.get("PresentationLUTShape") or "").strip().upper()
+    if shape in ("IDENTITY", "INVERSE"):
+        return shape == "INVERSE"
+    return str(ds.get("PhotometricInterpretation") or "").strip().upper() == "MONOCHROME1"

@@ -1,0 +1,79 @@
+"""Which objects are plain radiographs, and so are classified at all."""
+
+from pydicom import Dataset
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+RADIOGRAPHY = frozenset(
+    {
+        ComputedRadiographyImageStorage,
+        DigitalXRayImageStorageForPresentation,
+        DigitalXRayImageStorageForProcessing,
+    }
+)
+SECONDARY_CAPTURE = frozenset(
+    {
+        SecondaryCaptureImageStorage,
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    }
+)
+RADIOGRAPHY_MODALITIES = frozenset({"CR", "DX", "RG"})
+IMPORT_MODALITIES = RADIOGRAPHY_MODALITIES | {"OT"}
+
+
+def not_a_radiograph(ds: Dataset) -> str | None:
+    """Return why this object is not a plain radiograph that the model may judge, or None when it is one.
+
+    Taken are Computed Radiography and Digital X-Ray images (for presentation and for processing), and grey secondary
+    captures of modality CR, DX, RG or OT, which is how imported films arrive; all of one frame and with their pixels
+    in `ds`. The reason is one short sentence without patient data.
+    """
+    return _wrong_class(ds) or _wrong_content(ds)
+
+
+def _wrong_class(ds: Dataset) -> str | None:
+    sop_class = UID(_text(ds, "SOPClassUID"))
+    modality = _text(ds, "Modality")
+    if sop_class in RADIOGRAPHY:
+        known = not modality or modality in RADIOGRAPHY_MODALITIES
+    elif sop_class in SECONDARY_CAPTURE:
+        known = modality in IMPORT_MODALITIES
+    else:
+        return f"SOP class {sop_class.name or 'unknown'} is not a plain radiograph"
+    return None if known else f"modality {modality or 'unknown'} is not plain radiography"
+
+
+def _wrong_content(ds: Dataset) -> str | None:
+    if not ds.get("PixelData") or not ds.get("Rows") or not ds.get("Columns"):
+        return "the object has no pixel data"
+    if ds.get("SamplesPerPixel", 1) != 1 or not _text(ds, "PhotometricInterpretation").startswith("MONOCHROME"):
+        return "colour images are not plain radiographs"
+    if _frames(ds) > 1:
+        return "multi-frame images are not plain radiographs"
+    if "LOCALIZER" in _image_type(ds):
+        return "localizers are not plain radiographs"
+    return None
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    return str(ds.get(keyword) or "").strip().upper()
+
+
+def _frames(ds: Dataset) -> int:
+    try:
+        return int(ds.get("NumberOfFrames") or 1)
+    except (TypeError, ValueError):
+        return 1
+
+
+def _image_type(ds: Dataset) -> list[str]:
+    values = ds.get("ImageType") or []
+    return [str(value).strip().upper() for value in ([values] if isinstance(values, str) else values)]
