@@ -99,6 +99,7 @@ class Delivery:
     instance_id: int
     destination: str
     state: DeliveryState
+    planned_at: datetime
     due_at: datetime | None
     attempts: int = 0
     last_error: str | None = None
