@@ -1,0 +1,104 @@
+"""TOML file + environment -> Config. Everything that is wrong is said in one ConfigError, a line each."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from dicom_node.config.sections import Config, nearest
+from dicom_node.errors import ConfigError
+
+PREFIX = "DICOM_NODE_"
+DEFAULT_FILE = Path("node.toml")
+
+
+def find_config_file(given: Path | None) -> Path | None:
+    """The file to read: the one that was named, else ./node.toml where it exists, else none."""
+    if given is None:
+        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+    if not given.is_file():
+        raise ConfigError(f"there is no configuration file {given}; check the path after --config")
+    return given
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read and validate the configuration; raises ConfigError naming each key that is wrong."""
+    values = _read_toml(path) if path is not None else {}
+    for name, text in sorted(environ.items()):
+        if name.startswith(PREFIX):
+            _override(values, name, text)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        source = f" in {path}" if path is not None else ""
+        lines = [f"  {_sentence(values, detail)}" for detail in error.errors()]
+        raise ConfigError(f"the configuration{source} cannot be used:\n" + "\n".join(lines)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _override(values: dict[str, Any], name: str, text: str) -> None:
+    """Set one key from DICOM_NODE_SECTION__KEY or, inside a list of tables, DICOM_NODE_DESTINATIONS__0__HOST."""
+    *way, last = name.removeprefix(PREFIX).lower().split("__")
+    place: Any = values
+    for step, following in zip(way, [*way, last][1:], strict=True):
+        place = _enter(place, step, [] if following.isdigit() else {}, name)
+    _put(place, last, _parsed(text), name)
+
+
+def _enter(place: Any, step: str, empty: Any, name: str) -> Any:
+    if isinstance(place, dict):
+        return place.setdefault(step, empty)
+    if isinstance(place, list) and step.isdigit() and int(step) <= len(place):
+        if int(step) == len(place):
+            place.append(empty)
+        return place[int(step)]
+    raise ConfigError(f"the environment variable {name} leads nowhere; check its section and key")
+
+
+def _put(place: Any, key: str, value: Any, name: str) -> None:
+    if isinstance(place, dict):
+        place[key] = value
+    elif isinstance(place, list) and key.isdigit() and int(key) <= len(place):
+        place[int(key) : int(key) + 1] = [value]
+    else:
+        raise ConfigError(f"the environment variable {name} leads nowhere; check its section and key")
+
+
+def _parsed(text: str) -> Any:
+    if text[:1] in "[{":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _sentence(values: Mapping[str, Any], detail: Any) -> str:
+    where = ".".join(str(step) for step in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        *parents, key = detail["loc"]
+        return f"{where}: there is no such key{nearest(str(key), _valid_keys(parents))}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+def _valid_keys(parents: list[str | int]) -> list[str]:
+    model: type[BaseModel] = Config
+    for step in parents:
+        if isinstance(step, int):
+            continue
+        annotation = model.model_fields[step].annotation
+        candidates = [annotation, *get_args(annotation)]
+        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return list(model.model_fields)

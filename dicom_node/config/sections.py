@@ -1,0 +1,257 @@
+"""The sections of the configuration and what each key may hold (DESIGN 4.3)."""
+
+from datetime import timedelta
+from difflib import get_close_matches
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydicom.datadict import keyword_dict
+
+from dicom_node.config.quantities import Duration, Size
+from dicom_node.policy import Policy
+from dicom_node.ports import When
+from dicom_node.regions import REGIONS
+from dicom_node.retry import Retry
+from dicom_node.rules import FACT_CONDITIONS, Rule
+from dicom_node.verdict import Agreement, Outcome
+
+# AE: 16 characters of the default repertoire, no backslash or control characters (PS3.5 table 6.2-1).
+AeTitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+class Section(BaseModel):
+    """Every section is frozen and refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class NodeSection(Section):
+    """Where the node listens, and whom it takes images from. Empty allow lists let everybody in."""
+
+    ae_title: AeTitle = "REGION"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    data_dir: Path = Path("./data")
+    receivers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_associations: Annotated[int, Field(ge=1)] = 100
+    called_ae: tuple[AeTitle, ...] = ()
+    calling_ae: tuple[AeTitle, ...] = ()
+    allow_from: tuple[IPv4Network | IPv6Network, ...] = ()
+    disk_reserve: Size = 1 << 30
+    idle_timeout: Duration = timedelta(seconds=60)
+
+
+class ModelSection(Section):
+    """Which model looks at the images; without a path, the starter model of the package."""
+
+    path: Path | None = None
+    min_confidence: Probability | None = None
+    max_batch: Annotated[int, Field(ge=1, le=256)] = 16
+    threads: Annotated[int, Field(ge=1)] | None = None
+
+
+class LedgerSection(Section):
+    """Where the ledger lives; without a URL, an SQLite file under data_dir."""
+
+    url: SecretStr | None = None
+
+
+class PolicySection(Section):
+    """What may be done to headers in the copies that leave."""
+
+    fill: bool = True
+    correct_above: Probability | None = None
+
+    def policy(self) -> Policy:
+        return Policy(fill=self.fill, correct_above=self.correct_above)
+
+
+class DestinationMode(StrEnum):
+    """How a changed header reaches a destination."""
+
+    INLINE = "inline"  # the corrected copy keeps its UIDs: the destination has no other source of it
+    COPY = "copy"  # the corrected copy gets new UIDs: the destination may have the original already
+    ANNOTATE = "annotate"  # the image goes as received, the answer as a structured report
+
+
+class RetrySection(Section):
+    """How a destination that is away is tried again."""
+
+    first: Duration = timedelta(seconds=5)
+    factor: Annotated[float, Field(ge=1.0)] = 2.0
+    longest: Duration = timedelta(minutes=15)
+    jitter: Probability = 0.3
+    give_up_after: Duration | None = None
+
+    def retry(self) -> Retry:
+        return Retry(
+            first=self.first,
+            factor=self.factor,
+            longest=self.longest,
+            jitter=self.jitter,
+            give_up_after=self.give_up_after,
+        )
+
+
+class Destination(Section):
+    """A PACS, an archive or an AI model that gets images by C-STORE.
+
+    `original`: the image as received is sent as well, before the copy (`copy`, `annotate`) or instead of it (`inline`,
+    where both would bear one UID). `annotate` without it sends the report alone.
+    """
+
+    name: Name
+    ae_title: AeTitle
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    mode: DestinationMode = DestinationMode.INLINE
+    when: When = When.AT_ONCE
+    hold_for_review: Duration | None = None
+    original: bool | None = None
+    timeout: Duration = timedelta(seconds=30)
+    retry: RetrySection = RetrySection()
+
+    @property
+    def sends_original(self) -> bool:
+        """`original`, where unset: a report without its image would lose the image, so annotate sends it."""
+        return self.mode is DestinationMode.ANNOTATE if self.original is None else self.original
+
+
+def _as_tuple(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(str(item) for item in _as_tuple(v)))]
+
+
+class RuleSection(Section):
+    """A routing rule; `when` takes region, min_confidence, agreement, outcome, modality, calling_ae, called_ae and any DICOM keyword."""
+
+    name: str
+    when: dict[str, Patterns] = {}
+    send_to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+    final: bool = False
+
+    @model_validator(mode="after")
+    def _conditions_exist(self) -> Self:
+        for key, values in self.when.items():
+            _check_condition(key, values)
+        return self
+
+    def rule(self) -> Rule:
+        conditions = dict(self.when)
+        least = conditions.pop("min_confidence", None)
+        return Rule(
+            name=self.name,
+            when=conditions,
+            send_to=self.send_to,
+            min_confidence=float(least[0]) if least else None,
+            final=self.final,
+        )
+
+
+def _check_condition(key: str, values: tuple[str, ...]) -> None:
+    if key not in FACT_CONDITIONS and key not in keyword_dict:
+        raise ValueError(f"`when` has no condition {key!r}{nearest(key, [*FACT_CONDITIONS, *keyword_dict])}")
+    closed = {"region": REGIONS, "agreement": tuple(Agreement), "outcome": tuple(Outcome)}
+    for value in values:
+        allowed = [str(item) for item in closed.get(key, ())]
+        if allowed and not set("*?[") & set(value) and value not in allowed:
+            raise ValueError(f"{value!r} is no {key}{nearest(value, allowed)}")
+    if key == "min_confidence" and not (len(values) == 1 and 0.0 <= _number(values[0]) <= 1.0):
+        raise ValueError("min_confidence is one number from 0 to 1")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """ "; did you mean X?" for a name that is close to a valid one, else the empty string."""
+    close = get_close_matches(name, valid, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class WebSection(Section):
+    """The web port: health, metrics, API. It carries study UIDs and therefore stays on loopback by default."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class StudySection(Section):
+    """A study is closed when nothing has come for this long."""
+
+    quiet: Duration = timedelta(seconds=60)
+
+
+class RetentionSection(Section):
+    """`keep`: how long files stay in the spool after every destination has them; absent, for ever."""
+
+    keep: Duration | None = None
+
+
+class ScheduleSection(Section):
+    """How often each periodic job runs."""
+
+    retries: Duration = timedelta(seconds=2)
+    leases: Duration = timedelta(seconds=30)
+    studies: Duration = timedelta(seconds=5)
+    retention: Duration = timedelta(hours=1)
+    disk: Duration = timedelta(seconds=10)
+
+
+class LogSection(Section):
+    """One line per event on standard error."""
+
+    format: Literal["console", "json"] = "console"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    node: NodeSection = NodeSection()
+    model: ModelSection = ModelSection()
+    ledger: LedgerSection = LedgerSection()
+    policy: PolicySection = PolicySection()
+    destinations: tuple[Destination, ...] = ()
+    rules: tuple[RuleSection, ...] = ()
+    web: WebSection = WebSection()
+    study: StudySection = StudySection()
+    retention: RetentionSection = RetentionSection()
+    schedule: ScheduleSection = ScheduleSection()
+    log: LogSection = LogSection()
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two destinations are called {name!r}; names must differ")
+        for rule in self.rules:
+            for name in rule.send_to:
+                if name not in names:
+                    raise ValueError(f"rule {rule.name!r} sends to {name!r}, which is no destination{nearest(name, names)}")
+        return self
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL in clear: for the engine alone, never for a log."""
+        if self.ledger.url is not None:
+            return self.ledger.url.get_secret_value()
+        return f"sqlite:///{self.node.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.node.data_dir / "spool"
