@@ -55,9 +55,9 @@ def _upright(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     if field is None:
         return grey
     (x, y), (width, height), angle = field
-    x, y, width, height = ((value * scale) for value in (x, y, width, height))
-    columns, rows = max(1, round(width)), max(1, round(height))
-    turn = cv2.getRotationMatrix2D((x, y), angle, 1.0)
-    turn[:, 2] += (columns / 2 - x, rows / 2 - y)
-    upright = cv2.warpAffine(grey, turn, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = ((value + 0.5) * scale - 0.5 for value in (x, y))
+    columns, rows = (max(1, round(side * scale)) for side in (width, height))
+    turn = np.asarray(cv2.getRotationMatrix2D((x, y), angle, 1.0), np.float64)
+    turn[:, 2] += np.array([(columns - 1) / 2.0 - x, (rows - 1) / 2.0 - y])
+    upright = cv2.warpAffine(grey, turn, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(upright, np.float32)

@@ -4,12 +4,12 @@ Decoders, all under permissive licences: GDCM, pylibjpeg's openjpeg and rle, pyj
 installs another one that pydicom knows gets it used as well.
 """
 
-import gdcm
+import gdcm  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import get_frame
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from dicom_node.errors import UndecodableError

@@ -12,7 +12,7 @@ LEAST_SPAN = 0.02
 
 
 def fit(grey: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return `grey` (H, W) as float32 (size, size): aspect ratio kept, centred, black where the picture does not reach."""
+    """Return `grey` (H, W) as float32 (size, size): aspect ratio kept, centred, black where it does not reach."""
     height, width = grey.shape
     scale = size / max(height, width)
     rows, columns = (max(1, round(side * scale)) for side in (height, width))
@@ -37,4 +37,4 @@ def _stretched(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = np.percentile(grey[::step, ::step], (LOW_PERCENT, HIGH_PERCENT))
     if high - low < LEAST_SPAN:
         return np.clip(grey, 0.0, 1.0)
-    return np.clip((grey - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
+    return np.asarray(np.clip((grey - np.float32(low)) / np.float32(high - low), 0.0, 1.0), np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import apply_modality_lut
+from pydicom.pixels.processing import apply_modality_lut
 
 from dicom_node.errors import UndecodableError
 from dicom_node.imaging.decode import stored_values
@@ -59,10 +59,10 @@ def _padding(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.bool_]:
 def _as_stored(value: int, ds: Dataset) -> int:
     """Read a padding value written with the wrong sign (US for SS) as the pixels are."""
     bits = int(ds.BitsAllocated)
-    if ds.get("PixelRepresentation") == 1 and value >= 2 ** (bits - 1):
-        return int(value) - 2**bits
+    if ds.get("PixelRepresentation") == 1 and value >= 1 << (bits - 1):
+        return int(value) - (1 << bits)
     if ds.get("PixelRepresentation") == 0 and value < 0:
-        return int(value) + 2**bits
+        return int(value) + (1 << bits)
     return int(value)
 
 

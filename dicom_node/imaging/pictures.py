@@ -37,4 +37,4 @@ def _decoded(stream: bytes) -> NDArray[np.float32]:
         raise UndecodableError("the picture cannot be decoded") from error
     if grey is None or grey.dtype not in (np.uint8, np.uint16):
         raise UndecodableError("the picture cannot be decoded")
-    return grey.astype(np.float32) / np.float32(np.iinfo(grey.dtype).max)
+    return np.asarray(grey, np.float32) / np.float32(255.0 if grey.dtype == np.uint8 else 65535.0)

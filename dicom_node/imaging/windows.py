@@ -1,4 +1,4 @@
-"""Values of interest: what a VOI LUT, a window, or, where neither is of use, the image's own percentiles make of values.
+"""Values of interest: what a VOI LUT, a window, or else the image's own percentiles make of modality values.
 
 All functions map modality values to [0, 1] and are pointwise, so the caller may hand them a table of values.
 """
@@ -6,7 +6,7 @@ All functions map modality values to [0, 1] and are pointwise, so the caller may
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels import apply_voi
+from pydicom.pixels.processing import apply_voi
 
 Values = NDArray[np.float64]
 
