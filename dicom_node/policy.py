@@ -1,8 +1,9 @@
 """The hospital's policy: what the node may do about a header, decided from facts alone."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource
+from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource, normalised_terms
 from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
 
@@ -105,3 +106,67 @@ def _on_contradiction(
     return Ruling(
         decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=region.body_part_examined
     )
+
+
+def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
+    """The value of BodyPartExamined that this image decides for its series; None when it decides nothing."""
+    if ruling.body_part is not None:
+        return ruling.body_part
+    if ruling.decision is Decision.AGREES and header.source is HeaderSource.BODY_PART_EXAMINED:
+        return header.value
+    return None
+
+
+def within_series(ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:
+    """Fit the ruling on a later image to the value that its series already has.
+
+    BodyPartExamined belongs to the series (PS3.3 C.7.3.1), so that what went out with the first image stands: an image
+    whose own answer differs goes to review and still bears the series' value; one without an answer takes the value
+    over. What is not a readable radiograph is left alone.
+    """
+    if ruling.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
+        return ruling
+    own = series_proposal(ruling, header)
+    if series_value is None:
+        if ruling.body_part is None:
+            return ruling
+        return replace(
+            ruling,
+            decision=Decision.REVIEW,
+            body_part=None,
+            reason=f"{ruling.reason}; the series went out as received before",
+        )
+    written = value_to_write(series_value, header)
+    if own is None or same_body_part(own, series_value):
+        return replace(ruling, body_part=written)
+    return replace(
+        ruling,
+        decision=Decision.REVIEW,
+        body_part=written,
+        reason=f"{ruling.reason}; the series already has {series_value}",
+    )
+
+
+def value_to_write(series_value: str | None, header: HeaderRegion) -> str | None:
+    """The series' value where the header does not say it already, None for "leave as received"."""
+    if series_value is None:
+        return None
+    said = header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
+    return None if same_body_part(said, series_value) else series_value
+
+
+def same_body_part(one: str, other: str) -> bool:
+    """Whether two values of BodyPartExamined say the same: the same text, or the same defined terms."""
+    if one.strip() == other.strip():
+        return True
+    terms = normalised_terms(one)
+    return bool(terms) and terms == normalised_terms(other)
+
+
+def agreed_value(rulings: Sequence[tuple[Ruling, HeaderRegion, Region | None]]) -> str | None:
+    """The value on which all tagged images of a closed series agree (ruling, header, tagged region of each), else None."""
+    tagged = [(ruling, header, region) for ruling, header, region in rulings if region is not None]
+    if len({region for _, _, region in tagged}) != 1:
+        return None
+    proposals = (series_proposal(ruling, header) for ruling, header, _ in tagged)
+    return next((value for value in proposals if value is not None), None)
