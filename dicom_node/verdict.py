@@ -81,3 +81,23 @@ def agreement_of(region: Region, header: HeaderRegion) -> Agreement:
     if header.kind is not HeaderKind.NAMES:
         return Agreement.HEADER_UNKNOWN
     return Agreement.AGREES if region in header.regions else Agreement.DISAGREES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What looking at one object came to, before any policy. `values`: its header by keyword, for the rules."""
+
+    outcome: Outcome
+    header: HeaderRegion
+    values: Mapping[str, tuple[str, ...]]
+    recognition: Recognition | None = None
+    reason: str = ""
+
+    @property
+    def region(self) -> Region | None:
+        """The region that the node stands for: the model's answer where it is sure, else None."""
+        return self.recognition.region if self.recognition and self.outcome is Outcome.TAGGED else None
+
+    @property
+    def confidence(self) -> float:
+        return self.recognition.confidence if self.recognition else 0.0

@@ -1,0 +1,94 @@
+"""Looking at one file: header, pixels, model. Whatever is wrong with the file becomes part of the answer."""
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Protocol
+
+import pydicom
+from pydicom.dataset import Dataset
+
+from dicom_node.bodypart import EMPTY_HEADER
+from dicom_node.errors import ModelError, UndecodableError
+from dicom_node.header import header_region, header_values
+from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
+from dicom_node.imaging.grey import Grey
+from dicom_node.model.session import Model, Prediction
+from dicom_node.regions import REGIONS
+from dicom_node.verdict import Outcome, Recognition, Sighting
+
+
+class Batching(Protocol):
+    """Something that predicts one image of many, soon."""
+
+    def submit(self, image: Grey) -> Future[Prediction]: ...
+
+
+class Eye:
+    """Looks at DICOM files and pictures with one model; several threads may look at once and share its batches."""
+
+    def __init__(self, *, model: Model, batcher: Batching) -> None:
+        self._model = model
+        self._batcher = batcher
+
+    @property
+    def model_id(self) -> str:
+        return self._model.model_id
+
+    def look(self, path: Path) -> Sighting:
+        """Look at a DICOM file. Outcomes:
+
+        - not a plain radiograph: `not_a_radiograph`, the model never sees it;
+        - damaged, or no decoder for its pixels: `unreadable` with the reason;
+        - the model would be guessing: `abstained`, with its best guess;
+        - else `tagged`.
+
+        Raises ModelError when the model itself fails, which is no property of the file.
+        """
+        try:
+            ds = pydicom.dcmread(path, force=True)
+            return self._look_at(ds)
+        except ModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - pydicom raises anything on a broken file; the file stays, the reason is kept
+            return Sighting(
+                outcome=Outcome.UNREADABLE, header=EMPTY_HEADER, values={}, reason=f"unreadable: {type(error).__name__}"
+            )
+
+    def look_at_picture(self, path: Path) -> Sighting:
+        """Look at a PNG or JPEG file, which is taken for a radiograph; raises UndecodableError."""
+        grey = picture_from_file(path)
+        return self._recognised(Sighting(outcome=Outcome.ABSTAINED, header=EMPTY_HEADER, values={}), grey)
+
+    def _look_at(self, ds: Dataset) -> Sighting:
+        blank = Sighting(outcome=Outcome.NOT_A_RADIOGRAPH, header=header_region(ds), values=header_values(ds))
+        why_not = not_a_radiograph(ds)
+        if why_not is not None:
+            return _with(blank, Outcome.NOT_A_RADIOGRAPH, why_not)
+        try:
+            grey = grey_from_dataset(ds)
+        except UndecodableError as error:
+            return _with(blank, Outcome.UNREADABLE, str(error))
+        return self._recognised(blank, grey)
+
+    def _recognised(self, blank: Sighting, grey: Grey) -> Sighting:
+        prediction = self._batcher.submit(model_input(grey, self._model.card.input_size)).result()
+        return Sighting(
+            outcome=Outcome(prediction.outcome),
+            header=blank.header,
+            values=blank.values,
+            recognition=self._recognition(prediction),
+        )
+
+    def _recognition(self, prediction: Prediction) -> Recognition:
+        return Recognition(
+            model_id=self.model_id,
+            probabilities=dict(zip(REGIONS, prediction.probabilities, strict=True)),
+            region=prediction.region,
+            confidence=prediction.confidence,
+            reject_score=prediction.reject_score,
+            embedding=prediction.embedding.astype("<f4").tobytes(),
+        )
+
+
+def _with(blank: Sighting, outcome: Outcome, reason: str) -> Sighting:
+    return Sighting(outcome=outcome, header=blank.header, values=blank.values, reason=reason)

@@ -1,0 +1,57 @@
+"""What the node reads from a data set's header: the body part for the decision, and every short value for the rules."""
+
+from collections.abc import Mapping
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from dicom_node.bodypart import HeaderRegion, read_header_region
+
+# Bulk and nested values: no rule can ask for them.
+_NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT", "LT", "ST"})
+
+
+def header_region(ds: Dataset) -> HeaderRegion:
+    """Normalise BodyPartExamined and AnatomicRegionSequence of a data set; damaged elements count as empty."""
+    return read_header_region(_text(ds, "BodyPartExamined"), _anatomic_region_code(ds))
+
+
+def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:
+    """The values of the data set's top level by keyword, as text; elements that cannot be read are left out."""
+    values = {}
+    for tag in ds.keys():
+        keyword = pydicom.datadict.keyword_for_tag(tag)
+        if not keyword:
+            continue
+        try:
+            element = ds[tag]
+        except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a rule then sees an empty value
+            continue
+        if element.VR not in _NOT_FOR_RULES:
+            values[keyword] = _texts(element.value)
+    return values
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if value is None or value == "":
+        return ()
+    if isinstance(value, MultiValue | list | tuple):
+        return tuple(str(item) for item in value)
+    return (str(value),)
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    try:
+        values = _texts(ds.get(keyword))
+    except Exception:  # noqa: BLE001 - as above: an unreadable value is no statement
+        return ""
+    return values[0] if values else ""
+
+
+def _anatomic_region_code(ds: Dataset) -> str:
+    try:
+        items = ds.get("AnatomicRegionSequence") or []
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+    return _text(items[0], "CodeValue") if len(items) == 1 else ""

@@ -1,0 +1,41 @@
+"""The story of a study that has gone quiet: find each series' body part, close it, let its deliveries go."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from dicom_node.bodypart import read_header_region
+from dicom_node.instance import Instance
+from dicom_node.policy import Policy, agreed_value, rule_on
+from dicom_node.ports import Studies
+from dicom_node.verdict import Outcome, Verdict
+
+
+def close_quiet_studies(*, studies: Studies, policy: Policy, quiet: timedelta, now: datetime) -> list[str]:
+    """Close every study to which nothing has come for `quiet`; returns the UIDs of those that were closed.
+
+    A late image re-opens its study; what went out before keeps the value that it went out with.
+    """
+    closed = []
+    for study_uid in studies.quiet(since=now - quiet):
+        studies.close(study_uid, values=_values(studies, study_uid, policy), now=now)
+        closed.append(study_uid)
+    return closed
+
+
+def _values(studies: Studies, study_uid: str, policy: Policy) -> dict[str, str | None]:
+    series: dict[str, list[tuple[Instance, Verdict]]] = defaultdict(list)
+    for instance, verdict in studies.settled(study_uid):
+        series[instance.series_uid].append((instance, verdict))
+    return {uid: _series_value(images, policy) for uid, images in series.items()}
+
+
+def _series_value(images: list[tuple[Instance, Verdict]], policy: Policy) -> str | None:
+    rulings = []
+    for instance, verdict in images:
+        header = read_header_region(instance.body_part)
+        region = verdict.region if verdict.outcome is Outcome.TAGGED else None
+        ruling = rule_on(
+            policy=policy, header=header, outcome=verdict.outcome, region=region, confidence=verdict.confidence
+        )
+        rulings.append((ruling, header, region))
+    return agreed_value(rulings)
