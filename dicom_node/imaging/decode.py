@@ -16,6 +16,7 @@ from dicom_node.errors import UndecodableError
 from dicom_node.imaging.codestreams import refuse_absurd_size, stated_size
 
 REASON_LENGTH = 200
+REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 
 
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
@@ -46,7 +47,10 @@ def _checked_syntax(ds: Dataset) -> UID:
     """Refuse what cannot or must not be decoded, before any pixel is touched."""
     if "PixelData" not in ds:
         raise UndecodableError("the object has no pixel data")
-    if ds.get("SamplesPerPixel", 1) != 1:
+    missing = [keyword for keyword in REQUIRED if ds.get(keyword) is None]
+    if missing:
+        raise UndecodableError(f"the header lacks {', '.join(missing)}")
+    if ds.get("SamplesPerPixel", 1) != 1 or not str(ds.PhotometricInterpretation).startswith("MONOCHROME"):
         raise UndecodableError("the image is in colour")
     if ds.BitsAllocated not in (1, 8, 16):
         raise UndecodableError(f"{ds.BitsAllocated} bits allocated to a pixel are not supported")

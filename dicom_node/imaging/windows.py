@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_voi
+from pydicom.uid import DigitalXRayImageStorageForProcessing
 
 Values = NDArray[np.float64]
 
@@ -39,7 +40,9 @@ def values_of_interest(values: Values, counts: NDArray[np.int64], lut_input: NDA
 
 
 def _as_asked(values: Values, lut_input: NDArray[np.int64], ds: Dataset) -> list[Values]:
-    if str(ds.get("PresentationIntentType") or "").strip() == "FOR PROCESSING":
+    if ds.get("SOPClassUID") == DigitalXRayImageStorageForProcessing:
+        return []
+    if str(ds.get("PresentationIntentType") or "").strip().upper() == "FOR PROCESSING":
         return []
     candidates = (_by_lut(lut_input, ds), _by_window(values, ds))
     return [shown for shown in candidates if shown is not None]
