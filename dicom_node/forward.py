@@ -1,0 +1,95 @@
+"""The story of one delivery: make what the destination gets, send it, keep what came of it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from dicom_node.errors import PermanentError, TransientError
+from dicom_node.instance import Delivery, DeliveryState, Instance
+from dicom_node.ports import Outbox
+from dicom_node.retry import Retry
+from dicom_node.verdict import Recognition, Verdict
+
+log = structlog.get_logger(__name__)
+
+# Files to send for one delivery, in order; they exist as long as the context is open.
+Preparation = Callable[[Instance, Verdict, Recognition | None], AbstractContextManager[Sequence["Outgoing"]]]
+
+
+class Outgoing(Protocol):
+    """A file that is ready to be sent, and the UID that it bears."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def sop_instance_uid(self) -> str: ...
+
+
+class Transport(Protocol):
+    """A way to one destination, kept open between sends."""
+
+    def send(self, path: Path) -> None:
+        """Returns once the destination has confirmed the object; raises TransientError or PermanentError."""
+
+    def close_if_idle(self) -> None:
+        """Release a connection that nothing has used for some seconds, so that the peer can have it back."""
+
+    def close(self) -> None: ...
+
+
+def deliver(
+    delivery: Delivery,
+    *,
+    outbox: Outbox,
+    prepare: Preparation,
+    transport: Transport,
+    retry: Retry,
+    now: Callable[[], datetime],
+    chance: Callable[[], float],
+) -> DeliveryState:
+    """Bring one delivery to an end for now, and say in which state that left it.
+
+    Outcomes: delivered; pending again, with the error, when trying again can help; failed, when it cannot or when the
+    destination's patience (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with
+    the same UID goes again. Raises LedgerError, and then the lease brings the delivery back.
+    """
+    instance, verdict, recognition = outbox.subject(delivery)
+    try:
+        with prepare(instance, verdict, recognition) as outgoing:
+            for item in outgoing:
+                transport.send(item.path)
+            sent_uid = outgoing[-1].sop_instance_uid if outgoing else instance.sop_instance_uid
+    except TransientError as error:
+        return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
+    except PermanentError as error:
+        outbox.fail(delivery.id, error=str(error))
+        log.error("delivery_failed", destination=delivery.destination, delivery=delivery.id, error=str(error))
+        return DeliveryState.FAILED
+    outbox.delivered(delivery.id, sent_uid=sent_uid, now=now())
+    log.info("delivered", destination=delivery.destination, delivery=delivery.id, sop_instance_uid=sent_uid)
+    return DeliveryState.DELIVERED
+
+
+def _postpone(
+    delivery: Delivery, error: TransientError, *, outbox: Outbox, retry: Retry, now: datetime, chance: float
+) -> DeliveryState:
+    due_at = retry.next_attempt(
+        attempts=delivery.attempts + 1, planned_at=delivery.planned_at, now=now, chance=chance
+    )
+    if due_at is None:
+        outbox.fail(delivery.id, error=f"gave up after {delivery.attempts + 1} attempts: {error}")
+        log.error("delivery_given_up", destination=delivery.destination, delivery=delivery.id, error=str(error))
+        return DeliveryState.FAILED
+    outbox.postpone(delivery.id, error=str(error), due_at=due_at)
+    log.warning(
+        "delivery_postponed",
+        destination=delivery.destination,
+        delivery=delivery.id,
+        error=str(error),
+        due_at=due_at.isoformat(),
+    )
+    return DeliveryState.PENDING

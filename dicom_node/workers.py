@@ -1,0 +1,164 @@
+"""The threads that move images along: one that classifies, and a lane for each destination.
+
+Both live from the ledger: they claim with a lease, so that a crash, or another process on the same ledger, loses
+nothing and does nothing twice. A lane of its own per destination is why a stuck destination blocks no other.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import structlog
+
+from dicom_node.forward import Transport
+from dicom_node.instance import Delivery, DeliveryState, Instance
+from dicom_node.ports import Outbox, Work
+
+log = structlog.get_logger(__name__)
+
+NOTHING_LEFT = timedelta(milliseconds=500)  # the bell wakes a loop at once; this finds work of other processes
+MORE = timedelta(0)
+PAUSE = timedelta(seconds=2)  # after trouble with the ledger or a destination
+
+LEASE = timedelta(minutes=5)
+
+
+class Loop:
+    """A thread that runs one round after another, sleeps in between as long as a round says or until the bell rings,
+    and stops between two rounds.
+    """
+
+    def __init__(self, name: str, one_round: Callable[[], timedelta]) -> None:
+        self._round = one_round
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ring(self) -> None:
+        """There may be work: do not sleep any longer."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Finish the round in hand; returns when the thread has ended."""
+        self._stopping.set()
+        self._bell.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                longest = self._round()
+            except Exception as error:  # noqa: BLE001 - the images are safe in the ledger, and this thread must live
+                log.error("worker_trouble", worker=self._thread.name, kind=type(error).__name__, error=str(error))
+                longest = PAUSE
+            self._bell.wait(longest.total_seconds())
+            self._bell.clear()
+
+
+class Classifying:
+    """Rounds that claim what was received and settle it, several images at once so that they share the model's batches."""
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        settle: Callable[[Instance], None],
+        worker: str,
+        at_once: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._work = work
+        self._settle = settle
+        self._worker = worker
+        self._at_once = at_once
+        self._now = now
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look")
+
+    def round(self) -> timedelta:
+        """Claim what waits and settle all of it; what fails is given back and tried again."""
+        claimed = self._work.claim(worker=self._worker, limit=self._at_once, now=self._now(), lease=LEASE)
+        failed = [
+            instance.id
+            for instance, worked in zip(claimed, self._pool.map(self._settled, claimed), strict=True)
+            if not worked
+        ]
+        if failed:
+            self._work.release(failed)
+            return PAUSE
+        return MORE if claimed else NOTHING_LEFT
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _settled(self, instance: Instance) -> bool:
+        try:
+            self._settle(instance)
+        except Exception as error:  # noqa: BLE001 - one image's trouble must not hold up the others
+            log.error(
+                "classification_failed",
+                sop_instance_uid=instance.sop_instance_uid,
+                attempt=instance.attempts,
+                kind=type(error).__name__,
+                error=str(error),
+            )
+            return False
+        return True
+
+
+class Lane:
+    """Rounds that bring the due deliveries of one destination there over one kept connection."""
+
+    def __init__(
+        self,
+        *,
+        destination: str,
+        outbox: Outbox,
+        deliver: Callable[[Delivery], DeliveryState],
+        transport: Transport,
+        worker: str,
+        now: Callable[[], datetime],
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._destination = destination
+        self._outbox = outbox
+        self._deliver = deliver
+        self._transport = transport
+        self._worker = worker
+        self._now = now
+        self._stopping = stopping
+
+    def round(self) -> timedelta:
+        """Send what is due. A destination that is away ends the round, so that the rest waits instead of failing one by one."""
+        claimed = self._outbox.claim(
+            destination=self._destination, worker=self._worker, limit=16, now=self._now(), lease=LEASE
+        )
+        for index, delivery in enumerate(claimed):
+            if self._stopping():
+                self._give_back(claimed[index:])
+                return NOTHING_LEFT
+            try:
+                state = self._deliver(delivery)
+            except Exception:
+                self._give_back(claimed[index:])
+                raise
+            if state is DeliveryState.PENDING:
+                self._give_back(claimed[index + 1 :])
+                return PAUSE
+        if not claimed:
+            self._transport.close_if_idle()
+        return MORE if claimed else NOTHING_LEFT
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        self._outbox.release([delivery.id for delivery in deliveries])
