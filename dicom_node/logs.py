@@ -1,0 +1,36 @@
+"""Logging: one line per event on standard error, for people or as JSON. Patient data never gets here."""
+
+import logging
+import sys
+import warnings
+from typing import Literal
+
+import structlog
+
+
+def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
+    """Set up structlog and quiet the libraries; called once, by the process that is the program."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    _quiet_libraries()
+
+
+def _quiet_libraries() -> None:
+    # pydicom and pynetdicom quote the values that they complain about, names of patients among them.
+    warnings.filterwarnings("ignore")
+    for name in ("pydicom", "pynetdicom", "apscheduler", "alembic", "highdicom", "gdcm"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

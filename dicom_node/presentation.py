@@ -1,0 +1,106 @@
+"""Ledger values as plain dictionaries: one shape for `--json`, the API and the tests that read them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from dicom_node.instance import Delivery, Event
+from dicom_node.ports import InstanceRecord, Records
+from dicom_node.verdict import Recognition, Verdict
+
+
+def status_view(records: Records, *, now: datetime) -> dict[str, Any]:
+    """The answer of `status --json`: the counts of DESIGN 4.2, ages in seconds, destinations, periodic jobs."""
+    oldest = records.oldest_received()
+    return {
+        **asdict(records.counts()),
+        "oldest_received_seconds": _age(oldest, now),
+        "destinations": [
+            {
+                "name": row.destination,
+                "pending": row.pending,
+                "delivered": row.delivered,
+                "failed": row.failed,
+                "oldest_due_seconds": _age(row.oldest_due, now),
+                "last_error": row.last_error,
+            }
+            for row in records.destinations()
+        ],
+        "jobs": [
+            {"name": job.name, "last_run": _iso(job.last_run), "next_run": _iso(job.next_run)}
+            for job in records.jobs()
+        ],
+    }
+
+
+def record_view(record: InstanceRecord) -> dict[str, Any]:
+    """Everything about one instance."""
+    instance = record.instance
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "series_uid": instance.series_uid,
+        "study_uid": instance.study_uid,
+        "sop_class_uid": instance.sop_class_uid,
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "modality": instance.modality,
+        "body_part": instance.body_part,
+        "digest": instance.digest,
+        "size": instance.size,
+        "path": instance.path if instance.spooled else None,
+        "calling_ae": instance.calling_ae,
+        "called_ae": instance.called_ae,
+        "peer": instance.peer,
+        "received_at": _iso(instance.received_at),
+        "state": instance.state,
+        "conflict": instance.conflict,
+        "verdict": _verdict_view(record.verdict),
+        "recognition": _recognition_view(record.recognition),
+        "deliveries": [_delivery_view(delivery) for delivery in record.deliveries],
+        "events": [_event_view(event) for event in record.events],
+    }
+
+
+def records_view(records: Sequence[InstanceRecord]) -> list[dict[str, Any]]:
+    """Several instances, as of a series or a study."""
+    return [record_view(record) for record in records]
+
+
+def _verdict_view(verdict: Verdict | None) -> dict[str, Any] | None:
+    return None if verdict is None else asdict(verdict) | {"decided_at": _iso(verdict.decided_at)}
+
+
+def _recognition_view(recognition: Recognition | None) -> dict[str, Any] | None:
+    if recognition is None:
+        return None
+    return {
+        "model": recognition.model_id,
+        "region": recognition.region,
+        "confidence": recognition.confidence,
+        "reject_score": recognition.reject_score,
+        "probabilities": {str(region): value for region, value in recognition.probabilities.items()},
+    }
+
+
+def _delivery_view(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "destination": delivery.destination,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "due_at": _iso(delivery.due_at),
+        "delivered_at": _iso(delivery.delivered_at),
+        "last_error": delivery.last_error,
+        "sent_uid": delivery.sent_uid,
+    }
+
+
+def _event_view(event: Event) -> dict[str, Any]:
+    return {"kind": event.kind, "at": _iso(event.at), "detail": event.detail}
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _age(since: datetime | None, now: datetime) -> float | None:
+    return None if since is None else round((now - since).total_seconds(), 3)

@@ -1,0 +1,1 @@
+"""The web port: health, metrics and the API now; the review pages will move in here."""

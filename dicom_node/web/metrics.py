@@ -1,0 +1,74 @@
+"""Figures for Prometheus. Labels are destinations, outcomes and reasons, never anything of a patient."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import DeliveryState
+from dicom_node.ports import Records
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
+
+
+class Metrics:
+    """The node's counters and timings of this process, and the ledger's counts as they are when somebody looks."""
+
+    def __init__(self, records: Records) -> None:
+        self.registry = CollectorRegistry()
+        self.stored = Counter(
+            "region_node_stored_total", "Objects that were acknowledged", ["duplicate"], registry=self.registry
+        )
+        self.refused = Counter(
+            "region_node_refused_total", "Objects that were refused, by error", ["error"], registry=self.registry
+        )
+        self.verdicts = Counter(
+            "region_node_verdicts_total", "Verdicts, by outcome and decision", ["outcome", "decision"], registry=self.registry
+        )
+        self.arrival_to_verdict = Histogram(
+            "region_node_arrival_to_verdict_seconds", "From arrival to verdict", buckets=SECONDS, registry=self.registry
+        )
+        self.deliveries = Counter(
+            "region_node_delivery_attempts_total",
+            "Attempts to deliver, by destination and resulting state",
+            ["destination", "state"],
+            registry=self.registry,
+        )
+        self.disk_room = Gauge(
+            "region_node_spool_free_bytes", "Free bytes on the spool's disk", registry=self.registry
+        )
+        self.registry.register(_LedgerCounts(records))
+
+    def delivery(self, destination: str, state: DeliveryState) -> None:
+        self.deliveries.labels(destination=destination, state=state).inc()
+
+
+class _LedgerCounts(Collector):
+    """The ledger's counts, read at each scrape, so that every process and restart shows the same."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            counts = asdict(self._records.counts())
+            destinations = self._records.destinations()
+        except LedgerError:
+            return  # /readyz says so; a scrape without these figures is an alert by itself
+        instances = GaugeMetricFamily("region_node_ledger", "Counts of the ledger, as in `status`", labels=["count"])
+        for name, value in counts.items():
+            instances.add_metric([name], value)
+        yield instances
+        waiting = GaugeMetricFamily(
+            "region_node_deliveries", "Deliveries, by destination and state", labels=["destination", "state"]
+        )
+        for row in destinations:
+            waiting.add_metric([row.destination, "pending"], row.pending)
+            waiting.add_metric([row.destination, "failed"], row.failed)
+        yield waiting
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return []

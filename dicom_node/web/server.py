@@ -1,0 +1,44 @@
+"""Uvicorn in a thread: start returns when the port answers, stop when it no longer does."""
+
+import socket
+import threading
+
+import uvicorn
+from fastapi import FastAPI
+
+from dicom_node.errors import ConfigError
+
+
+class WebServer:
+    """Serves one application on one address; port 0 takes a free one."""
+
+    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+        self._host = host
+        self._wanted_port = port
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1]) if self._socket else self._wanted_port
+
+    def start(self) -> None:
+        """Raises ConfigError when the address cannot be had."""
+        try:
+            # Bound here, so that a port that is taken is an error at once, and connections wait until uvicorn listens.
+            self._socket = socket.create_server((self._host, self._wanted_port), backlog=128)
+        except OSError as error:
+            raise ConfigError(
+                f"the web port {self._host}:{self._wanted_port} cannot be used ({error.strerror}); set another web.port"
+            ) from error
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web")
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+        if self._socket is not None:
+            self._socket.close()
