@@ -1,0 +1,158 @@
+"""The corrected copy: body part, anatomic region and laterality, with the old values kept in the object."""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from dicom_node.bodypart import BodyPart, HeaderKind, read_header_region
+from dicom_node.correct.elements import (
+    append_item,
+    code_item,
+    dicom_datetime,
+    raw_value,
+    tag_of,
+    text_value,
+    translating,
+)
+from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_item
+from dicom_node.errors import CorrectionError
+from dicom_node.verdict import Decision
+
+# What each changed attribute becomes; None removes it.
+Changes = dict[str, DataElement | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """What an outgoing copy is to say, and on whose word.
+
+    `body_part` is the value of the whole series; `region` is what this image shows, None where the image has no verdict
+    of its own and its AnatomicRegionSequence therefore stays. `decision`: FILLS or CORRECTS.
+    """
+
+    body_part: BodyPart
+    region: BodyPart | None
+    decision: Decision
+    model_id: str
+    ae_title: str
+    software_version: str
+    at: datetime
+
+
+def corrected(ds: Dataset, correction: Correction) -> Dataset:
+    """A copy of `ds` that says what `correction` says. `ds` itself stays as it is.
+
+    Outcomes: where the header says it already, a plain copy without any trace; otherwise a copy with BodyPartExamined,
+    AnatomicRegionSequence and laterality set, the old values in OriginalAttributesSequence, the node and its model in
+    ContributingEquipmentSequence, and InstanceCoercionDateTime (PS3.3 C.12.1.1.9). UIDs, pixels, creation time and
+    Specific Character Set stay (C.12.1.1.9 keeps the SOP Instance UID).
+
+    Raises CorrectionError where the object is digitally signed, or cannot be read well enough to be changed.
+    """
+    with translating("the correction"):
+        _refuse_signed(ds)
+        copy = deepcopy(ds)
+        changes = _changes(copy, correction)
+        if changes:
+            _apply(copy, changes, correction)
+        return copy
+
+
+def _refuse_signed(ds: Dataset) -> None:
+    if "DigitalSignaturesSequence" in ds:
+        raise CorrectionError("the object is digitally signed, and a change would break the signature")
+
+
+def _changes(ds: Dataset, correction: Correction) -> Changes:
+    return {
+        **_body_part(ds, correction.body_part),
+        **_anatomic_region(ds, correction.region),
+        **_laterality(ds, correction.body_part),
+    }
+
+
+def _body_part(ds: Dataset, part: BodyPart) -> Changes:
+    if text_value(ds, "BodyPartExamined") == part.term:
+        return {}
+    return {"BodyPartExamined": DataElement(tag_of("BodyPartExamined"), "CS", part.term)}
+
+
+def _anatomic_region(ds: Dataset, region: BodyPart | None) -> Changes:
+    """A sequence that already names the region, be it finer or in older codes, keeps its item and its modifiers."""
+    if region is None or not _wrong_code(ds, region, if_empty=True):
+        return {}
+    item = code_item(region.code, "SCT", region.meaning)
+    return {"AnatomicRegionSequence": DataElement(tag_of("AnatomicRegionSequence"), "SQ", [item])}
+
+
+def _laterality(ds: Dataset, part: BodyPart) -> Changes:
+    """Keep the side consistent with the body part (PS3.3 C.7.3.1 Laterality 2C, C.8.11.5 ImageLaterality).
+
+    An unpaired part has no side: Laterality goes, ImageLaterality becomes U. A paired part needs one of the two, and
+    what nobody knows is left empty; the image itself cannot tell left from right.
+    """
+    changes: Changes = {}
+    if part.paired:
+        if "ImageLaterality" not in ds and "Laterality" not in ds:
+            changes["Laterality"] = DataElement(tag_of("Laterality"), "CS", "")
+        return changes
+    if "Laterality" in ds:
+        changes["Laterality"] = None
+    if text_value(ds, "ImageLaterality") not in ("", "U"):
+        changes["ImageLaterality"] = DataElement(tag_of("ImageLaterality"), "CS", "U")
+    return changes
+
+
+def _apply(ds: Dataset, changes: Changes, correction: Correction) -> None:
+    touched = [*changes, *(["InstanceCoercionDateTime"] if raw_value(ds, "InstanceCoercionDateTime") else [])]
+    original = original_attributes_item(
+        ds, touched, reason=_reason(ds, correction), system=correction.ae_title, at=correction.at
+    )
+    for keyword, element in changes.items():
+        if element is None:
+            del ds[tag_of(keyword)]
+        else:
+            ds[element.tag] = element
+    ds.InstanceCoercionDateTime = dicom_datetime(correction.at)
+    append_item(ds, "OriginalAttributesSequence", original)
+    append_item(ds, "ContributingEquipmentSequence", _contribution(correction))
+
+
+def _contribution(correction: Correction) -> Dataset:
+    verb = "filled in" if correction.decision is Decision.FILLS else "corrected"
+    return contributing_equipment_item(
+        software_version=correction.software_version,
+        at=correction.at,
+        description=f"Body part {verb} from the pixels by model {correction.model_id}",
+    )
+
+
+def _reason(ds: Dataset, correction: Correction) -> Reason:
+    wrong = _wrong_body_part(ds, correction.body_part) or (
+        correction.region is not None and _wrong_code(ds, correction.region, if_empty=False)
+    )
+    return Reason.CORRECT if wrong else Reason.COERCE
+
+
+def _wrong_body_part(ds: Dataset, part: BodyPart) -> bool:
+    value = text_value(ds, "BodyPartExamined")
+    return bool(value) and not _consistent(value, "", part)
+
+
+def _wrong_code(ds: Dataset, part: BodyPart, *, if_empty: bool) -> bool:
+    """Whether AnatomicRegionSequence names something other than `part`; `if_empty` where it names nothing."""
+    items = ds.AnatomicRegionSequence if "AnatomicRegionSequence" in ds else []
+    if not items:
+        return if_empty
+    code = text_value(items[0], "CodeValue")
+    return len(items) > 1 or not code or not _consistent("", code, part)
+
+
+def _consistent(body_part_examined: str, code: str, part: BodyPart) -> bool:
+    said = read_header_region(body_part_examined, code)
+    if said.kind is HeaderKind.UNKNOWN:
+        return False
+    return said.term == part.term or bool(said.regions & read_header_region(part.term).regions)
