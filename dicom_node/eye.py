@@ -45,14 +45,11 @@ class Eye:
         Raises ModelError when the model itself fails, which is no property of the file.
         """
         try:
-            ds = pydicom.dcmread(path, force=True)
-            return self._look_at(ds)
+            return self._look_at(pydicom.dcmread(path, force=True))
         except ModelError:
             raise
         except Exception as error:  # noqa: BLE001 - pydicom raises anything on a broken file; the file stays, the reason is kept
-            return Sighting(
-                outcome=Outcome.UNREADABLE, header=EMPTY_HEADER, values={}, reason=f"unreadable: {type(error).__name__}"
-            )
+            return Sighting.unreadable(f"the object cannot be read ({type(error).__name__})")
 
     def look_at_picture(self, path: Path) -> Sighting:
         """Look at a PNG or JPEG file, which is taken for a radiograph; raises UndecodableError."""

@@ -113,7 +113,7 @@ def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     if ruling.body_part is not None:
         return ruling.body_part
     if ruling.decision is Decision.AGREES and header.source is HeaderSource.BODY_PART_EXAMINED:
-        return header.value
+        return header.term
     return None
 
 

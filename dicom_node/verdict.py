@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
-from dicom_node.bodypart import HeaderKind, HeaderRegion
+from dicom_node.bodypart import EMPTY_HEADER, HeaderKind, HeaderRegion
 from dicom_node.regions import Region
 
 
@@ -101,3 +102,8 @@ class Sighting:
     @property
     def confidence(self) -> float:
         return self.recognition.confidence if self.recognition else 0.0
+
+    @classmethod
+    def unreadable(cls, reason: str) -> Self:
+        """A sighting of something that nothing could be made of."""
+        return cls(outcome=Outcome.UNREADABLE, header=EMPTY_HEADER, values={}, reason=reason)

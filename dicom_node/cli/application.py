@@ -1,0 +1,52 @@
+"""The Typer application: its commands, and how errors reach the person at the terminal."""
+
+import sys
+
+import typer
+
+from dicom_node import __version__
+from dicom_node.cli import config_commands, file_commands, ledger_commands, model_commands, rule_commands, serve_command
+from dicom_node.errors import ConfigError, NodeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A DICOM node that knows which body region a radiograph shows.",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Shown by --help; the commands do the work."""
+
+
+app.command("serve")(serve_command.serve)
+app.command("classify")(file_commands.classify)
+app.command("import")(file_commands.import_)
+app.command("send")(file_commands.send)
+app.command("status")(ledger_commands.status)
+app.command("show")(ledger_commands.show)
+app.command("requeue")(ledger_commands.requeue)
+app.command("migrate")(ledger_commands.migrate_schema)
+app.add_typer(rule_commands.app, name="rules")
+app.add_typer(config_commands.app, name="config")
+app.add_typer(model_commands.app, name="model")
+
+
+def main() -> None:
+    """Run a command. Exit status: 0 done, 1 some paths could not be processed or the command failed, 2 wrong usage."""
+    try:
+        app()
+    except NodeError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+

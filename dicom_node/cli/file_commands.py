@@ -1,0 +1,177 @@
+"""`classify`, `import` and `send`: work on files and folders, with a progress bar for people."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.errors import DeliveryError, NodeError, OutOfResourcesError, RefusedError, TransientError, UndecodableError
+from dicom_node.eye import Eye
+from dicom_node.media import MediaFile, media_files
+from dicom_node.node import open_eye
+from dicom_node.part10 import incoming_from_file, is_part10
+from dicom_node.receive import receive
+from dicom_node.spool import Spool
+from dicom_node.verdict import Outcome, Sighting, agreement_of
+
+Paths = Annotated[list[Path], typer.Argument(exists=True, help="Files, folders, DICOMDIR media or zip archives.")]
+
+T = TypeVar("T")
+
+
+def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say which region each DICOM, PNG or JPEG file shows; with --json one object per line."""
+    settings = read_config(config)
+    unreadable = 0
+    with open_eye(settings) as eye, media_files(paths) as found, ThreadPoolExecutor(max_workers=4) as pool:
+        candidates = [media for media in found if media.named or media.is_picture or is_part10(media.path)]
+        table = Table("file", "outcome", "region", "confidence", "header", "agreement")
+        for view in _progress("classify", candidates, pool.map(lambda media: _classified(eye, media), candidates)):
+            unreadable += view["outcome"] == Outcome.UNREADABLE
+            if as_json:
+                typer.echo(json.dumps(view))
+            else:
+                _add_row(table, view)
+    if not as_json:
+        Console().print(table)
+    _exit_if(unreadable, f"{unreadable} of {len(candidates)} files could not be read")
+
+
+def _classified(eye: Eye, media: MediaFile) -> dict[str, Any]:
+    try:
+        sighting = eye.look_at_picture(media.path) if media.is_picture else eye.look(media.path)
+    except UndecodableError as error:
+        return _view(media, None, eye.model_id, str(error))
+    return _view(media, sighting, eye.model_id, sighting.reason or None)
+
+
+def _view(media: MediaFile, sighting: Sighting | None, model_id: str, error: str | None) -> dict[str, Any]:
+    """The line of `classify --json` (DESIGN 4.2)."""
+    recognition = sighting.recognition if sighting else None
+    region = sighting.region if sighting else None
+    return {
+        "path": media.label,
+        "sop_instance_uid": next(iter(sighting.values.get("SOPInstanceUID", ())), None) if sighting else None,
+        "outcome": sighting.outcome if sighting else Outcome.UNREADABLE,
+        "region": region,
+        "confidence": recognition.confidence if recognition else 0.0,
+        "probabilities": {str(r): p for r, p in recognition.probabilities.items()} if recognition else {},
+        "header_region": sighting.header.region if sighting else None,
+        "agreement": agreement_of(region, sighting.header) if sighting and region else None,
+        "model": model_id,
+        "error": error,
+    }
+
+
+def _add_row(table: Table, view: dict[str, Any]) -> None:
+    best = max(view["probabilities"], key=view["probabilities"].get, default="")
+    region = view["region"] or (f"({best}?)" if best else "")
+    table.add_row(
+        view["path"],
+        view["outcome"] if not view["error"] else f"{view['outcome']}: {view['error']}",
+        region,
+        f"{view['confidence']:.2f}" if best else "",
+        view["header_region"] or "",
+        view["agreement"] or "",
+    )
+
+
+def import_(paths: Paths, config: ConfigOption = None) -> None:
+    """Take in files, folders, DICOMDIR media and zip archives as if they had been received over the network.
+
+    The running node, or the next one, classifies and forwards them.
+    """
+    settings = read_config(config)
+    spool = Spool(settings.spool_dir, settings.node.disk_reserve)
+    taken: dict[str, int] = {"taken in": 0, "here already": 0}
+    with opened_ledger(settings) as ledger, media_files(paths) as found:
+        candidates = [media for media in found if media.named or is_part10(media.path)]
+
+        def take(media: MediaFile) -> None:
+            incoming = incoming_from_file(
+                media.path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import"
+            )
+            receipt = receive(incoming, spool=spool, intake=ledger.intake, now=datetime.now(UTC))
+            taken["here already" if receipt.duplicate else "taken in"] += 1
+
+        refused = _each("import", candidates, take, stop_on=OutOfResourcesError)
+    passed_over = len(found) - len(candidates)
+    typer.echo(f"{taken['taken in']} taken in, {taken['here already']} here already, {refused} refused, {passed_over} passed over (no DICOM files)")
+    _exit_if(refused, f"{refused} of {len(candidates)} files could not be taken in")
+
+
+def send(
+    host: str,
+    port: Annotated[int, typer.Argument(min=1, max=65535)],
+    paths: Paths,
+    aet: Annotated[str, typer.Option(help="Our AE title.")] = "REGION",
+    aec: Annotated[str, typer.Option(help="The peer's AE title.")] = "ANY-SCP",
+    config: ConfigOption = None,
+) -> None:
+    """Send files to a DICOM peer by C-STORE."""
+    read_config(config)
+    scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet)
+    with media_files(paths) as found:
+        candidates = [media for media in found if media.named or is_part10(media.path)]
+        try:
+            failed = _each("send", candidates, lambda media: scu.send(media.path), stop_on=TransientError)
+        finally:
+            scu.close()
+    typer.echo(f"{len(candidates) - failed} sent, {failed} failed")
+    _exit_if(failed, f"{failed} of {len(candidates)} files were not sent")
+
+
+def _each(
+    what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], None], *, stop_on: type[NodeError]
+) -> int:
+    """Work on each file, say what failed, and count that; `stop_on` is what would befall every further file too."""
+    failed = 0
+
+    def attempted() -> Iterator[None]:
+        nonlocal failed
+        for media in files:
+            try:
+                work(media)
+            except stop_on as error:
+                raise NodeError(f"stopped at {media.label}: {error}") from error
+            except (RefusedError, DeliveryError) as error:
+                failed += 1
+                typer.echo(f"{media.label}: {error}", err=True)
+            yield None
+
+    for _ in _progress(what, files, attempted()):
+        pass
+    return failed
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[], None]]:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # On standard error, so that --json on standard output stays clean; nothing at all where nobody watches.
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
+
+
+def _progress(what: str, files: Sequence[MediaFile], results: Iterator[T]) -> Iterator[T]:
+    with _bar(what, len(files)) as advance:
+        for result in results:
+            advance()
+            yield result
+
+
+def _exit_if(count: int, sentence: str) -> None:
+    if count:
+        typer.echo(f"error: {sentence}", err=True)
+        raise typer.Exit(1)

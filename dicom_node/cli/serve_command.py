@@ -1,0 +1,20 @@
+"""`dicom-node serve`: the node as a process."""
+
+import signal
+import threading
+
+import typer
+
+from dicom_node.cli.options import ConfigOption, read_config
+from dicom_node.node import Node
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
+    settings = read_config(config)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with Node.running(settings) as node:
+        typer.echo(node.greeting())
+        stopping.wait()

@@ -1,0 +1,159 @@
+"""What a destination gets of one instance: the original's file, a corrected copy, a copy with new UIDs, a report."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+import structlog
+from pydicom.dataset import Dataset
+
+from dicom_node import __version__
+from dicom_node.bodypart import body_parts, read_header_region
+from dicom_node.config import Destination, DestinationMode
+from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
+from dicom_node.errors import CorrectionError, PermanentError
+from dicom_node.instance import Event, Instance
+from dicom_node.policy import value_to_write
+from dicom_node.ports import Records, When, Work
+from dicom_node.spool import Spool
+from dicom_node.verdict import Decision, Outcome, Recognition, Verdict
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingFile:
+    """A Part 10 file that is ready to be sent, and the SOP Instance UID that it bears."""
+
+    path: Path
+    sop_instance_uid: str
+
+
+class Dispatch:
+    """Makes the files of one delivery for one destination. Corrected copies are temporary; originals are the spool's own."""
+
+    def __init__(
+        self,
+        *,
+        destination: Destination,
+        spool: Spool,
+        work: Work,
+        records: Records,
+        ae_title: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._destination = destination
+        self._spool = spool
+        self._work = work
+        self._records = records
+        self._ae_title = ae_title
+        self._now = now
+
+    @contextmanager
+    def prepare(
+        self, instance: Instance, verdict: Verdict, recognition: Recognition | None
+    ) -> Iterator[Sequence[OutgoingFile]]:
+        """The files to send, in order. A copy that cannot be made is noted, and the original goes instead: an image is
+        never held back for its header. Raises PermanentError when the instance's file is gone.
+        """
+        original = OutgoingFile(path=self._original(instance), sop_instance_uid=instance.sop_instance_uid)
+        with self._spool.scratch() as target:
+            try:
+                made = self._made(original.path, instance, verdict, recognition, target)
+            except CorrectionError as error:
+                log.error("correction_failed", sop_instance_uid=instance.sop_instance_uid, error=str(error))
+                self._records.note(
+                    Event(kind="correction_failed", at=self._now(), instance_id=instance.id, detail=str(error))
+                )
+                made = None
+            yield self._in_order(original, made)
+
+    def _in_order(self, original: OutgoingFile, made: OutgoingFile | None) -> list[OutgoingFile]:
+        if made is None:
+            return [original]
+        if self._destination.sends_original:
+            same_uid = made.sop_instance_uid == original.sop_instance_uid
+            return [original] if same_uid else [original, made]
+        return [made]
+
+    def _original(self, instance: Instance) -> Path:
+        path = self._spool.path(instance.path)
+        if not instance.spooled or not path.is_file():
+            raise PermanentError("the instance's file is no longer in the spool; send it to the node again")
+        return path
+
+    def _made(
+        self, source: Path, instance: Instance, verdict: Verdict, recognition: Recognition | None, target: Path
+    ) -> OutgoingFile | None:
+        """The corrected copy or the report, None where the image goes as it came."""
+        if self._destination.mode is DestinationMode.ANNOTATE:
+            if verdict.outcome is not Outcome.TAGGED or recognition is None:
+                return None
+            ds = self._report(_read(source), instance, verdict, recognition)
+            return _written(ds, target)
+        value = self._value(instance, verdict)
+        if value is None:
+            return None
+        ds = corrected(_read(source), self._correction(instance, verdict, recognition, value))
+        if self._destination.mode is DestinationMode.COPY:
+            ds = with_new_uids(ds, self._namespace(instance))
+        return _written(ds, target)
+
+    def _value(self, instance: Instance, verdict: Verdict) -> str | None:
+        """The body part to write: the verdict's own at once, the closed series' later."""
+        if self._destination.when is When.AT_ONCE:
+            return verdict.body_part
+        if verdict.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
+            return None
+        value = self._work.series_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED, proposed=None)
+        return value_to_write(value, read_header_region(instance.body_part))
+
+    def _correction(
+        self, instance: Instance, verdict: Verdict, recognition: Recognition | None, value: str
+    ) -> Correction:
+        part = body_parts().get(value)
+        if part is None:
+            raise CorrectionError(f"{value} is no defined term of BodyPartExamined")
+        # The series' value may come from another image: this one's region is written only where its own pixels say so.
+        shown = verdict.outcome is Outcome.TAGGED and verdict.region in read_header_region(value).regions
+        return Correction(
+            body_part=part,
+            region=part if shown else None,
+            decision=Decision.CORRECTS if instance.body_part.strip() else Decision.FILLS,
+            model_id=recognition.model_id if recognition else "",
+            ae_title=self._ae_title,
+            software_version=__version__,
+            # Not the time of sending: a retry must send the very same object.
+            at=verdict.decided_at,
+        )
+
+    def _report(self, ds: Dataset, instance: Instance, verdict: Verdict, recognition: Recognition) -> Dataset:
+        finding = Finding(
+            region=recognition.region,
+            confidence=recognition.confidence,
+            model_id=recognition.model_id,
+            ae_title=self._ae_title,
+            software_version=__version__,
+            at=verdict.decided_at,
+        )
+        return report_of(ds, finding, self._namespace(instance))
+
+    def _namespace(self, instance: Instance) -> str:
+        """What new UIDs are derived from; an object that bears another's UID gets a UID of its own."""
+        name = self._destination.name
+        return f"{name}/{instance.digest}" if instance.conflict else name
+
+
+def _read(path: Path) -> Dataset:
+    try:
+        return pydicom.dcmread(path, force=True)
+    except Exception as error:
+        raise CorrectionError(f"the object cannot be parsed for correction: {type(error).__name__}") from error
+
+
+def _written(ds: Dataset, target: Path) -> OutgoingFile:
+    write_part10(ds, target)
+    return OutgoingFile(path=target, sop_instance_uid=str(ds.SOPInstanceUID))
