@@ -1,13 +1,11 @@
 """A second copy beside an original that the archive keeps: new UIDs, the same for every retry."""
 
-from copy import deepcopy
 from uuid import NAMESPACE_OID, uuid5
 
 from pydicom import Dataset
 from pydicom.uid import UID
 
-from dicom_node.correct.elements import append_item, text_value, translating
-from dicom_node.errors import CorrectionError
+from dicom_node.correct.elements import append_item, copy_of, needed_uid, text_value, translating
 
 
 def derived_uid(uid: str, namespace: str) -> UID:
@@ -18,14 +16,12 @@ def derived_uid(uid: str, namespace: str) -> UID:
 def with_new_uids(ds: Dataset, namespace: str) -> Dataset:
     """A copy of `ds` as a new instance in a new series of the same study; `namespace` is the destination's name.
 
-    Images of one series stay together, references inside the object stay, and an image names its original as its source.
+    Images of one series stay together, references inside the object stay, and an image names its original as source.
     Raises CorrectionError where the object has no UIDs to derive from, or is digitally signed.
     """
     with translating("the copy under new UIDs"):
         instance, series = (needed_uid(ds, keyword) for keyword in ("SOPInstanceUID", "SeriesInstanceUID"))
-        if "DigitalSignaturesSequence" in ds:
-            raise CorrectionError("the object is digitally signed, and a new UID would break the signature")
-        copy = deepcopy(ds)
+        copy = copy_of(ds)
         if _may_name_a_source(copy):
             append_item(copy, "SourceImageSequence", _reference(text_value(ds, "SOPClassUID"), instance))
         copy.SOPInstanceUID = derived_uid(instance, namespace)
@@ -33,14 +29,6 @@ def with_new_uids(ds: Dataset, namespace: str) -> Dataset:
         if getattr(copy, "file_meta", None) is not None:
             copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
         return copy
-
-
-def needed_uid(ds: Dataset, keyword: str) -> str:
-    """The value of a UID without which no copy or report can be made."""
-    uid = text_value(ds, keyword)
-    if not uid:
-        raise CorrectionError(f"the object has no {keyword}")
-    return uid
 
 
 def _may_name_a_source(ds: Dataset) -> bool:

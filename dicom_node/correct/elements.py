@@ -7,6 +7,7 @@ change must leave byte for byte as it came, so values are peeked at in their raw
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import datetime
 
 from pydicom import Dataset
@@ -49,6 +50,33 @@ def text_value(ds: Dataset, keyword: str) -> str:
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     return text.strip(" \0")
+
+
+def needed_uid(ds: Dataset, keyword: str) -> str:
+    """The value of a UID without which no copy or report can be made."""
+    uid = text_value(ds, keyword)
+    if not uid:
+        raise CorrectionError(f"the object has no {keyword}")
+    return uid
+
+
+def copy_of(ds: Dataset) -> Dataset:
+    """A copy to be changed. Raises CorrectionError where a digital signature would no longer hold."""
+    if "DigitalSignaturesSequence" in ds:
+        raise CorrectionError("the object is digitally signed, and a change would break the signature")
+    copy = deepcopy(ds)
+    keep_bytes(copy)
+    return copy
+
+
+def keep_bytes(ds: Dataset) -> None:
+    """Have elements that were never decoded written as they are.
+
+    pydicom decodes all of them where it believes that the character set has changed since reading, as it does for some
+    unknown sets. No code of ours ever changes it.
+    """
+    is_implicit_vr, is_little_endian = ds.original_encoding
+    ds.set_original_encoding(is_implicit_vr, is_little_endian, ds._character_set)  # noqa: SLF001
 
 
 _CONFORMING = {

@@ -1,6 +1,5 @@
 """The corrected copy: body part, anatomic region and laterality, with the old values kept in the object."""
 
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +10,14 @@ from dicom_node.bodypart import BodyPart, HeaderKind, read_header_region
 from dicom_node.correct.elements import (
     append_item,
     code_item,
+    copy_of,
     dicom_datetime,
     raw_value,
     tag_of,
     text_value,
     translating,
 )
-from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_item
-from dicom_node.errors import CorrectionError
+from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_items
 from dicom_node.verdict import Decision
 
 # What each changed attribute becomes; None removes it.
@@ -53,17 +52,11 @@ def corrected(ds: Dataset, correction: Correction) -> Dataset:
     Raises CorrectionError where the object is digitally signed, or cannot be read well enough to be changed.
     """
     with translating("the correction"):
-        _refuse_signed(ds)
-        copy = deepcopy(ds)
+        copy = copy_of(ds)
         changes = _changes(copy, correction)
         if changes:
             _apply(copy, changes, correction)
         return copy
-
-
-def _refuse_signed(ds: Dataset) -> None:
-    if "DigitalSignaturesSequence" in ds:
-        raise CorrectionError("the object is digitally signed, and a change would break the signature")
 
 
 def _changes(ds: Dataset, correction: Correction) -> Changes:
@@ -108,7 +101,7 @@ def _laterality(ds: Dataset, part: BodyPart) -> Changes:
 
 def _apply(ds: Dataset, changes: Changes, correction: Correction) -> None:
     touched = [*changes, *(["InstanceCoercionDateTime"] if raw_value(ds, "InstanceCoercionDateTime") else [])]
-    original = original_attributes_item(
+    originals = original_attributes_items(
         ds, touched, reason=_reason(ds, correction), system=correction.ae_title, at=correction.at
     )
     for keyword, element in changes.items():
@@ -117,7 +110,8 @@ def _apply(ds: Dataset, changes: Changes, correction: Correction) -> None:
         else:
             ds[element.tag] = element
     ds.InstanceCoercionDateTime = dicom_datetime(correction.at)
-    append_item(ds, "OriginalAttributesSequence", original)
+    for original in originals:
+        append_item(ds, "OriginalAttributesSequence", original)
     append_item(ds, "ContributingEquipmentSequence", _contribution(correction))
 
 

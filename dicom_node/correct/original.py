@@ -3,7 +3,7 @@
 PS3.3 C.12.1.1.9 (Original Attributes Macro) and C.12.1 (Contributing Equipment Sequence).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from enum import StrEnum
@@ -25,29 +25,41 @@ class Reason(StrEnum):
     COERCE = "COERCE"  # it was missing, or said the same in other words
 
 
-def original_attributes_item(
+def original_attributes_items(
     ds: Dataset, keywords: Sequence[str], *, reason: Reason, system: str, at: datetime
-) -> Dataset:
-    """One item of OriginalAttributesSequence, made before `ds` is changed.
+) -> list[Dataset]:
+    """The items of OriginalAttributesSequence for one correction, made before `ds` is changed: nearly always one.
 
     Every attribute about to change is listed, with zero length where it was empty or absent. A value that its VR does
-    not allow is listed with zero length too, and its bytes go into NonconformingModifiedAttributesSequence.
+    not allow is listed with zero length too, and its bytes go into NonconformingModifiedAttributesSequence. That one
+    holds a single item by dicom3tools' reading, so a second such value gets an item of the outer sequence for itself.
     """
-    item = Dataset()
-    previous = Dataset()
-    nonconforming = []
+    strays = {}
+    listed = []
     for keyword in keywords:
         element, stray = _previous(ds, keyword)
-        previous.add(element)
         if stray is not None:
-            nonconforming.append(_nonconforming_item(keyword, stray))
-    item.ModifiedAttributesSequence = [previous]
-    if nonconforming:
-        item.NonconformingModifiedAttributesSequence = nonconforming
-    item.AttributeModificationDateTime = dicom_datetime(at)
-    item.ModifyingSystem = ascii_text(system, 64)
-    item.SourceOfPreviousValues = ""
-    item.ReasonForTheAttributeModification = str(reason)
+            strays[keyword] = stray
+        if stray is None or len(strays) == 1:
+            listed.append(element)
+    items = [_item(listed, next(iter(strays), None), strays)]
+    items += [_item([_previous(ds, keyword)[0]], keyword, strays) for keyword in list(strays)[1:]]
+    for item in items:
+        item.AttributeModificationDateTime = dicom_datetime(at)
+        item.ModifyingSystem = ascii_text(system, 64)
+        item.SourceOfPreviousValues = ""
+        item.ReasonForTheAttributeModification = str(reason)
+    return items
+
+
+def _item(previous: Sequence[DataElement], stray: str | None, strays: Mapping[str, bytes]) -> Dataset:
+    values = Dataset()
+    for element in previous:
+        values.add(element)
+    item = Dataset()
+    item.ModifiedAttributesSequence = [values]
+    if stray is not None:
+        item.NonconformingModifiedAttributesSequence = [_nonconforming_item(stray, strays[stray])]
     return item
 
 

@@ -7,7 +7,7 @@ from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 
-from dicom_node.correct.elements import text_value, translating
+from dicom_node.correct.elements import keep_bytes, needed_uid, translating
 from dicom_node.errors import CorrectionError
 
 # uuid5(NAMESPACE_DNS, "dicom-node.implementation") under 2.25: ours, and the same in every release.
@@ -25,6 +25,7 @@ def write_part10(ds: Dataset, path: Path) -> None:
         out = copy(ds)
         out.file_meta = _file_meta(ds)
         out.preamble = bytes(128)
+        keep_bytes(out)
         dcmwrite(path, out, enforce_file_format=True)
 
 
@@ -34,8 +35,8 @@ def _file_meta(ds: Dataset) -> FileMetaDataset:
         raise CorrectionError("the transfer syntax of the object is not known")
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(text_value(ds, "SOPClassUID"))
-    meta.MediaStorageSOPInstanceUID = UID(text_value(ds, "SOPInstanceUID"))
+    meta.MediaStorageSOPClassUID = UID(needed_uid(ds, "SOPClassUID"))
+    meta.MediaStorageSOPInstanceUID = UID(needed_uid(ds, "SOPInstanceUID"))
     meta.TransferSyntaxUID = source.TransferSyntaxUID
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME

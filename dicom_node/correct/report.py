@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 from highdicom import sr
 from pydicom import Dataset
-from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.sr.codedict import codes
@@ -18,8 +17,8 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.bodypart import body_part_of
-from dicom_node.correct.copies import derived_uid, needed_uid
-from dicom_node.correct.elements import ascii_text, raw_value, tag_of, text_value, translating
+from dicom_node.correct.copies import derived_uid
+from dicom_node.correct.elements import ascii_text, keep_bytes, needed_uid, raw_value, tag_of, text_value, translating
 from dicom_node.correct.original import MANUFACTURER, MODEL_NAME
 from dicom_node.regions import Region
 
@@ -108,9 +107,7 @@ def _observer(finding: Finding) -> sr.ObserverContext:
     )
 
 
-def _measurements(
-    evidence: Dataset, finding: Finding, namespace: str
-) -> sr.MeasurementsAndQualitativeEvaluations:
+def _measurements(evidence: Dataset, finding: Finding, namespace: str) -> sr.MeasurementsAndQualitativeEvaluations:
     part = body_part_of(finding.region)
     region = Code(part.code, "SCT", part.meaning)
     return sr.MeasurementsAndQualitativeEvaluations(
@@ -122,9 +119,7 @@ def _measurements(
         ),
         finding_sites=[sr.FindingSite(anatomic_location=region)],
         measurements=[
-            sr.Measurement(
-                name=codes.DCM.CertaintyOfFinding, value=round(100 * finding.confidence, 2), unit=_PERCENT
-            )
+            sr.Measurement(name=codes.DCM.CertaintyOfFinding, value=round(100 * finding.confidence, 2), unit=_PERCENT)
         ],
         qualitative_evaluations=[sr.QualitativeEvaluation(name=codes.DCM.TargetRegion, value=region)],
         source_images=[
@@ -158,7 +153,7 @@ _DATES = {
 
 
 def _inherit(ds: Dataset, report: Dataset) -> None:
-    """Give the report the image's patient and study: text as the bytes that it is, dates and sex where they are valid."""
+    """Give the report the image's patient and study: text as the bytes that it is, dates and sex where valid."""
     texts = {keyword: raw for keyword in _TEXTS if (raw := raw_value(ds, keyword))}
     texts |= {keyword: raw for keyword in _OPTIONAL_TEXTS if (raw := raw_value(ds, keyword))}
     for keyword, raw in texts.items():
@@ -168,7 +163,9 @@ def _inherit(ds: Dataset, report: Dataset) -> None:
         setattr(report, keyword, value if valid.fullmatch(value) else "")
     sex = text_value(ds, "PatientSex")
     report.PatientSex = sex if sex in ("M", "F", "O") else ""
-    _keep_bytes(ds, report, b"".join(texts.values()))
+    _declare_character_set(ds, report, b"".join(texts.values()))
+    report.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    keep_bytes(report)
 
 
 def _as_bytes(keyword: str, raw: bytes) -> RawDataElement:
@@ -176,13 +173,7 @@ def _as_bytes(keyword: str, raw: bytes) -> RawDataElement:
     return RawDataElement(tag_of(keyword), dictionary_VR(tag_of(keyword)), len(value), value, 0, False, True)
 
 
-def _keep_bytes(ds: Dataset, report: Dataset, text: bytes) -> None:
-    """Declare the image's character set where its text needs one, and have the raw elements written as they are."""
-    if "SpecificCharacterSet" in report:
-        del report.SpecificCharacterSet
-    encoding: str | list[str] = default_encoding
+def _declare_character_set(ds: Dataset, report: Dataset, text: bytes) -> None:
+    """Declare the image's character set where its text needs one; what the node itself writes is ASCII."""
     if re.fullmatch(rb"[ -~]*", text.rstrip(b"\0")) is None and "SpecificCharacterSet" in ds:
-        charset = deepcopy(ds["SpecificCharacterSet"])
-        report.add(charset)
-        encoding = convert_encodings(charset.value)
-    report.set_original_encoding(False, True, encoding)
+        report.add(deepcopy(ds["SpecificCharacterSet"]))
