@@ -1,19 +1,38 @@
 """From a data set's Pixel Data to its stored values, whatever the transfer syntax.
 
-Decoders, all under permissive licences: GDCM, pylibjpeg's openjpeg and rle, pyjpegls, through pydicom. A user who
-installs another one that pydicom knows gets it used as well.
+Decoders, all under permissive licences: pylibjpeg's openjpeg and rle through pydicom, GDCM for JPEG and JPEG-LS
+(`jpeg.py`; pyjpegls refuses some sound streams and loops on some damaged ones). Each syntax has its one decoder, so
+that what happens to be installed besides changes no pixel.
 """
 
-import gdcm  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    UID,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    RLELossless,
+)
 
 from dicom_node.errors import UndecodableError
 from dicom_node.imaging.codestreams import refuse_absurd_size, stated_size
+from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
+
+DECODERS = {
+    JPEG2000Lossless: "pylibjpeg",
+    JPEG2000: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    RLELossless: "pylibjpeg",
+}
+"""The pydicom plugin for each syntax that is decoded in this process."""
 
 REASON_LENGTH = 200
 REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
@@ -30,17 +49,31 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
         raise
     except Exception as error:  # decoders raise whatever they like
         raise UndecodableError(f"the pixel data cannot be decoded: {_one_line(error)}") from error
+    except BaseException as error:  # a panic in pylibjpeg-rle is no Exception, and its type has no public name
+        if type(error).__name__ != "PanicException":
+            raise
+        raise UndecodableError("the pixel data cannot be decoded: the decoder panicked") from error
 
 
 def _stored_values(ds: Dataset) -> NDArray[np.integer]:
     syntax = _checked_syntax(ds)
     if not syntax.is_encapsulated:
         return _used_bits(pixel_array(ds, index=0, raw=True, correct_unused_bits=False), ds)
+    if syntax not in DECODERS and syntax not in JPEG_SYNTAXES:
+        raise UndecodableError(f"no decoder for {syntax.name}")
     if syntax != RLELossless:
         _check_codestream(ds)
-    if syntax == JPEGExtended12Bit and ds.BitsAllocated == 16:
-        return _jpeg_extended(ds)
-    return pixel_array(ds, index=0, raw=True)
+    if syntax in JPEG_SYNTAXES:
+        return _within_stored_bits(jpeg_values(_first_frame(ds), syntax, ds), ds)
+    return np.asarray(pixel_array(ds, index=0, raw=True, decoding_plugin=DECODERS[syntax]))
+
+
+def _within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
+    """Keep what a lossy decoder overshot at the stored bits' limit, where masking would turn white into black."""
+    if ds.PixelRepresentation:
+        return _used_bits(values, ds)
+    stored = int(ds.get("BitsStored") or ds.BitsAllocated)
+    return np.asarray(np.minimum(values, (1 << stored) - 1)) if stored < 8 * values.itemsize else values
 
 
 def _checked_syntax(ds: Dataset) -> UID:
@@ -63,7 +96,9 @@ def _checked_syntax(ds: Dataset) -> UID:
 
 def _check_codestream(ds: Dataset) -> None:
     size = stated_size(_first_frame(ds))
-    if size is not None and size != (ds.Rows, ds.Columns):
+    if size is None:
+        raise UndecodableError("the compressed stream has no image header")
+    if size != (ds.Rows, ds.Columns):
         raise UndecodableError(f"the compressed stream has {size[0]} x {size[1]} pixels, the header says otherwise")
 
 
@@ -73,39 +108,13 @@ def _first_frame(ds: Dataset) -> bytes:
 
 def _used_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Drop what lies outside the stored bits, such as overlays of old (PS3.5 8.1.1), and extend the sign."""
-    allocated, stored = int(ds.BitsAllocated), int(ds.get("BitsStored") or ds.BitsAllocated)
-    high = int(ds.get("HighBit", stored - 1))
-    if allocated == 1 or (stored == allocated and high == stored - 1):
+    stored = int(ds.get("BitsStored") or ds.BitsAllocated)
+    allocated, high = 8 * values.itemsize, int(ds.get("HighBit", stored - 1))
+    if ds.BitsAllocated == 1 or (stored == allocated and high == stored - 1):
         return values
     if not 0 < stored <= high + 1 <= allocated:
         raise UndecodableError(f"{stored} bits stored with high bit {high} of {allocated} make no sense")
     return (values << (allocated - 1 - high)) >> (allocated - stored)  # numpy extends the sign of signed values
-
-
-def _jpeg_extended(ds: Dataset) -> NDArray[np.integer]:
-    """Decode 12 bit JPEG with GDCM itself: pydicom does not let GDCM try, as older ones could not.
-
-    GDCM only warns, as DCMTK does, about the wrong spectral selection in the scan headers of well-known old encoders.
-    """
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(_first_frame(ds))
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((ds.Columns, ds.Rows, 1))
-    image.SetDataElement(element)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(JPEGExtended12Bit))))
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, 12, 11, int(ds.PixelRepresentation)))
-    buffer = image.GetBuffer()
-    if buffer is None:
-        raise UndecodableError("GDCM cannot decode this JPEG Extended stream")
-    # GDCM's wrapper hands bytes over as text
-    values = np.frombuffer(buffer.encode("utf-8", "surrogateescape"), "<i2" if ds.PixelRepresentation else "<u2")
-    return values.reshape(ds.Rows, ds.Columns)
 
 
 def _one_line(error: Exception) -> str:

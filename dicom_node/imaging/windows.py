@@ -54,7 +54,7 @@ def _by_lut(values: NDArray[np.int64], ds: Dataset) -> Values | None:
     try:
         bits = int(ds.VOILUTSequence[0].LUTDescriptor[2])
         return np.clip(apply_voi(values, ds) / (2.0**bits - 1.0), 0.0, 1.0)
-    except Exception:  # a damaged LUT, in any of its many ways, is no LUT
+    except Exception:  # noqa: BLE001 - a damaged LUT, in any of its many ways, is no LUT
         return None
 
 
