@@ -32,7 +32,7 @@ LEAST_ALIGNED = 0.85
 LEAST_LEG = 0.25
 LEAST_FILLED = 0.95
 LEAST_FIELD = 0.2
-ALONE = 0.95
+ALONE = 0.97
 """The share of all that is not surround that must lie in the one field; else something would be cut away."""
 
 

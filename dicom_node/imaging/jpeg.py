@@ -47,7 +47,7 @@ def jpeg_values(stream: bytes, syntax: UID, ds: Dataset) -> NDArray[np.integer]:
     shape = (int(ds.Rows), int(ds.Columns))
     words = [str(syntax), *map(str, (*shape, allocated, stored, signed))]
     try:
-        child = subprocess.run(
+        child = subprocess.run(  # noqa: S603 - our own file, and words made of numbers and a known UID
             [sys.executable, "-P", str(_CHILD), *words],
             check=False,
             input=stream,

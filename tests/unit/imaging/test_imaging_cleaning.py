@@ -124,6 +124,30 @@ def test_a_limb_that_crosses_the_picture_is_left_alone(degrees: int) -> None:
     assert turned_field(limb) is None
 
 
+def drawn(*outlines: list[tuple[int, int]]) -> NDArray[np.uint8]:
+    canvas = np.zeros((400, 400), np.uint8)
+    for outline in outlines:
+        cv2.fillPoly(canvas, [np.array(outline, np.int32)], 180)
+    return canvas
+
+
+FIELD = [(80, 60), (340, 110), (300, 330), (40, 280)]
+"""The corners of a rectangle, nearly, turned by 11 degrees."""
+
+
+def test_only_a_lone_full_rectangle_is_a_turned_field() -> None:
+    """A second field, a missing quarter, or cut corners make it something else, which is left alone."""
+    second = [(345, 5), (395, 5), (395, 60), (345, 60)]
+    quarter_missing = [(80, 60), (340, 110), (320, 220), (190, 195), (170, 305), (40, 280)]
+    octagon = [(140, 60), (260, 60), (340, 140), (340, 260), (260, 340), (140, 340), (60, 260), (60, 140)]
+    turn = cv2.getRotationMatrix2D((200, 200), 15, 1.0)
+    octagon_turned = np.asarray(cv2.warpAffine(drawn(octagon), turn, (400, 400)), np.uint8)
+    assert turned_field(drawn(FIELD)) is not None
+    assert turned_field(drawn(FIELD, second)) is None
+    assert turned_field(drawn(quarter_missing)) is None
+    assert turned_field(octagon_turned) is None
+
+
 def test_a_round_thing_in_air_is_left_alone() -> None:
     """A skull on black is no field and its air is no frame."""
     grey = np.zeros((300, 300), np.float32)
