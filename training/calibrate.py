@@ -1,0 +1,105 @@
+"""Temperature and thresholds, from rows that no weight was learned from.
+
+Every choice is made for the source that does worst, not for the average: the sources at hand are few and easier than
+the next hospital, and a mean over them would be ruled by whichever gave most images.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dicom_node.model.card import Thresholds
+from training.manifest import OOD, Row
+from training.metrics import Bools, Floats
+from training.recipe import CalibrateRecipe
+
+FEW = 30
+"""A source with fewer rows than this decides nothing on its own."""
+
+CANDIDATES = np.concatenate([np.arange(0.5, 0.99, 0.01), np.arange(0.99, 0.9996, 0.001)])
+
+
+def fit_temperature(logits: Tensor, targets: Tensor) -> float:
+    """The temperature (Guo et al. 2017, section 4.2) that minimises the cross-entropy, by LBFGS.
+
+    Args:
+        logits: (N, 14).
+        targets: (N,), all at least 0.
+
+    Returns:
+        Between 0.05 and 20.
+    """
+    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    logits = logits.double()
+    optimiser = torch.optim.LBFGS([log_temperature], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        # The bound keeps rows that are all right (best temperature: 0) from running away.
+        bounded = log_temperature.clamp(np.log(0.05), np.log(20.0))
+        loss = torch.nn.functional.cross_entropy(logits / bounded.exp(), targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return float(log_temperature.detach().clamp(np.log(0.05), np.log(20.0)).exp())
+
+
+def worst_temperature(logits: Tensor, targets: Tensor, rows: Sequence[Row]) -> float:
+    """The largest temperature that any source with enough rows, or all of them together, asks for."""
+    inside = targets >= 0
+    parts = [inside, *(inside & torch.from_numpy(mask) for mask in _masks([row.source for row in rows]))]
+    return max(fit_temperature(logits[part], targets[part]) for part in parts if part.sum() >= FEW or part is inside)
+
+
+def energy(logits: Floats) -> Floats:
+    """(N, 14) calibrated logits -> (N,) free energy (Liu et al. 2020, arXiv 2010.03759); higher = stranger."""
+    top = logits.max(axis=1)
+    return np.asarray(-(top + np.log(np.exp(logits - top[:, None]).sum(axis=1))))
+
+
+def choose_thresholds(logits: Floats, rows: Sequence[Row], recipe: CalibrateRecipe) -> Thresholds:
+    """The loosest thresholds that keep the recipe's promises on these rows.
+
+    First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
+    `reject_above`: the highest energy at which at most `ood_tagged` of every kind of out-of-domain rows are tagged.
+
+    Args:
+        logits: (N, 14), calibrated.
+        rows: their N rows.
+        recipe: the promises.
+    """
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    targets = np.array([row.target for row in rows])
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    sources = [mask & (targets >= 0) for mask in _masks([row.source for row in rows])]
+    floor = _lowest_confidence(confidence, right, [mask for mask in sources if mask.sum() >= FEW], recipe)
+    kinds = [mask & (targets == OOD) for mask in _masks([row.region for row in rows])]
+    strange = energy(logits)
+    limits = [_highest_energy(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
+    highest = float(strange.max()) + 1.0 if len(strange) else 0.0
+    return Thresholds(min_confidence=floor, reject_statistic="energy", reject_above=min([highest, *limits]))
+
+
+def _lowest_confidence(confidence: Floats, right: Bools, sources: list[Bools], recipe: CalibrateRecipe) -> float:
+    for candidate in CANDIDATES[recipe.min_confidence <= CANDIDATES]:
+        tagged = [mask & (confidence >= candidate) for mask in sources]
+        if all(not mask.any() or right[mask].mean() >= recipe.target_accuracy for mask in tagged):
+            return round(float(candidate), 4)
+    return round(float(CANDIDATES[-1]), 4)
+
+
+def _highest_energy(strange: Floats, confident: Bools, share: float) -> float:
+    """The limit that leaves at most `share` of the rows both confident and below it."""
+    scores = np.sort(strange[confident])
+    allowed = int(share * len(strange))
+    return float("inf") if len(scores) <= allowed else float(np.nextafter(scores[allowed], -np.inf))
+
+
+def _masks(names: Sequence[str]) -> list[Bools]:
+    """One mask over the rows for each distinct name."""
+    array = np.array(names)
+    return [array == name for name in sorted(set(names))]

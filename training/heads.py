@@ -1,0 +1,88 @@
+"""A backbone with a linear head, as `probe`, `calibrate` and `export` hand it on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dicom_node.model.card import LABELS
+from training.encoder import EMBEDDING, Backbone, pooled
+from training.errors import TrainingError
+from training.runs import load_weights
+
+BATCH = 128
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Classifier:
+    """`weight` (14, 512) and `bias` (14,) on the backbone's embedding; logits are divided by `temperature`."""
+
+    backbone: Backbone
+    weight: Tensor
+    bias: Tensor
+    temperature: float = 1.0
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(N, 512) -> calibrated logits (N, 14)."""
+        return torch.nn.functional.linear(embeddings, self.weight, self.bias) / self.temperature
+
+    def weights(self) -> dict[str, Any]:
+        """What `load_classifier` reads."""
+        head = {"weight": self.weight, "bias": self.bias}
+        return {"backbone": self.backbone.state_dict(), "head": head, "temperature": self.temperature}
+
+
+def load_backbone(folder: Path) -> Backbone:
+    """The backbone of a finished run."""
+    backbone = Backbone()
+    _load(backbone, load_weights(folder).get("backbone"), folder)
+    return backbone.eval()
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Backbone and head of a supervised pretrain, a probe or a calibrate run.
+
+    Raises:
+        TrainingError: the run has no head.
+    """
+    weights = load_weights(folder)
+    head = head_of(weights)
+    if head is None:
+        raise TrainingError(f"The run {folder} has no linear head: run `python -m training probe --from {folder}`.")
+    temperature = float(weights.get("temperature", 1.0))
+    return Classifier(backbone=load_backbone(folder), weight=head[0], bias=head[1], temperature=temperature)
+
+
+def head_of(weights: dict[str, Any]) -> tuple[Tensor, Tensor] | None:
+    """Weight and bias of the head in a run's weights, wherever its command keeps them."""
+    for values, prefix in ((weights.get("head", {}), ""), (weights.get("method", {}), "head.")):
+        if prefix + "weight" in values:
+            weight, bias = values[prefix + "weight"], values[prefix + "bias"]
+            if weight.shape == (len(LABELS), EMBEDDING):
+                return weight, bias
+    return None
+
+
+@torch.no_grad()
+def embed(
+    backbone: Backbone, images: Tensor, device: torch.device, advance: Callable[[int], None] = lambda _n: None
+) -> Tensor:
+    """(N, S, S) uint8 or (N, 1, S, S) float in [0, 1] -> embeddings (N, 512), float32 on the CPU."""
+    backbone = backbone.to(device).eval()
+    parts = []
+    for part in torch.split(images, BATCH):
+        x = part.to(device)
+        x = x[:, None].float() / 255.0 if x.dtype == torch.uint8 else x
+        parts.append(pooled(backbone(x)).cpu())
+        advance(len(part))
+    return torch.cat(parts) if parts else torch.zeros(0, EMBEDDING)
+
+
+def _load(backbone: Backbone, state: Any, folder: Path) -> None:
+    try:
+        backbone.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
+        raise TrainingError(f"The run {folder} has no backbone of this version.") from error

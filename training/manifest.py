@@ -1,0 +1,120 @@
+"""Manifests: which image shows what, where it came from, and what it may be used for."""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_node.model.card import LABELS
+from training.errors import TrainingError
+from training.recipe import DataRecipe
+
+OOD = -1
+COLUMNS = ("file", "region", "group", "view", "use", "source", "licence", "origin")
+USES = ("train", "calibrate", "tune", "evaluate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One image. `region` is one of the 14 or `ood:<kind>`; `group` (a patient, say) is never split."""
+
+    file: Path
+    region: str
+    group: str
+    use: str
+    view: str = ""
+    source: str = ""
+    licence: str = ""
+    origin: str = ""
+
+    @property
+    def target(self) -> int:
+        """Index of the region in contract order, or `OOD`."""
+        return OOD if self.region.startswith("ood:") else LABELS.index(self.region)
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Read one manifest (CSV; file paths relative to it).
+
+    Raises:
+        TrainingError: the file is missing, lacks a column, or names an unknown region or use.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"The manifest {path} cannot be read: {error}.") from error
+    return [_row(line, path, number) for number, line in enumerate(lines, start=2)]
+
+
+def _row(line: dict[str, str | None], path: Path, number: int) -> Row:
+    values = {name: line.get(name) or "" for name in COLUMNS}
+    for name in ("file", "region", "group", "use"):
+        if not values[name]:
+            raise TrainingError(f"{path}, line {number}: the column '{name}' is missing or empty.")
+    if values["region"] not in LABELS and not values["region"].startswith("ood:"):
+        raise TrainingError(
+            f"{path}, line {number}: '{values['region']}' is neither one of the 14 regions nor 'ood:<kind>'."
+        )
+    if values["use"] not in USES:
+        raise TrainingError(f"{path}, line {number}: the use '{values['use']}' is none of {', '.join(USES)}.")
+    file = values.pop("file")
+    return Row(file=path.parent / file, **values)
+
+
+def is_held_out(row: Row, *, fraction: float, seed: int) -> bool:
+    """Whether the row's group is kept from learning.
+
+    Decided by the group's name and the seed alone: all of a group falls on one side, in every command, and stays
+    there when other data joins.
+    """
+    digest = hashlib.sha256(f"{seed}:{row.group}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def is_learned_from(row: Row, recipe: DataRecipe) -> bool:
+    """Whether the row may change weights: its use is `train`, its group is not held out and its source not left out."""
+    return (
+        row.use == "train"
+        and not row.source.startswith(recipe.leave_out)
+        and not is_held_out(row, fraction=recipe.held_out, seed=recipe.split_seed)
+    )
+
+
+def is_calibrated_on(row: Row, recipe: DataRecipe) -> bool:
+    """Whether the row may set the temperature and thresholds: it was made for that, or its group was held out."""
+    return row.use in ("tune", "calibrate") or (
+        row.use == "train"
+        and not row.source.startswith(recipe.leave_out)
+        and is_held_out(row, fraction=recipe.held_out, seed=recipe.split_seed)
+    )
+
+
+def sampling_weights(rows: Sequence[Row], *, source_power: float, ood_share: float) -> list[float]:
+    """The chance of each row to be drawn; sums to 1.
+
+    Regions are equal, out-of-domain rows together get `ood_share`, and inside a region a source with n rows gets a
+    share in proportion to n ** source_power, so that 500 images of one study do not drown the others.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        counts[_cell(row)] = counts.get(_cell(row), 0) + 1
+    strength = {cell: n**source_power for cell, n in counts.items()}
+    regions = {region for region, _ in counts}
+    share = _region_shares(regions, ood_share)
+    total = {region: sum(s for (r, _), s in strength.items() if r == region) for region in regions}
+    return [
+        share[row_cell[0]] * strength[row_cell] / total[row_cell[0]] / counts[row_cell] for row_cell in map(_cell, rows)
+    ]
+
+
+def _cell(row: Row) -> tuple[str, str]:
+    return ("ood" if row.target == OOD else row.region, row.source)
+
+
+def _region_shares(regions: Iterable[str], ood_share: float) -> dict[str, float]:
+    names = sorted(regions)
+    inside = [name for name in names if name != "ood"]
+    ood = (ood_share if inside else 1.0) if "ood" in names else 0.0
+    return {name: ood if name == "ood" else (1.0 - ood) / len(inside) for name in names}

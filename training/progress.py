@@ -1,0 +1,75 @@
+"""What a person sees while a command runs: images, images per second, time left, the loss."""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+RECENT = 50
+
+
+class Shown:
+    """One running bar; `advance` moves it."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+        self._losses: deque[float] = deque(maxlen=RECENT)
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Over the last steps; None when there were none."""
+        return sum(self._losses) / len(self._losses) if self._losses else None
+
+    def advance(self, images: int, loss: float = math.nan) -> None:
+        """Count `images` more; a loss that is no number is not shown."""
+        if not math.isnan(loss):
+            self._losses.append(loss)
+        speed = self._bar.tasks[self._task].speed
+        note = f"{speed:.0f} images/s" if speed else ""
+        if self.mean_loss is not None:
+            note += f", loss {self.mean_loss:.3f}"
+        self._bar.update(self._task, advance=images, note=note)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Shown]:
+    """Show a bar on stderr for `total` images."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield Shown(bar, bar.add_task(what, total=total, note=""))
+
+
+def evaluation_table(cells: Sequence[Mapping[str, Any]]) -> Table:
+    """The cells of `evaluate`, one line each; intervals in brackets."""
+    table = Table("source", "region", "n", "groups", "top 1", "tagged", "right of tagged", "taken for")
+    for cell in cells:
+        others = ", ".join(f"{region} {n}" for region, n in list(cell.get("taken_for", {}).items())[:3])
+        table.add_row(
+            str(cell["source"])[:30],
+            str(cell["region"]),
+            str(cell["n"]),
+            str(cell["groups"]),
+            _share(cell, "top1"),
+            f"{cell['tagged']:.3f}",
+            _share(cell, "right_of_tagged"),
+            others,
+        )
+    return table
+
+
+def _share(cell: Mapping[str, Any], name: str) -> str:
+    if name not in cell:
+        return "-"
+    low, high = cell[name + "_interval"]
+    return f"{cell[name]:.3f} ({low:.3f}-{high:.3f})"

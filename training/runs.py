@@ -1,0 +1,105 @@
+"""Run folders: what a command leaves for the next one and for whoever wants to make the result again."""
+
+import dataclasses
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dicom_node.imaging import IMAGING_VERSION
+from training.errors import TrainingError
+from training.images import ImageSet
+from training.recipe import Recipe, recipe_from
+
+RUN, METRICS, WEIGHTS = "run.json", "metrics.json", "weights.pt"
+
+
+def write_run(
+    out: Path, *, command: str, recipe: Recipe, seed: int, data: ImageSet, now: datetime, **more: Any
+) -> None:
+    """Write `run.json`: command, recipe, seed, versions, hardware and the data's sources."""
+    about = {
+        "command": command,
+        "finished": now.isoformat(timespec="seconds"),
+        "seed": seed,
+        "recipe": dataclasses.asdict(recipe),
+        "imaging_version": IMAGING_VERSION,
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, CUDA {torch.cuda.is_available()}",
+        "sources": sources(data),
+        **more,
+    }
+    write_json(out / RUN, about)
+
+
+def sources(data: ImageSet) -> list[dict[str, Any]]:
+    """Each source with its licence, and how many images and groups of each region it gave."""
+    table: dict[tuple[str, str, str], set[str]] = {}
+    counts: dict[tuple[str, str, str], int] = {}
+    for row in data.rows:
+        key = (row.source, row.licence, row.region)
+        counts[key] = counts.get(key, 0) + 1
+        table.setdefault(key, set()).add(row.group)
+    return [
+        {"source": source, "licence": licence, "region": region, "n": counts[key], "groups": len(table[key])}
+        for key in sorted(counts)
+        for source, licence, region in [key]
+    ]
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """What `write_run` wrote.
+
+    Raises:
+        TrainingError: the folder is not a finished run.
+    """
+    try:
+        values = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{folder} is not the folder of a finished run: it has no readable {RUN}.") from error
+    assert isinstance(values, dict)
+    return values
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """The recipe that a run was made with."""
+    return recipe_from(read_run(folder)["recipe"])
+
+
+def training_summary(folder: Path) -> dict[str, Any]:
+    """What the model card tells of the run: sources, recipe, seed, versions, metrics on calibration rows."""
+    run = read_run(folder)
+    kept = ("finished", "seed", "recipe", "versions", "machine", "sources", "calibrated_on")
+    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    return {**{name: run[name] for name in kept if name in run}, "metrics": metrics}
+
+
+def save_weights(out: Path, weights: Mapping[str, Any]) -> None:
+    """Write the weights, replacing older ones only once the new file is whole."""
+    temporary = out / (WEIGHTS + ".part")
+    torch.save(dict(weights), temporary)
+    temporary.replace(out / WEIGHTS)
+
+
+def load_weights(folder: Path) -> dict[str, Any]:
+    """Read the weights of a run.
+
+    Raises:
+        TrainingError: there are none.
+    """
+    try:
+        weights = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise TrainingError(f"{folder} has no readable {WEIGHTS}: name a finished run with --from.") from error
+    assert isinstance(weights, dict)
+    return weights
+
+
+def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Readable JSON with a final newline."""
+    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
