@@ -1,0 +1,141 @@
+"""The configuration: defaults, file, environment, and what is refused."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dicom_node.config import DestinationMode, find_config_file, load_config
+from dicom_node.config.quantities import parse_duration, parse_size
+from dicom_node.errors import ConfigError
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text), {})
+    return str(caught.value)
+
+
+def test_without_file_and_environment_the_contract_s_defaults_hold() -> None:
+    config = load_config(None, {})
+    assert (config.node.ae_title, config.node.host, config.node.port) == ("REGION", "127.0.0.1", 11112)
+    assert (config.web.host, config.web.port) == ("127.0.0.1", 8080)
+    assert config.node.data_dir == Path("./data")
+    assert config.ledger_url == "sqlite:///data/ledger.sqlite"
+    assert config.policy.fill
+    assert config.policy.correct_above is None
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    config = load_config(
+        written(
+            tmp_path,
+            """
+            [node]
+            ae_title = "GATE"
+            disk_reserve = "2GiB"
+            [policy]
+            correct_above = 0.95
+            [study]
+            quiet = "5m"
+            [[destinations]]
+            name = "pacs"
+            ae_title = "PACS"
+            host = "10.0.0.1"
+            port = 104
+            mode = "copy"
+            retry = { first = "1s", longest = "1h" }
+            [[rules]]
+            name = "hands to bone age"
+            when = { region = ["hand", "wrist"], min_confidence = 0.9, BodyPartExamined = "HAND*" }
+            send_to = ["pacs"]
+            """,
+        ),
+        {},
+    )
+    assert config.node.ae_title == "GATE"
+    assert config.node.disk_reserve == 2 << 30
+    assert config.study.quiet == timedelta(minutes=5)
+    assert config.destinations[0].mode is DestinationMode.COPY
+    assert config.destinations[0].retry.retry().longest == timedelta(hours=1)
+    rule = config.rules[0].rule()
+    assert rule.min_confidence == 0.9
+    assert rule.when == {"region": ("hand", "wrist"), "BodyPartExamined": ("HAND*",)}
+
+
+def test_the_environment_overrides_every_key_lists_of_tables_too(tmp_path: Path) -> None:
+    path = written(tmp_path, '[node]\nport = 104\n[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n')
+    config = load_config(
+        path,
+        {
+            "DICOM_NODE_NODE__PORT": "11113",
+            "DICOM_NODE_LEDGER__URL": "postgresql://node:secret@db/ledger",
+            "DICOM_NODE_DESTINATIONS__0__HOST": "pacs.example",
+            "DICOM_NODE_NODE__CALLING_AE": '["CR1", "CR2"]',
+            "PATH": "/usr/bin",
+        },
+    )
+    assert config.node.port == 11113
+    assert config.destinations[0].host == "pacs.example"
+    assert config.node.calling_ae == ("CR1", "CR2")
+    assert config.ledger_url == "postgresql://node:secret@db/ledger"
+
+
+def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
+    config = load_config(None, {"DICOM_NODE_LEDGER__URL": "postgresql://node:secret@db/ledger"})
+    assert "secret" not in repr(config)
+    assert "secret" not in str(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[node]\nprot = 1\n", "node.prot: there is no such key; did you mean 'port'?"),
+        ("[polcy]\nfill = true\n", "polcy: there is no such key; did you mean 'policy'?"),
+        ('[node]\nae_title = "SEVENTEEN LETTERS"\n', "node.ae_title"),
+        ("[policy]\ncorrect_above = 1.5\n", "policy.correct_above"),
+        ('[study]\nquiet = "5 parsecs"\n', "study.quiet: '5 parsecs' is no duration; write it like 30s"),
+        ('[[rules]]\nname = "r"\nsend_to = ["pcs"]\n', "sends to 'pcs', which is no destination"),
+        ('[[rules]]\nname = "r"\nwhen = { region = "hnd" }\nsend_to = []\n', "'hnd' is no region; did you mean 'hand'?"),
+        ('[[rules]]\nname = "r"\nwhen = { Modalty = "CR" }\nsend_to = []\n', "did you mean 'Modality'?"),
+        ('[[rules]]\nname = "r"\nwhen = { min_confidence = 3 }\nsend_to = []\n', "min_confidence is one number from 0 to 1"),
+        ("node = [", "is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_the_nearest_valid_name(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in refused(tmp_path, text)
+
+
+def test_an_environment_variable_that_leads_nowhere_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ledgr: there is no such key; did you mean 'ledger'"):
+        load_config(None, {"DICOM_NODE_LEDGR__URL": "x"})
+    with pytest.raises(ConfigError, match="DICOM_NODE_DESTINATIONS__3__HOST leads nowhere"):
+        load_config(None, {"DICOM_NODE_DESTINATIONS__3__HOST": "x"})
+
+
+def test_two_destinations_may_not_share_a_name(tmp_path: Path) -> None:
+    table = '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
+    assert "two destinations are called 'a'" in refused(tmp_path, table * 2)
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no configuration file"):
+        find_config_file(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("250ms", 0.25), ("30s", 30), ("1.5m", 90), ("2h", 7200), ("7d", 604800), (5, 5), ("5", 5)]
+)
+def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
+    assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(("text", "size"), [("500MB", 500_000_000), ("2GiB", 2147483648), ("1.5 KiB", 1536), (7, 7)])
+def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
+    assert parse_size(text) == size
