@@ -1,0 +1,54 @@
+"""Which presentation contexts the node accepts (PS3.8 section 9.3.2): storage of every kind, in every known syntax."""
+
+from collections.abc import Iterable
+
+from pydicom._uid_dict import UID_dictionary
+from pynetdicom import ALL_TRANSFER_SYNTAXES
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
+from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
+from pynetdicom.sop_class import Verification, uid_to_service_class
+
+STORAGE_SERVICE = "1.2.840.10008.4.2"
+_UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
+
+
+def is_storage(sop_class_uid: str) -> bool:
+    """Whether instances of a SOP class can be stored: the storage classes, and also the retired, the private and those
+    that are younger than this software's dictionaries.
+    """
+    service = uid_to_service_class(sop_class_uid)
+    if service is not ServiceClass:
+        return service in (StorageServiceClass, NonPatientObjectStorageServiceClass)
+    name = UID_dictionary.get(sop_class_uid, ("",))[0]
+    return not name or ("Storage" in name and "Commitment" not in name)
+
+
+def acceptable(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
+    """What to accept of a peer's proposal: verification and all storage, in the peer's own order of preference.
+
+    An acceptor has one entry per SOP class, while a peer may propose a class in several contexts: their syntaxes are
+    put one after another. A context none of whose syntaxes is known will be refused as such.
+    """
+    syntaxes: dict[str, list[str]] = {}
+    for context in proposed:
+        if is_storage(context.abstract_syntax):
+            wanted = syntaxes.setdefault(context.abstract_syntax, [])
+            wanted += [uid for uid in context.transfer_syntax if uid in ALL_TRANSFER_SYNTAXES and uid not in wanted]
+    contexts = [build_context(uid, wanted or _UNCOMPRESSED) for uid, wanted in syntaxes.items()]
+    return [build_context(Verification, _UNCOMPRESSED), *contexts]
+
+
+def served_as_storage(contexts: Iterable[PresentationContext]) -> dict[str, SOPClassCommonExtendedNegotiation]:
+    """SOP class -> storage service for what was proposed, so that pynetdicom serves also classes that it does not know.
+
+    This is what a peer may say of its classes by common extended negotiation (PS3.7 D.3.3.6); we say it on its behalf.
+    """
+    services = {}
+    for context in contexts:
+        if is_storage(context.abstract_syntax):
+            item = SOPClassCommonExtendedNegotiation()
+            item.sop_class_uid = context.abstract_syntax
+            item.service_class_uid = STORAGE_SERVICE
+            services[context.abstract_syntax] = item
+    return services

@@ -1,0 +1,297 @@
+"""The receiver: C-ECHO and C-STORE for every storage class in every transfer syntax (PS3.4 annexes A and B).
+
+The protocol is pynetdicom's; here are the lifecycle, who may come in, and one handler whose outcome is the reply.
+"""
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from socketserver import TCPServer
+from time import monotonic
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.transport import ThreadedAssociationServer
+
+from dicom_node.dimse.contexts import acceptable, served_as_storage
+from dicom_node.dimse.quickack import acknowledge_at_once
+from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
+from dicom_node.errors import ConfigError, NodeError, NotUnderstoodError
+from dicom_node.instance import Incoming, Receipt
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+
+log = structlog.get_logger(__name__)
+
+# A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
+CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)
+CALLED_AE_NOT_RECOGNISED = (0x01, 0x01, 0x07)
+NO_REASON_GIVEN = (0x01, 0x01, 0x01)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScpSettings:
+    """Where to listen and whom to let in; empty lists let everybody in.
+
+    `port` 0 takes a free one. `idle_timeout`: how long a peer may be silent, in the middle of a message as well, before
+    its association is aborted. `reuse_port`: several receiver processes share the port (SO_REUSEPORT, Linux).
+    """
+
+    ae_title: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    max_associations: int = 100
+    called_aes: tuple[str, ...] = ()
+    calling_aes: tuple[str, ...] = ()
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    max_pdu: int = 128 << 10
+    idle_timeout: timedelta = timedelta(seconds=60)
+    association_timeout: timedelta = timedelta(seconds=30)
+    reuse_port: bool = False
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """What came over one association, for its line in the log."""
+
+    began: float
+    stored: int = 0
+    refused: int = 0
+    octets: int = 0
+
+
+class StoreScp:
+    """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status."""
+
+    def __init__(self, settings: ScpSettings, handler: Callable[[Incoming], Receipt]) -> None:
+        self._settings = settings
+        self._handler = handler
+        self._tallies: WeakKeyDictionary[Association, _Tally] = WeakKeyDictionary()
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
+        settings = self._settings
+        try:
+            server = self._entity().make_server(
+                (settings.host, settings.port),
+                evt_handlers=self._handlers(),
+                server_class=_Server,
+                reuse_port=settings.reuse_port,
+            )
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from error
+        self._server = server
+        self._thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        if self._server is None:
+            raise RuntimeError("the receiver has not been started")
+        return int(self._server.server_address[1])
+
+    def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
+        """Take no new associations, let the running ones finish for `timeout`, abort those that have not."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        server.shutdown()
+        self._thread.join()
+        deadline = monotonic() + timeout.total_seconds()
+        for association in server.active_associations:
+            association.join(max(0.0, deadline - monotonic()))
+        for association in server.active_associations:
+            association.abort()
+
+    def _entity(self) -> AE:
+        settings = self._settings
+        entity = AE(ae_title=settings.ae_title)
+        entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        entity.maximum_pdu_size = settings.max_pdu
+        entity.maximum_associations = settings.max_associations
+        entity.network_timeout = settings.idle_timeout.total_seconds()
+        entity.acse_timeout = settings.association_timeout.total_seconds()
+        # What an association really accepts is told when its proposal is known, in `_requested`.
+        entity.supported_contexts = acceptable(())
+        return entity
+
+    def _handlers(self) -> list[tuple[Any, Callable[[Event], Any]]]:
+        return [
+            (evt.EVT_CONN_OPEN, acknowledge_at_once),
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_SOP_COMMON, _services),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_RELEASED, self._ended),
+            (evt.EVT_ABORTED, self._ended),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+
+    def _requested(self, event: Event) -> None:
+        """Reject who may not come in; else fit the accepted contexts to the proposal."""
+        association = event.assoc
+        self._tallies[association] = _Tally(began=monotonic())
+        reason = self._refusal(association)
+        if reason is None:
+            proposal = association.requestor.primitive.presentation_context_definition_list
+            association.acceptor.supported_contexts = acceptable(proposal)
+            return
+        association.acse.send_reject(*reason)
+        self._rejected(event)
+        association.kill()
+
+    def _refusal(self, association: Association) -> tuple[int, int, int] | None:
+        settings, request = self._settings, association.requestor.primitive
+        if settings.networks and not _within(association.requestor.address, settings.networks):
+            return NO_REASON_GIVEN
+        if settings.calling_aes and request.calling_ae_title.strip() not in settings.calling_aes:
+            return CALLING_AE_NOT_RECOGNISED
+        if settings.called_aes and request.called_ae_title.strip() not in settings.called_aes:
+            return CALLED_AE_NOT_RECOGNISED
+        return None
+
+    def _store(self, event: Event) -> Dataset:
+        """The reply to one C-STORE: success once the handler has returned, else the status of what it raised."""
+        began = monotonic()
+        try:
+            incoming = _incoming(event)
+            status, duplicate = SUCCESS, self._handler(incoming).duplicate
+        except Exception as error:  # noqa: BLE001 - a sender gets a storage status whatever happens
+            status, duplicate = status_of(error), False
+            _log_refusal(event, error, status)
+        self._count(event, status, began=began, duplicate=duplicate)
+        return _response(status)
+
+    def _count(self, event: Event, status: Status, *, began: float, duplicate: bool) -> None:
+        size = len(event.request.DataSet.getbuffer()) if event.request.DataSet else 0
+        tally = self._tallies.get(event.assoc)
+        if tally is not None:
+            tally.octets += size
+            tally.stored += status is SUCCESS
+            tally.refused += status is not SUCCESS
+        if status is SUCCESS:
+            took = round(1000 * (monotonic() - began), 1)
+            log.info("stored", **_names(event), size=size, duplicate=duplicate, milliseconds=took)
+
+    def _ended(self, event: Event) -> None:
+        tally = self._tallies.pop(event.assoc, None)
+        if tally is None:
+            return
+        log.info(
+            "association_released" if event.event is evt.EVT_RELEASED else "association_aborted",
+            **_peer(event.assoc),
+            stored=tally.stored,
+            refused=tally.refused,
+            bytes=tally.octets,
+            seconds=round(monotonic() - tally.began, 3),
+        )
+
+    def _rejected(self, event: Event) -> None:
+        self._tallies.pop(event.assoc, None)
+        answer = event.assoc.acceptor.primitive
+        log.warning("association_rejected", **_peer(event.assoc), reason=answer.reason_str)
+
+
+class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom's types are not exported
+    """pynetdicom's server, with a backlog for many senders and no connection that can hang for ever."""
+
+    request_queue_size = 128
+
+    def __init__(self, *args: Any, reuse_port: bool = False, **kwargs: Any) -> None:
+        self._reuse_port = reuse_port
+        super().__init__(*args, **kwargs)
+
+    def server_bind(self) -> None:
+        if self._reuse_port:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        client, address = super().get_request()
+        # pynetdicom's own timer does not see a peer that dies in the middle of a PDU.
+        client.settimeout(self.ae.network_timeout)
+        return client, address
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        log.exception("connection_failed", peer=client_address[0])
+
+    def shutdown(self) -> None:
+        # As pynetdicom's, for a server that its entity did not start and so does not list.
+        TCPServer.shutdown(self)
+        self.server_close()
+
+
+def _services(event: Event) -> dict[Any, Any]:
+    return served_as_storage(event.assoc.requestor.primitive.presentation_context_definition_list)
+
+
+def _incoming(event: Event) -> Incoming:
+    request = event.request
+    dataset = request.DataSet.getvalue() if request.DataSet else b""
+    if not dataset:
+        raise NotUnderstoodError("the command came without a data set")
+    return Incoming(
+        sop_class_uid=str(request.AffectedSOPClassUID),
+        sop_instance_uid=str(request.AffectedSOPInstanceUID),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        dataset=dataset,
+        calling_ae=event.assoc.requestor.primitive.calling_ae_title.strip(),
+        called_ae=event.assoc.requestor.primitive.called_ae_title.strip(),
+        peer=event.assoc.requestor.address,
+    )
+
+
+def _response(status: Status) -> Dataset:
+    response = Dataset()
+    response.Status = status.code
+    if status.comment:
+        response.ErrorComment = status.comment
+    return response
+
+
+def _log_refusal(event: Event, error: Exception, status: Status) -> None:
+    """Our own errors carry no patient data; what is unforeseen may, so that only its type and place are told."""
+    known = str(error) if isinstance(error, NodeError) else _place(error)
+    level = log.error if status is UNFORESEEN else log.warning
+    level("refused", **_names(event), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+
+
+def _names(event: Event) -> dict[str, str]:
+    return {
+        "sop_instance_uid": str(event.request.AffectedSOPInstanceUID),
+        "sop_class_uid": str(event.request.AffectedSOPClassUID),
+        "transfer_syntax_uid": str(event.context.transfer_syntax),
+        **_peer(event.assoc),
+    }
+
+
+def _peer(association: Association) -> dict[str, str]:
+    return {
+        "peer": association.requestor.address,
+        "calling_ae": association.requestor.primitive.calling_ae_title.strip(),
+    }
+
+
+def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
+    peer = ip_address(address)
+    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    return any(peer in network for network in networks)

@@ -1,0 +1,205 @@
+"""DICOM files and data sets at the level of bytes (PS3.10 section 7, PS3.5 sections 7 and 10).
+
+Nothing here changes a data set: its bytes are found, looked at, digested and handed on as they are.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydicom.datadict import dictionary_has_tag
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node import __version__
+from dicom_node.errors import NotUnderstoodError
+from dicom_node.instance import Incoming
+
+# uuid5(NAMESPACE_DNS, "dicom-node.implementation") under 2.25: ours, and the same in every release.
+IMPLEMENTATION_CLASS_UID = UID("2.25.309477082441411176053179536836556028423")
+# SH, 16 characters at most: major and minor version.
+IMPLEMENTATION_VERSION_NAME = f"REGION_NODE_{'.'.join(__version__.split('.')[:2])}"[:16]
+
+# The data set as a whole is deflated (PS3.5 A.5, A.7.2); pydicom knows only the first of them as such.
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+
+PREAMBLE = bytes(128) + b"DICM"
+# The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
+INFLATED_HEAD = 16 << 20
+LONGEST_TEXT = 64
+
+_SOP_CLASS_UID = 0x00080016
+_SOP_INSTANCE_UID = 0x00080018
+_MODALITY = 0x00080060
+_ANATOMIC_REGION_SEQUENCE = 0x00082218
+_BODY_PART_EXAMINED = 0x00180015
+_STUDY_INSTANCE_UID = 0x0020000D
+_SERIES_INSTANCE_UID = 0x0020000E
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who an object says that it is; a value that is missing or cannot be read is the empty string."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    series_uid: str
+    modality: str
+    body_part: str
+    anatomic_region_code: str
+
+
+def digest_of(incoming: Incoming) -> str:
+    """SHA-256 in hex over transfer syntax UID, NUL and data set: the same bytes in another syntax are another object."""
+    digest = hashlib.sha256(incoming.transfer_syntax_uid.encode("ascii", "replace") + b"\0")
+    digest.update(incoming.dataset)
+    return digest.hexdigest()
+
+
+def file_header(incoming: Incoming) -> bytes:
+    """Preamble, prefix and our own File Meta Information for an object (PS3.10 section 7.1)."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(incoming.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(incoming.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(incoming.transfer_syntax_uid)
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    if incoming.calling_ae.strip():
+        meta.SourceApplicationEntityTitle = incoming.calling_ae.strip()[:16]
+    buffer = BytesIO()
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return PREAMBLE + buffer.getvalue()
+
+
+def is_part10(path: Path) -> bool:
+    """Whether a file bears the prefix of a DICOM file; a file that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PREAMBLE))[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str) -> Incoming:
+    """The object in a DICOM file, its data set's bytes as they lie there.
+
+    Preamble and file meta may be missing: then the syntax is told from the first element, and the UIDs from the data
+    set. Raises NotUnderstoodError when the file cannot be read or is no DICOM object.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
+    meta, offset = split_meta(BytesIO(content))
+    dataset = content[offset:]
+    syntax = _raw_text(meta, 0x00020010) or _guessed_syntax(dataset)
+    identity = identity_of(dataset, syntax)
+    sop_class = identity.sop_class_uid or _raw_text(meta, 0x00020002)
+    sop_instance = identity.sop_instance_uid or _raw_text(meta, 0x00020003)
+    if not sop_class or not sop_instance:
+        raise NotUnderstoodError("the file holds no DICOM object: it has no SOP Class or SOP Instance UID")
+    return Incoming(
+        sop_class_uid=sop_class,
+        sop_instance_uid=sop_instance,
+        transfer_syntax_uid=syntax,
+        dataset=dataset,
+        calling_ae=calling_ae,
+        called_ae=called_ae,
+        peer=peer,
+    )
+
+
+def split_meta(file: BinaryIO) -> tuple[Dataset, int]:
+    """The File Meta Information of an open file (empty where there is none), and the offset at which the data set begins.
+
+    Raises NotUnderstoodError when the meta cannot be parsed.
+    """
+    start = len(PREAMBLE) if file.read(len(PREAMBLE))[128:] == b"DICM" else 0
+    file.seek(start)
+    try:
+        meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)  # noqa: FBT003
+    except Exception as error:
+        raise NotUnderstoodError(f"the file meta cannot be parsed: {type(error).__name__}") from error
+    return (meta, file.tell()) if len(meta) else (meta, start)
+
+
+def read_identity(incoming: Incoming) -> Identity:
+    """Read who an incoming object is; its pixels and whatever follows them may be anything.
+
+    Raises NotUnderstoodError when the head of the data set is not DICOM.
+    """
+    return identity_of(incoming.dataset, incoming.transfer_syntax_uid)
+
+
+def identity_of(dataset: bytes, transfer_syntax_uid: str) -> Identity:
+    """Read the identity from encoded bytes; as `read_identity`."""
+    ds = _head(dataset, transfer_syntax_uid)
+    return Identity(
+        sop_class_uid=_raw_text(ds, _SOP_CLASS_UID),
+        sop_instance_uid=_raw_text(ds, _SOP_INSTANCE_UID),
+        study_uid=_raw_text(ds, _STUDY_INSTANCE_UID),
+        series_uid=_raw_text(ds, _SERIES_INSTANCE_UID),
+        modality=_raw_text(ds, _MODALITY),
+        body_part=_raw_text(ds, _BODY_PART_EXAMINED),
+        anatomic_region_code=_region_code(ds),
+    )
+
+
+def inflate(deflated: bytes, limit: int) -> bytes:
+    """Inflate raw deflate data (PS3.5 A.5, RFC 1951) up to `limit` bytes. Raises NotUnderstoodError."""
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, limit)
+    except zlib.error as error:
+        raise NotUnderstoodError("the deflated data set cannot be inflated") from error
+
+
+def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
+    """The elements up to SeriesInstanceUID, the last one that is asked for; what comes later is not even looked at."""
+    if transfer_syntax_uid in DEFLATED:
+        dataset = inflate(dataset, INFLATED_HEAD)
+    try:
+        ds = read_dataset(
+            BytesIO(dataset),
+            transfer_syntax_uid == ImplicitVRLittleEndian,
+            transfer_syntax_uid != ExplicitVRBigEndian,
+            stop_when=lambda tag, vr, length: tag > _SERIES_INSTANCE_UID,
+        )
+    except Exception as error:
+        raise NotUnderstoodError(f"the data set cannot be parsed: {type(error).__name__}") from error
+    if not any(dictionary_has_tag(tag) for tag in ds.keys()):  # noqa: SIM118 - iterating a data set converts values
+        raise NotUnderstoodError("the data set does not begin with DICOM elements")
+    return ds
+
+
+def _raw_text(ds: Dataset, tag: int) -> str:
+    """The first value of an element of UI or CS, from its bytes: no character set, no conversion that could fail."""
+    element = ds.get_item(BaseTag(tag)) if tag in ds else None
+    value: Any = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
+    text = str(value or "").replace("\0", "")
+    return text.split("\\")[0].strip()[:LONGEST_TEXT]
+
+
+def _region_code(ds: Dataset) -> str:
+    try:
+        return str(ds[_ANATOMIC_REGION_SEQUENCE].value[0].CodeValue).strip()[:LONGEST_TEXT]
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a damaged code is no code
+        return ""
+
+
+def _guessed_syntax(dataset: bytes) -> str:
+    """The uncompressed syntax in which the first element's tag and VR make sense (PS3.5 section 7.1)."""
+    explicit = dataset[4:6].isalpha() and dataset[4:6].isupper()
+    if not explicit:
+        return str(ImplicitVRLittleEndian)
+    # Groups are small numbers: the byte that is zero tells the order.
+    return str(ExplicitVRBigEndian if dataset[:1] == b"\0" else ExplicitVRLittleEndian)

@@ -1,0 +1,55 @@
+"""The story of an object that arrives: the node takes it only when it can keep it."""
+
+from datetime import datetime
+
+from dicom_node.errors import MismatchError
+from dicom_node.instance import Arrival, Incoming, Receipt
+from dicom_node.part10 import Identity, digest_of, file_header, read_identity
+from dicom_node.ports import Intake
+from dicom_node.spool import Spool
+
+
+def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) -> Receipt:
+    """Take an object in, durably, and say what became of it. Only then may the sender hear 0x0000 (PS3.4 B.2.2).
+
+    Outcomes: OutOfResourcesError when the disk has no room for it; NotUnderstoodError when it is not DICOM;
+    MismatchError when it is not what the command announced; a duplicate when the very same content is here already,
+    and then nothing is written; else a file and a row. LedgerError leaves a file without a row behind: it bears the
+    name of its content, so that sending the object again makes it whole, as after a crash at that point.
+    """
+    spool.check_room(len(incoming.dataset))
+    identity = read_identity(incoming)
+    _check_announced(incoming, identity)
+    digest = digest_of(incoming)
+    here = intake.find(incoming.sop_instance_uid, digest)
+    if here is not None:
+        return Receipt(instance=here, duplicate=True)
+    path = spool.write(digest, file_header(incoming), incoming.dataset)
+    return intake.add(_arrival(incoming, identity, digest=digest, path=path, now=now))
+
+
+def _check_announced(incoming: Incoming, identity: Identity) -> None:
+    """What the data set leaves out is tolerated, and taken from the command; a contradiction is not (PS3.4 B.2.3)."""
+    if identity.sop_class_uid not in ("", incoming.sop_class_uid):
+        raise MismatchError("the data set's SOP Class UID is not the one that the command announced")
+    if identity.sop_instance_uid not in ("", incoming.sop_instance_uid):
+        raise MismatchError("the data set's SOP Instance UID is not the one that the command announced")
+
+
+def _arrival(incoming: Incoming, identity: Identity, *, digest: str, path: str, now: datetime) -> Arrival:
+    return Arrival(
+        sop_instance_uid=incoming.sop_instance_uid,
+        sop_class_uid=incoming.sop_class_uid,
+        transfer_syntax_uid=incoming.transfer_syntax_uid,
+        study_uid=identity.study_uid,
+        series_uid=identity.series_uid,
+        modality=identity.modality,
+        body_part=identity.body_part,
+        digest=digest,
+        path=path,
+        size=len(incoming.dataset),
+        calling_ae=incoming.calling_ae,
+        called_ae=incoming.called_ae,
+        peer=incoming.peer,
+        received_at=now,
+    )

@@ -1,0 +1,142 @@
+"""Durable files: an object is either here whole, on stable storage, under a name made from its content, or not at all."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from time import time
+
+import structlog
+
+from dicom_node.errors import OutOfResourcesError
+
+log = structlog.get_logger(__name__)
+
+# Longer than any write or transcoding takes: another process may share the spool and be in the middle of one.
+ORPHAN_AGE = timedelta(hours=6)
+
+
+class Spool:
+    """A folder of files named by digest, `ab/cd/<digest>.dcm`, with `tmp/` beside them on the same file system.
+
+    `reserve_bytes`: free space that is never used for objects, so that ledger and logs can still be written. Every
+    number of threads and processes may share one spool: whoever writes a digest twice writes the same bytes.
+    """
+
+    def __init__(self, root: Path, reserve_bytes: int) -> None:
+        self._root = root
+        self._reserve = reserve_bytes
+        self._tmp = root / "tmp"
+
+    def write(self, digest: str, header: bytes, dataset: bytes) -> str:
+        """Put header and data set into one file and return its path relative to the spool, once it is durable.
+
+        Raises OutOfResourcesError when the disk does not take it; then no file of that name has appeared. A file that
+        was there under this name stays or is replaced by the same content, never damaged.
+        """
+        relative = f"{digest[:2]}/{digest[2:4]}/{digest}.dcm"
+        target = self._root / relative
+        temporary = self._temporary()
+        try:
+            self._make_folder(target.parent)
+            self._make_folder(self._tmp)
+            _write_durably(temporary, header, dataset)
+            temporary.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            log.error("spool_write_failed", digest=digest, errno=error.errno, error=error.strerror)
+            raise OutOfResourcesError(f"the spool cannot be written: {error.strerror or type(error).__name__}") from error
+        return relative
+
+    def path(self, relative: str) -> Path:
+        """Where a file of this spool lies."""
+        return self._root / relative
+
+    def room(self) -> int:
+        """Free bytes on the spool's disk that this process may use. Raises OutOfResourcesError when it is not there."""
+        try:
+            self._make_folder(self._root)
+            disk = os.statvfs(self._root)
+        except OSError as error:
+            raise OutOfResourcesError(f"the spool cannot be reached: {error.strerror}") from error
+        return disk.f_bavail * disk.f_frsize
+
+    def check_room(self, size: int) -> None:
+        """Raise OutOfResourcesError when `size` more bytes would touch the reserve."""
+        room = self.room()
+        if room - size < self._reserve:
+            raise OutOfResourcesError(
+                f"{room} bytes are free on the spool's disk, {self._reserve} are kept in reserve: make room on it"
+            )
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A path for a temporary copy, on the spool's disk; what is written there goes when the context ends.
+
+        Raises OutOfResourcesError when there is no place for temporary files.
+        """
+        path = self._temporary()
+        try:
+            self._make_folder(self._tmp)
+        except OSError as error:
+            raise OutOfResourcesError(f"the spool cannot be written: {error.strerror}") from error
+        try:
+            yield path
+        finally:
+            _discard(path)
+
+    def sweep(self, older_than: timedelta = ORPHAN_AGE) -> int:
+        """Remove temporary files that a crash left behind, and say how many. For start-up."""
+        oldest = time() - older_than.total_seconds()
+        removed = 0
+        for path in self._tmp.glob("*"):
+            with suppress(FileNotFoundError):  # another process swept it
+                if path.stat().st_mtime < oldest:
+                    _discard(path)
+                    removed += 1
+        if removed:
+            log.info("spool_swept", removed=removed)
+        return removed
+
+    def remove(self, relative: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+        self.path(relative).unlink(missing_ok=True)
+
+    def _temporary(self) -> Path:
+        return self._tmp / f"{uuid.uuid4().hex}.part"
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and its parents durable: a file is not safe in a folder that a power cut may undo."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _write_durably(path: Path, *parts: bytes) -> None:
+    with path.open("xb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
