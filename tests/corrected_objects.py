@@ -5,7 +5,11 @@ from io import BytesIO
 
 import numpy as np
 from pydicom import Dataset, FileDataset, dcmread, dcmwrite
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -54,6 +58,27 @@ def as_read(ds: Dataset, transfer_syntax: str | None = None) -> FileDataset:
     buffer = BytesIO()
     dcmwrite(buffer, ds, enforce_file_format=True)
     return dcmread(BytesIO(buffer.getvalue()))
+
+
+def with_bytes(ds: FileDataset, keyword: str, value: bytes) -> FileDataset:
+    """`ds` with an element as a file can hold it, however wrong its bytes are."""
+    tag = Tag(tag_for_keyword(keyword))
+    ds._dict[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
+    return ds
+
+
+def undecoded(ds: Dataset) -> dict[int, tuple[str | None, object]]:
+    """Every element as it is encoded, group lengths apart (they are retired, and never written)."""
+    elements = {}
+    for tag in ds.keys():  # noqa: SIM118  # iterating decodes
+        element = ds.get_item(tag)
+        if tag.element == 0:
+            continue
+        if isinstance(element.value, Sequence):
+            elements[tag] = ("SQ", [undecoded(item) for item in element.value])
+        else:
+            elements[tag] = (element.VR, element.value or b"")
+    return elements
 
 
 def cr(**elements) -> FileDataset:

@@ -6,7 +6,7 @@ TID 1500 Measurement Report (PS3.16) as Comprehensive 3D SR, the form that IHE A
 import re
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from highdicom import sr
 from pydicom import Dataset
@@ -18,11 +18,21 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.bodypart import body_part_of
 from dicom_node.correct.copies import derived_uid
-from dicom_node.correct.elements import ascii_text, keep_bytes, needed_uid, raw_value, tag_of, text_value, translating
+from dicom_node.correct.elements import (
+    ascii_text,
+    dicom_datetime,
+    keep_bytes,
+    needed_uid,
+    raw_value,
+    tag_of,
+    text_value,
+    translating,
+)
 from dicom_node.correct.original import MANUFACTURER, MODEL_NAME
 from dicom_node.regions import Region
 
 _PERCENT = Code("%", "UCUM", "percent")
+_OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 _SERIES_NUMBER = 9914  # far from the numbers that modalities count up from
 _SERIES_DESCRIPTION = "Body region recognition"
 
@@ -53,7 +63,7 @@ def report_of(ds: Dataset, finding: Finding, namespace: str) -> Dataset:
 
 def _document(ds: Dataset, finding: Finding, namespace: str) -> Dataset:
     evidence = _evidence(ds)
-    at = finding.at.astimezone(UTC)
+    at = _local(ds, finding.at)
     report: Dataset = sr.Comprehensive3DSR(
         evidence=[evidence],
         content=_content(evidence, finding, namespace),
@@ -73,8 +83,15 @@ def _document(ds: Dataset, finding: Finding, namespace: str) -> Dataset:
     )
     report.InstanceCreationDate = at.strftime("%Y%m%d")
     report.InstanceCreationTime = at.strftime("%H%M%S.%f")
-    report.TimezoneOffsetFromUTC = "+0000"
+    for equipment in report.ContributingEquipmentSequence:  # highdicom names itself, and takes the time from the clock
+        equipment.ContributionDateTime = dicom_datetime(at)
     return report
+
+
+def _local(ds: Dataset, at: datetime) -> datetime:
+    """`at` in the image's zone where it names one, since study and content share one offset in an object."""
+    offset = text_value(ds, "TimezoneOffsetFromUTC")
+    return at.astimezone(datetime.strptime(offset, "%z").tzinfo) if _OFFSET.fullmatch(offset) else at
 
 
 def _evidence(ds: Dataset) -> Dataset:
@@ -161,6 +178,8 @@ def _inherit(ds: Dataset, report: Dataset) -> None:
     for keyword, valid in _DATES.items():
         value = text_value(ds, keyword)
         setattr(report, keyword, value if valid.fullmatch(value) else "")
+    if _OFFSET.fullmatch(text_value(ds, "TimezoneOffsetFromUTC")):
+        report.TimezoneOffsetFromUTC = text_value(ds, "TimezoneOffsetFromUTC")
     sex = text_value(ds, "PatientSex")
     report.PatientSex = sex if sex in ("M", "F", "O") else ""
     _declare_character_set(ds, report, b"".join(texts.values()))
