@@ -1,0 +1,61 @@
+"""The ledger as the receiver sees it."""
+
+from sqlalchemy import Connection, case, func, insert, select
+
+from dicom_node.instance import Arrival, Instance, Receipt
+from dicom_node.ledger.engine import Database, insert_into
+from dicom_node.ledger.rows import instance_of, new_instance_row
+from dicom_node.ledger.schema import events, instances, studies
+
+
+class SqlIntake:
+    """Implements `dicom_node.ports.Intake`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, sop_instance_uid: str, digest: str) -> Instance | None:
+        query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid, instances.c.digest == digest)
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return instance_of(row) if row else None
+
+    def add(self, arrival: Arrival) -> Receipt:
+        with self._database.writing() as connection:
+            _one_at_a_time(connection, arrival.sop_instance_uid)
+            query = select(instances).where(instances.c.sop_instance_uid == arrival.sop_instance_uid)
+            here = [instance_of(row) for row in connection.execute(query).mappings()]
+            for instance in here:
+                if instance.digest == arrival.digest:
+                    return Receipt(instance=instance, duplicate=True)
+            instance = _insert(connection, arrival, conflict=bool(here))
+            _open_study(connection, instance)
+        return Receipt(instance=instance, duplicate=False)
+
+
+def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
+    """Let receivers of the same UID wait for each other; on SQLite, writers do so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sop_instance_uid, 0))))
+
+
+def _insert(connection: Connection, arrival: Arrival, *, conflict: bool) -> Instance:
+    statement = insert(instances).values(new_instance_row(arrival, conflict=conflict)).returning(instances)
+    instance = instance_of(connection.execute(statement).mappings().one())
+    if conflict:
+        event = {"kind": "conflict", "at": arrival.received_at, "instance_id": instance.id, "detail": ""}
+        connection.execute(insert(events).values(event))
+    return instance
+
+
+def _open_study(connection: Connection, instance: Instance) -> None:
+    statement = insert_into(connection, studies).values(
+        study_uid=instance.study_uid, newest_at=instance.received_at, closed_at=None
+    )
+    coming = statement.excluded.newest_at
+    newest = case((coming > studies.c.newest_at, coming), else_=studies.c.newest_at)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[studies.c.study_uid], set_={"newest_at": newest, "closed_at": None}
+        )
+    )

@@ -1,0 +1,152 @@
+"""The ledger as the forwarder of one destination sees it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Select, or_, select, update
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Delivery, DeliveryState, Instance
+from dicom_node.ledger.engine import Database, in_portions
+from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
+from dicom_node.ledger.schema import (
+    deliveries,
+    destinations,
+    instances,
+    is_pending,
+    is_undelivered,
+    predictions,
+    verdicts,
+)
+from dicom_node.verdict import Recognition, Verdict
+
+
+class SqlOutbox:
+    """Implements `dicom_node.ports.Outbox`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self, *, destination: str, worker: str, limit: int, now: datetime, lease: timedelta
+    ) -> Sequence[Delivery]:
+        free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
+        due = (
+            select(deliveries.c.id)
+            .where(deliveries.c.destination == destination, is_pending, deliveries.c.due_at <= now, free)
+            .order_by(deliveries.c.due_at, deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.writing() as connection:
+            ids = connection.scalars(due).all()
+            taken = (
+                update(deliveries)
+                .where(deliveries.c.id.in_(ids), is_pending, free)
+                .values(lease_owner=worker, lease_until=now + lease)
+                .returning(deliveries)
+            )
+            rows = connection.execute(taken).mappings().all() if ids else []
+        ranks = {id_: rank for rank, id_ in enumerate(ids)}
+        return sorted((delivery_of(row) for row in rows), key=lambda delivery: ranks[delivery.id])
+
+    def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
+        key = delivery.instance_id
+        with self._database.reading() as connection:
+            instance = connection.execute(select(instances).where(instances.c.id == key)).mappings().first()
+            verdict = connection.execute(select(verdicts).where(verdicts.c.instance_id == key)).mappings().first()
+            seen = connection.execute(select(predictions).where(predictions.c.instance_id == key)).mappings().first()
+        if instance is None or verdict is None:
+            raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
+        return instance_of(instance), verdict_of(verdict), recognition_of(seen) if seen else None
+
+    def delivered(self, delivery_id: int, *, sent_uid: str, now: datetime) -> None:
+        done = (
+            update(deliveries)
+            .where(deliveries.c.id == delivery_id, is_undelivered)
+            .values(
+                state=DeliveryState.DELIVERED,
+                delivered_at=now,
+                sent_uid=sent_uid,
+                attempts=deliveries.c.attempts + 1,
+                lease_owner=None,
+                lease_until=None,
+            )
+            .returning(deliveries.c.destination)
+        )
+        with self._database.writing() as connection:
+            destination = connection.scalar(done)
+            healed = update(destinations).where(
+                destinations.c.name == destination, destinations.c.last_error.is_not(None)
+            )
+            connection.execute(healed.values(last_error=None))
+
+    def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
+        self._failed_attempt(delivery_id, error=error, due_at=due_at)
+
+    def fail(self, delivery_id: int, *, error: str) -> None:
+        self._failed_attempt(delivery_id, error=error, state=DeliveryState.FAILED)
+
+    def _failed_attempt(self, delivery_id: int, *, error: str, **changes: object) -> None:
+        error = storable(error)
+        tried = (
+            update(deliveries)
+            .where(deliveries.c.id == delivery_id, is_pending)
+            .values(
+                last_error=error,
+                attempts=deliveries.c.attempts + 1,
+                lease_owner=None,
+                lease_until=None,
+                **changes,
+            )
+            .returning(deliveries.c.destination)
+        )
+        with self._database.writing() as connection:
+            destination = connection.scalar(tried)
+            troubled = update(destinations).where(destinations.c.name == destination)
+            connection.execute(troubled.values(last_error=error))
+
+    def release(self, delivery_ids: Sequence[int]) -> None:
+        with self._database.writing() as connection:
+            for ids in in_portions(delivery_ids):
+                held = update(deliveries).where(deliveries.c.id.in_(ids), is_pending)
+                connection.execute(held.values(lease_owner=None, lease_until=None))
+
+    def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
+        # planned_at moves too: a retry policy's patience counts from it, and this is a new beginning. A lease stays:
+        # a pending delivery that somebody is sending at this moment must not be sent by a second worker beside.
+        anew = update(deliveries).values(
+            state=DeliveryState.PENDING,
+            planned_at=now,
+            due_at=now,
+            attempts=0,
+            last_error=None,
+            delivered_at=None,
+            sent_uid=None,
+        )
+        with self._database.writing() as connection:
+            if not uids:
+                return connection.execute(anew.where(deliveries.c.state == state)).rowcount
+            ids = _deliveries_of(connection, uids)
+            return sum(
+                connection.execute(anew.where(deliveries.c.id.in_(portion), deliveries.c.state == state)).rowcount
+                for portion in in_portions(sorted(ids))
+            )
+
+
+def _deliveries_of(connection: Connection, uids: Sequence[str]) -> set[int]:
+    found: set[int] = set()
+    for portion in in_portions(uids):
+        query: Select[int] = (
+            select(deliveries.c.id)
+            .join(instances, instances.c.id == deliveries.c.instance_id)
+            .where(
+                or_(
+                    instances.c.sop_instance_uid.in_(portion),
+                    instances.c.series_uid.in_(portion),
+                    instances.c.study_uid.in_(portion),
+                )
+            )
+        )
+        found.update(connection.scalars(query))
+    return found

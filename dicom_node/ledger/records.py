@@ -1,0 +1,170 @@
+"""The ledger as people and monitors see it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, insert, or_, select, update
+
+from dicom_node.instance import DeliveryState, Event, Instance
+from dicom_node.ledger.engine import Database, in_portions, insert_into
+from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, recognition_of, storable, verdict_of
+from dicom_node.ledger.schema import (
+    deliveries,
+    destinations,
+    events,
+    instances,
+    is_abstained,
+    is_failed,
+    is_for_review,
+    is_kept,
+    is_pending,
+    is_received,
+    is_settled,
+    is_undelivered,
+    is_unrouted,
+    jobs,
+    predictions,
+    verdicts,
+)
+from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
+
+
+class SqlRecords:
+    """Implements `dicom_node.ports.Records`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def counts(self) -> Counts:
+        # One statement, so that all figures are of one moment; each but the first counts a partial index, and the large
+        # figures follow by subtraction from the small ones.
+        figures = {
+            "received": _count(instances),
+            "waiting": _count(instances, is_received),
+            "unrouted": _count(instances, is_unrouted),
+            "undelivered": select(func.count(deliveries.c.instance_id.distinct())).where(is_undelivered),
+            "pending": _count(deliveries, is_pending),
+            "failed": _count(deliveries, is_failed),
+            "abstained": _count(verdicts, is_abstained),
+            "review": _count(verdicts, is_for_review),
+        }
+        query = select(*(figure.scalar_subquery().label(name) for name, figure in figures.items()))
+        with self._database.reading() as connection:
+            n = connection.execute(query).mappings().one()
+        classified = n["received"] - n["waiting"]
+        return Counts(
+            received=n["received"],
+            classified=classified,
+            forwarded=classified - n["unrouted"] - n["undelivered"],
+            pending=n["waiting"] + n["pending"],
+            failed=n["failed"],
+            abstained=n["abstained"],
+            review=n["review"],
+        )
+
+    def destinations(self) -> Sequence[DestinationCounts]:
+        per_state = select(deliveries.c.destination, deliveries.c.state, func.count()).group_by(
+            deliveries.c.destination, deliveries.c.state
+        )
+        oldest = (
+            select(deliveries.c.destination, func.min(deliveries.c.due_at))
+            .where(is_pending)
+            .group_by(deliveries.c.destination)
+        )
+        known = select(destinations.c.name, destinations.c.last_error).order_by(destinations.c.name)
+        with self._database.reading() as connection:
+            counts = {(name, state): count for name, state, count in connection.execute(per_state)}
+            due = dict(row.tuple() for row in connection.execute(oldest))
+            rows = connection.execute(known).all()
+        return [
+            DestinationCounts(
+                destination=name,
+                pending=counts.get((name, DeliveryState.PENDING), 0),
+                delivered=counts.get((name, DeliveryState.DELIVERED), 0),
+                failed=counts.get((name, DeliveryState.FAILED), 0),
+                oldest_due=due.get(name),
+                last_error=last_error,
+            )
+            for name, last_error in sorted(rows)
+        ]
+
+    def oldest_received(self) -> datetime | None:
+        with self._database.reading() as connection:
+            oldest: datetime | None = connection.scalar(select(func.min(instances.c.received_at)).where(is_received))
+        return oldest
+
+    def find(self, uid: str) -> Sequence[InstanceRecord]:
+        of_uid = or_(instances.c.sop_instance_uid == uid, instances.c.series_uid == uid, instances.c.study_uid == uid)
+        query = select(instances).where(of_uid).order_by(instances.c.received_at, instances.c.id)
+        with self._database.reading() as connection:
+            return _records(connection, [instance_of(row) for row in connection.execute(query).mappings()])
+
+    def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
+        query = select(instances).where(is_settled, instances.c.id > after_id).order_by(instances.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return _records(connection, [instance_of(row) for row in connection.execute(query).mappings()])
+
+    def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
+        missing = exists().where(deliveries.c.instance_id == instances.c.id, is_undelivered)
+        query = (
+            select(instances)
+            .where(is_kept, instances.c.received_at < before, ~missing)
+            .order_by(instances.c.received_at, instances.c.id)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [instance_of(row) for row in connection.execute(query).mappings()]
+
+    def forget_file(self, instance_id: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=False))
+
+    def note(self, event: Event) -> None:
+        row = {name: storable(value) for name, value in asdict(event).items()}
+        with self._database.writing() as connection:
+            connection.execute(insert(events).values(row))
+
+    def job_ran(self, run: JobRun) -> None:
+        times = {"last_run": run.last_run, "next_run": run.next_run}
+        with self._database.writing() as connection:
+            statement = insert_into(connection, jobs).values(name=run.name, **times)
+            connection.execute(statement.on_conflict_do_update(index_elements=[jobs.c.name], set_=times))
+
+    def jobs(self) -> Sequence[JobRun]:
+        with self._database.reading() as connection:
+            runs = [job_of(row) for row in connection.execute(select(jobs)).mappings()]
+        # Sorted here: a database sorts text by its own locale, and both must give the same order.
+        return sorted(runs, key=lambda run: run.name)
+
+
+def _count(table: Table, *only: ColumnElement[bool]) -> Select[int]:
+    return select(func.count()).select_from(table).where(*only)
+
+
+def _records(connection: Connection, found: Sequence[Instance]) -> list[InstanceRecord]:
+    ids = [instance.id for instance in found]
+    answers = _by_instance(connection, verdicts, ids)
+    seen = _by_instance(connection, predictions, ids)
+    ways = _by_instance(connection, deliveries, ids)
+    history = _by_instance(connection, events, ids)
+    return [
+        InstanceRecord(
+            instance=instance,
+            verdict=next(map(verdict_of, answers[instance.id]), None),
+            recognition=next(map(recognition_of, seen[instance.id]), None),
+            deliveries=tuple(map(delivery_of, ways[instance.id])),
+            events=tuple(map(event_of, history[instance.id])),
+        )
+        for instance in found
+    ]
+
+
+def _by_instance(connection: Connection, table: Table, ids: Sequence[int]) -> dict[int, list[Row]]:
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for portion in in_portions(ids):
+        query = select(table).where(table.c.instance_id.in_(portion)).order_by(*table.primary_key.columns)
+        for row in connection.execute(query).mappings():
+            rows[row["instance_id"]].append(row)
+    return rows

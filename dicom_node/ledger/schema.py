@@ -1,0 +1,239 @@
+"""The ledger's tables.
+
+What is asked for all the time is the small part of each table that still waits: claims, oldest ages, open deliveries.
+So the indexes behind those questions are partial: they hold only the waiting rows, stay small however long the node
+runs, and cost nothing once a row is done. SQLite and PostgreSQL use such an index only where a query repeats its
+condition literally, not as a parameter; therefore the conditions (`is_received` and so on) are kept here once, for
+the indexes and for the queries.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    literal_column,
+    true,
+)
+from sqlalchemy.types import TypeDecorator
+
+from dicom_node.instance import DeliveryState, InstanceState
+from dicom_node.ports import When
+from dicom_node.regions import REGIONS, Region
+from dicom_node.verdict import Agreement, Decision, Outcome
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, kept and given back in UTC; SQLite keeps it as text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger keeps aware times only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A member of a string enum, kept as its value; text, so that a new member needs no migration."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, of: type[StrEnum]) -> None:
+        super().__init__()
+        self.of = of
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the same
+        return None if value is None else value.value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - the same
+        return None if value is None else self.of(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite counts up by itself only in a column of type INTEGER, which is 64 bits wide there.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("series_uid", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("body_part", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("calling_ae", Text, nullable=False),
+    Column("called_ae", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("state", Word(InstanceState), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("conflict", Boolean, nullable=False),
+    Column("spooled", Boolean, nullable=False),
+    # Whether the verdict gave it a delivery: lets `forwarded` and `retired` be found without visiting every row.
+    Column("routed", Boolean, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    UniqueConstraint("sop_instance_uid", "digest"),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("newest_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+)
+
+series_values = Table(
+    "series_values",
+    metadata,
+    Column("series_uid", Text, nullable=False),
+    Column("when", Word(When), nullable=False),
+    Column("value", Text),
+    PrimaryKeyConstraint("series_uid", "when"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("instance_id", Number, ForeignKey("instances.id"), primary_key=True, autoincrement=False),
+    Column("outcome", Word(Outcome), nullable=False),
+    Column("decision", Word(Decision), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("decided_at", UtcTime, nullable=False),
+    Column("region", Word(Region)),
+    Column("confidence", Double, nullable=False),
+    Column("header_region", Word(Region)),
+    Column("agreement", Word(Agreement)),
+    Column("body_part", Text),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("instance_id", Number, ForeignKey("instances.id"), primary_key=True, autoincrement=False),
+    Column("model_id", Text, nullable=False),
+    Column("region", Word(Region), nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("reject_score", Double, nullable=False),
+    *(Column(f"p_{region}", Double, nullable=False) for region in REGIONS),
+    Column("embedding", LargeBinary, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("instance_id", Number, ForeignKey("instances.id"), nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("state", Word(DeliveryState), nullable=False),
+    Column("planned_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("delivered_at", UtcTime),
+    Column("sent_uid", Text),
+    Column("lease_owner", Text),
+    Column("lease_until", UtcTime),
+    UniqueConstraint("instance_id", "destination"),
+)
+
+# Every destination that ever had a delivery, with its latest trouble; None again once something arrived there.
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last_error", Text),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("instance_id", Number, ForeignKey("instances.id")),
+    Column("detail", Text, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last_run", UtcTime),
+    Column("next_run", UtcTime),
+)
+
+Condition = ColumnElement[bool]
+
+is_received: Condition = instances.c.state == literal_column("'received'")
+is_settled: Condition = instances.c.state == literal_column("'settled'")
+is_unrouted: Condition = is_settled & (instances.c.routed == false())
+is_kept: Condition = (instances.c.spooled == true()) & (instances.c.routed == true())
+is_open: Condition = studies.c.closed_at.is_(None)
+is_abstained: Condition = verdicts.c.outcome == literal_column("'abstained'")
+is_for_review: Condition = verdicts.c.decision == literal_column("'review'")
+is_pending: Condition = deliveries.c.state == literal_column("'pending'")
+is_failed: Condition = deliveries.c.state == literal_column("'failed'")
+is_undelivered: Condition = deliveries.c.state != literal_column("'delivered'")
+
+
+def _partial(name: str, *columns: Column[object], only: Condition) -> None:
+    Index(name, *columns, sqlite_where=only, postgresql_where=only)
+
+
+Index(None, instances.c.series_uid)
+Index(None, instances.c.study_uid)
+_partial("ix_instances_received", instances.c.received_at, instances.c.id, only=is_received)
+_partial("ix_instances_received_study", instances.c.study_uid, only=is_received)
+_partial("ix_instances_unrouted", instances.c.id, only=is_unrouted)
+_partial("ix_instances_kept", instances.c.received_at, instances.c.id, only=is_kept)
+_partial("ix_studies_open", studies.c.newest_at, only=is_open)
+_partial("ix_verdicts_abstained", verdicts.c.instance_id, only=is_abstained)
+_partial("ix_verdicts_review", verdicts.c.instance_id, only=is_for_review)
+Index(None, deliveries.c.destination, deliveries.c.state)
+_partial("ix_deliveries_pending", deliveries.c.destination, deliveries.c.due_at, deliveries.c.id, only=is_pending)
+_partial("ix_deliveries_failed", deliveries.c.destination, deliveries.c.id, only=is_failed)
+_partial("ix_deliveries_undelivered", deliveries.c.instance_id, only=is_undelivered)
+Index(None, events.c.instance_id)

@@ -1,0 +1,68 @@
+"""The ledger as the study closer sees it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import exists, select, update
+
+from dicom_node.instance import Instance
+from dicom_node.ledger.engine import Database
+from dicom_node.ledger.rows import instance_of, verdict_of
+from dicom_node.ledger.schema import (
+    deliveries,
+    instances,
+    is_open,
+    is_pending,
+    is_received,
+    is_settled,
+    studies,
+    verdicts,
+)
+from dicom_node.ledger.work import keep_series_value
+from dicom_node.ports import When
+from dicom_node.verdict import Verdict
+
+
+class SqlStudies:
+    """Implements `dicom_node.ports.Studies`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def quiet(self, *, since: datetime) -> Sequence[str]:
+        waiting = exists().where(instances.c.study_uid == studies.c.study_uid, is_received)
+        query = (
+            select(studies.c.study_uid)
+            .where(is_open, studies.c.newest_at < since, ~waiting)
+            .order_by(studies.c.newest_at, studies.c.study_uid)
+        )
+        with self._database.reading() as connection:
+            return connection.scalars(query).all()
+
+    def settled(self, study_uid: str) -> Sequence[tuple[Instance, Verdict]]:
+        of_study = instances.c.study_uid == study_uid, is_settled
+        images = select(instances).where(*of_study).order_by(instances.c.received_at, instances.c.id)
+        answers = select(verdicts).join(instances, instances.c.id == verdicts.c.instance_id).where(*of_study)
+        with self._database.reading() as connection:
+            found = [instance_of(row) for row in connection.execute(images).mappings()]
+            by_id = {row["instance_id"]: verdict_of(row) for row in connection.execute(answers).mappings()}
+        return [(instance, by_id[instance.id]) for instance in found]
+
+    def close(self, study_uid: str, *, values: Mapping[str, str | None], now: datetime) -> int:
+        """As the port says; and nothing, when an image without a verdict has come in since the study was found quiet:
+        it has re-opened the study, which will be quiet again later.
+        """
+        # Locks the study's row: an image that arrives now waits, and then re-opens what is closed here.
+        lock = select(studies.c.study_uid).where(studies.c.study_uid == study_uid, is_open).with_for_update()
+        waiting = select(instances.c.id).where(instances.c.study_uid == study_uid, is_received).limit(1)
+        with self._database.writing() as connection:
+            if connection.scalar(lock) is None or connection.scalar(waiting) is not None:
+                return 0
+            for series_uid, value in sorted(values.items()):
+                keep_series_value(connection, series_uid=series_uid, when=When.STUDY_CLOSED, value=value)
+            connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(closed_at=now))
+            members = select(instances.c.id).where(instances.c.study_uid == study_uid)
+            held_back = update(deliveries).where(
+                deliveries.c.instance_id.in_(members), is_pending, deliveries.c.due_at.is_(None)
+            )
+            return connection.execute(held_back.values(due_at=now)).rowcount
