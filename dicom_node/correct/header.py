@@ -24,6 +24,10 @@ from dicom_node.verdict import Decision
 Changes = dict[str, DataElement | None]
 
 
+# Where a side may be said; enhanced objects say it per frame.
+_SIDES = ("Laterality", "ImageLaterality", "MeasurementLaterality", "SharedFunctionalGroupsSequence")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Correction:
     """What an outgoing copy is to say, and on whose word.
@@ -89,7 +93,7 @@ def _laterality(ds: Dataset, part: BodyPart) -> Changes:
     """
     changes: Changes = {}
     if part.paired:
-        if "ImageLaterality" not in ds and "Laterality" not in ds:
+        if not any(keyword in ds for keyword in _SIDES):
             changes["Laterality"] = DataElement(tag_of("Laterality"), "CS", "")
         return changes
     if "Laterality" in ds:
