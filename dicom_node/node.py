@@ -20,12 +20,14 @@ from dicom_node.eye import Eye
 from dicom_node.forward import deliver
 from dicom_node.instance import Delivery, DeliveryState, Incoming, Instance, Receipt
 from dicom_node.ledger import open_ledger
+from dicom_node.logs import configure_logging
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
 from dicom_node.outgoing import Dispatch
 from dicom_node.ports import Ledger
 from dicom_node.receive import receive
+from dicom_node.receivers import Receivers
 from dicom_node.retention import retire_files
 from dicom_node.schedule import Job, Schedule
 from dicom_node.spool import Spool
@@ -91,7 +93,10 @@ class Node:
         self._classifier = Loop("classifier", self._classifying.round)
         self._lanes = [self._lane(destination) for destination in config.destinations]
         self._lane_loops = [Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)]
-        self._scp = StoreScp(_scp_settings(config), self._receive)
+        self._scp = StoreScp(_scp_settings(config, config.node.port), self._receive)
+        self._receivers = Receivers(
+            count=config.node.receivers - 1, config=config, open_receiver=open_receiver, arrived=self._classifier.ring
+        )
         self._schedule = Schedule(jobs=self._jobs(), records=ledger.records, now=now)
         app = create_app(ledger=ledger, metrics=self._metrics, check_ready=self._check_ready, now=now)
         self._web = WebServer(app, host=config.web.host, port=config.web.port) if config.web.enabled else None
@@ -136,6 +141,8 @@ class Node:
         self._classifier.start()
         self._closing.callback(self._scp.stop)
         self._scp.start()
+        self._closing.callback(self._receivers.stop)
+        self._receivers.start(self._scp.port)
         log.info("started", port=self._scp.port, web_port=self.web_port, model=self._eye.model_id)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -264,12 +271,39 @@ class Node:
         self._spool.check_room(0)
 
 
-def _scp_settings(config: Config) -> ScpSettings:
+class _FurtherReceiver:
+    """A receiver in a process of its own, with its own connections to the ledger."""
+
+    def __init__(self, config: Config, port: int, arrived: Callable[[Receipt], None]) -> None:
+        self._ledger = open_ledger(config.ledger_url)
+        spool = Spool(config.spool_dir, config.node.disk_reserve)
+
+        def take(incoming: Incoming) -> Receipt:
+            receipt = receive(incoming, spool=spool, intake=self._ledger.intake, now=utc_now())
+            arrived(receipt)
+            return receipt
+
+        self._scp = StoreScp(_scp_settings(config, port), take)
+        self._scp.start()
+
+    def stop(self) -> None:
+        self._scp.stop()
+        self._ledger.close()
+
+
+def open_receiver(config: Config, port: int, arrived: Callable[[Receipt], None]) -> _FurtherReceiver:
+    """What a receiver process runs; `arrived` is told about every image that is durable."""
+    configure_logging(form=config.log.format, level=config.log.level)
+    return _FurtherReceiver(config, port, arrived)
+
+
+def _scp_settings(config: Config, port: int) -> ScpSettings:
     section = config.node
     return ScpSettings(
         ae_title=section.ae_title,
         host=section.host,
-        port=section.port,
+        port=port,
+        reuse_port=section.receivers > 1,
         max_associations=section.max_associations,
         called_aes=section.called_ae,
         calling_aes=section.calling_ae,

@@ -1,0 +1,143 @@
+"""One delivery: sent, postponed or failed, and what the ledger keeps of it."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dicom_node.classify import Plan, Stop, settle
+from dicom_node.errors import PermanentError, TransientError
+from dicom_node.forward import deliver
+from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.policy import Policy
+from dicom_node.ports import When
+from dicom_node.regions import Region
+from dicom_node.retry import Retry
+from dicom_node.testing import MemoryLedger
+from dicom_node.workers import Lane
+from tests.stories import LEASE, NOON, received, seen
+
+PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+    sop_instance_uid: str
+
+
+class Line:
+    """A line to a destination that fails as often as it is told, then works."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.sent: list[Path] = []
+
+    def send(self, path: Path) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append(path)
+
+    def close_if_idle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def as_received(instance, verdict, recognition):
+    yield [File(Path(instance.path), instance.sop_instance_uid)]
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    memory = MemoryLedger()
+    for number in (1, 2, 3):
+        settle(received(memory, number), seen(Region.HAND), plan=PLAN, work=memory.work, now=NOON)
+    return memory
+
+
+def claim(ledger, now=NOON, limit=1) -> list[Delivery]:
+    return list(ledger.outbox.claim(destination="pacs", worker="w", limit=limit, now=now, lease=LEASE))
+
+
+def attempt(ledger, delivery, line, *, now=NOON, retry=None) -> DeliveryState:
+    return deliver(
+        delivery,
+        outbox=ledger.outbox,
+        prepare=as_received,
+        transport=line,
+        retry=retry or Retry(first=timedelta(seconds=10), jitter=0.0),
+        now=lambda: now,
+        chance=lambda: 0.5,
+    )
+
+
+def kept(ledger, delivery) -> Delivery:
+    instance, _, _ = ledger.outbox.subject(delivery)
+    return ledger.records.find(instance.sop_instance_uid)[0].deliveries[0]
+
+
+def test_a_confirmed_image_is_delivered(ledger) -> None:
+    [delivery] = claim(ledger)
+    assert attempt(ledger, delivery, Line()) is DeliveryState.DELIVERED
+    assert kept(ledger, delivery).delivered_at == NOON
+    assert kept(ledger, delivery).sent_uid == "1.2.3.1"
+
+
+def test_a_transient_failure_is_tried_again_after_a_growing_pause(ledger) -> None:
+    [delivery] = claim(ledger)
+    assert attempt(ledger, delivery, Line(TransientError("no answer"))) is DeliveryState.PENDING
+    first = kept(ledger, delivery)
+    assert (first.attempts, first.due_at, first.last_error) == (1, NOON + timedelta(seconds=10), "no answer")
+    attempt(ledger, first, Line(TransientError("no answer")), now=first.due_at)
+    assert kept(ledger, delivery).due_at == first.due_at + timedelta(seconds=20)
+
+
+def test_a_permanent_failure_stops_until_somebody_requeues_it(ledger) -> None:
+    [delivery] = claim(ledger)
+    assert attempt(ledger, delivery, Line(PermanentError("A900"))) is DeliveryState.FAILED
+    assert kept(ledger, delivery).last_error == "A900"
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], now=NOON) == 1
+    assert kept(ledger, delivery).state is DeliveryState.PENDING
+
+
+def test_a_destination_s_patience_can_end(ledger) -> None:
+    [delivery] = claim(ledger)
+    retry = Retry(give_up_after=timedelta(hours=1))
+    late = NOON + timedelta(hours=2)
+    assert attempt(ledger, delivery, Line(TransientError("away")), now=late, retry=retry) is DeliveryState.FAILED
+    assert kept(ledger, delivery).last_error == "gave up after 1 attempts: away"
+
+
+def test_a_destination_that_is_away_ends_the_round_and_the_rest_waits(ledger) -> None:
+    line = Line(TransientError("away"))
+    lane = Lane(
+        destination="pacs",
+        outbox=ledger.outbox,
+        deliver=lambda delivery: attempt(ledger, delivery, line),
+        transport=line,
+        worker="w",
+        now=lambda: NOON,
+    )
+    lane.round()
+    assert line.sent == []
+    waiting = claim(ledger, limit=9)
+    assert [delivery.attempts for delivery in waiting] == [0, 0]
+
+
+def test_one_refused_image_does_not_hold_up_the_next(ledger) -> None:
+    line = Line(PermanentError("not this one"))
+    lane = Lane(
+        destination="pacs",
+        outbox=ledger.outbox,
+        deliver=lambda delivery: attempt(ledger, delivery, line),
+        transport=line,
+        worker="w",
+        now=lambda: NOON,
+    )
+    lane.round()
+    assert len(line.sent) == 2

@@ -1,0 +1,69 @@
+"""Closing studies that have gone quiet."""
+
+from datetime import timedelta
+
+import pytest
+
+from dicom_node.classify import Plan, Stop, settle
+from dicom_node.policy import Policy
+from dicom_node.ports import When
+from dicom_node.regions import Region
+from dicom_node.study import close_quiet_studies
+from dicom_node.testing import MemoryLedger
+from dicom_node.verdict import Outcome
+from tests.stories import LEASE, NOON, received, seen
+
+QUIET = timedelta(minutes=1)
+POLICY = Policy()
+PLAN = Plan(policy=POLICY, rules=(), stops=(Stop(name="archive", when=When.STUDY_CLOSED),))
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+def closed(ledger, now) -> list[str]:
+    return close_quiet_studies(studies=ledger.studies, policy=POLICY, quiet=QUIET, now=now)
+
+
+def value(ledger) -> str | None:
+    return ledger.work.series_value(series_uid="1.2.2", when=When.STUDY_CLOSED, proposed=None)
+
+
+def due(ledger, now) -> int:
+    return len(ledger.outbox.claim(destination="archive", worker="w", limit=9, now=now, lease=LEASE))
+
+
+def test_a_study_closes_when_nothing_has_come_for_the_quiet_time(ledger) -> None:
+    settle(received(ledger), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    assert closed(ledger, NOON + QUIET / 2) == []
+    assert due(ledger, NOON + QUIET / 2) == 0
+    later = NOON + QUIET + timedelta(seconds=1)
+    assert closed(ledger, later) == ["1.2.1"]
+    assert due(ledger, later) == 1
+
+
+def test_a_closed_series_gets_the_value_on_which_all_its_tagged_images_agree(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.HAND, confidence=0.3, outcome=Outcome.ABSTAINED), plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 2), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 3, body_part="HAND"), seen(Region.HAND, header="HAND"), plan=PLAN, work=ledger.work, now=NOON)
+    closed(ledger, NOON + QUIET * 2)
+    assert value(ledger) == "HAND"
+
+
+def test_a_closed_series_whose_images_disagree_goes_as_received(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 2), seen(Region.WRIST), plan=PLAN, work=ledger.work, now=NOON)
+    closed(ledger, NOON + QUIET * 2)
+    assert value(ledger) is None
+
+
+def test_a_late_image_reopens_its_study_and_the_value_stands(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    closed(ledger, NOON + QUIET * 2)
+    late = NOON + QUIET * 10
+    settle(received(ledger, 2, received_at=late), seen(Region.FOOT), plan=PLAN, work=ledger.work, now=late)
+    assert closed(ledger, late) == []
+    assert closed(ledger, late + QUIET * 2) == ["1.2.1"]
+    assert value(ledger) == "HAND"
