@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from pydicom.datadict import dictionary_has_tag
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
@@ -57,7 +58,7 @@ class Identity:
 
 
 def digest_of(incoming: Incoming) -> str:
-    """SHA-256 in hex over transfer syntax UID, NUL and data set: the same bytes in another syntax are another object."""
+    """SHA-256 in hex over transfer syntax UID, NUL and data set: another syntax, another object."""
     digest = hashlib.sha256(incoming.transfer_syntax_uid.encode("ascii", "replace") + b"\0")
     digest.update(incoming.dataset)
     return digest.hexdigest()
@@ -74,7 +75,7 @@ def file_header(incoming: Incoming) -> bytes:
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     if incoming.calling_ae.strip():
         meta.SourceApplicationEntityTitle = incoming.calling_ae.strip()[:16]
-    buffer = BytesIO()
+    buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
     return PREAMBLE + buffer.getvalue()
 
@@ -118,14 +119,14 @@ def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str
 
 
 def split_meta(file: BinaryIO) -> tuple[Dataset, int]:
-    """The File Meta Information of an open file (empty where there is none), and the offset at which the data set begins.
+    """The File Meta Information of an open file (empty where there is none), and where the data set begins.
 
     Raises NotUnderstoodError when the meta cannot be parsed.
     """
     start = len(PREAMBLE) if file.read(len(PREAMBLE))[128:] == b"DICM" else 0
     file.seek(start)
     try:
-        meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)  # noqa: FBT003
+        meta = read_dataset(file, False, True, stop_when=_after_meta)
     except Exception as error:
         raise NotUnderstoodError(f"the file meta cannot be parsed: {type(error).__name__}") from error
     return (meta, file.tell()) if len(meta) else (meta, start)
@@ -170,13 +171,21 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
             BytesIO(dataset),
             transfer_syntax_uid == ImplicitVRLittleEndian,
             transfer_syntax_uid != ExplicitVRBigEndian,
-            stop_when=lambda tag, vr, length: tag > _SERIES_INSTANCE_UID,
+            stop_when=_after_identity,
         )
     except Exception as error:
         raise NotUnderstoodError(f"the data set cannot be parsed: {type(error).__name__}") from error
     if not any(dictionary_has_tag(tag) for tag in ds.keys()):  # noqa: SIM118 - iterating a data set converts values
         raise NotUnderstoodError("the data set does not begin with DICOM elements")
     return ds
+
+
+def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return bool(tag.group != 2)
+
+
+def _after_identity(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return tag > _SERIES_INSTANCE_UID
 
 
 def _raw_text(ds: Dataset, tag: int) -> str:

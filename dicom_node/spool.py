@@ -1,4 +1,4 @@
-"""Durable files: an object is either here whole, on stable storage, under a name made from its content, or not at all."""
+"""Durable files: an object is here whole, on stable storage, under a name made from its content, or not at all."""
 
 import os
 import shutil
@@ -49,8 +49,7 @@ class Spool:
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            log.error("spool_write_failed", digest=digest, errno=error.errno, error=error.strerror)
-            raise OutOfResourcesError(f"the spool cannot be written: {error.strerror or type(error).__name__}") from error
+            raise OutOfResourcesError(f"the spool cannot be written: {error.strerror}") from error
         return relative
 
     def path(self, relative: str) -> Path:

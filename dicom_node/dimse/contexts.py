@@ -3,12 +3,14 @@
 from collections.abc import Iterable
 
 from pydicom._uid_dict import UID_dictionary
+from pydicom.uid import UID
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.service_class import NonPatientObjectStorageServiceClass, ServiceClass, StorageServiceClass
-from pynetdicom.sop_class import Verification, uid_to_service_class
+from pynetdicom.sop_class import uid_to_service_class
 
+VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_SERVICE = "1.2.840.10008.4.2"
 _UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
@@ -32,11 +34,12 @@ def acceptable(proposed: Iterable[PresentationContext]) -> list[PresentationCont
     """
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
-        if is_storage(context.abstract_syntax):
-            wanted = syntaxes.setdefault(context.abstract_syntax, [])
+        sop_class_uid = str(context.abstract_syntax)
+        if is_storage(sop_class_uid):
+            wanted = syntaxes.setdefault(sop_class_uid, [])
             wanted += [uid for uid in context.transfer_syntax if uid in ALL_TRANSFER_SYNTAXES and uid not in wanted]
     contexts = [build_context(uid, wanted or _UNCOMPRESSED) for uid, wanted in syntaxes.items()]
-    return [build_context(Verification, _UNCOMPRESSED), *contexts]
+    return [build_context(VERIFICATION, _UNCOMPRESSED), *contexts]
 
 
 def served_as_storage(contexts: Iterable[PresentationContext]) -> dict[str, SOPClassCommonExtendedNegotiation]:
@@ -46,9 +49,10 @@ def served_as_storage(contexts: Iterable[PresentationContext]) -> dict[str, SOPC
     """
     services = {}
     for context in contexts:
-        if is_storage(context.abstract_syntax):
+        sop_class_uid = str(context.abstract_syntax)
+        if is_storage(sop_class_uid):
             item = SOPClassCommonExtendedNegotiation()
-            item.sop_class_uid = context.abstract_syntax
-            item.service_class_uid = STORAGE_SERVICE
-            services[context.abstract_syntax] = item
+            item.sop_class_uid = UID(sop_class_uid)
+            item.service_class_uid = UID(STORAGE_SERVICE)
+            services[sop_class_uid] = item
     return services

@@ -4,6 +4,7 @@ The protocol is pynetdicom's; here are the lifecycle, who may come in, and one h
 """
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +19,16 @@ import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.events import Event
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_node.dimse.contexts import acceptable, served_as_storage
-from dicom_node.dimse.quickack import acknowledge_at_once
+from dicom_node.dimse.library import set_up_pynetdicom
+from dicom_node.dimse.requests import incoming_of, peer_of, proposal_of
 from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
-from dicom_node.errors import ConfigError, NodeError, NotUnderstoodError
+from dicom_node.dimse.wire import receive_promptly
+from dicom_node.errors import ConfigError, NodeError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -81,7 +85,7 @@ class StoreScp:
         """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
         settings = self._settings
         try:
-            server = self._entity().make_server(
+            server: Any = self._entity().make_server(
                 (settings.host, settings.port),
                 evt_handlers=self._handlers(),
                 server_class=_Server,
@@ -115,6 +119,7 @@ class StoreScp:
             association.abort()
 
     def _entity(self) -> AE:
+        set_up_pynetdicom()
         settings = self._settings
         entity = AE(ae_title=settings.ae_title)
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
@@ -127,9 +132,9 @@ class StoreScp:
         entity.supported_contexts = acceptable(())
         return entity
 
-    def _handlers(self) -> list[tuple[Any, Callable[[Event], Any]]]:
+    def _handlers(self) -> list[EventHandlerType]:
         return [
-            (evt.EVT_CONN_OPEN, acknowledge_at_once),
+            (evt.EVT_CONN_OPEN, receive_promptly),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_SOP_COMMON, _services),
             (evt.EVT_C_STORE, self._store),
@@ -144,45 +149,41 @@ class StoreScp:
         self._tallies[association] = _Tally(began=monotonic())
         reason = self._refusal(association)
         if reason is None:
-            proposal = association.requestor.primitive.presentation_context_definition_list
-            association.acceptor.supported_contexts = acceptable(proposal)
+            proposed = proposal_of(association).presentation_context_definition_list
+            association.acceptor.supported_contexts = acceptable(proposed)
             return
         association.acse.send_reject(*reason)
         self._rejected(event)
         association.kill()
 
     def _refusal(self, association: Association) -> tuple[int, int, int] | None:
-        settings, request = self._settings, association.requestor.primitive
+        settings, proposal = self._settings, proposal_of(association)
         if settings.networks and not _within(association.requestor.address, settings.networks):
             return NO_REASON_GIVEN
-        if settings.calling_aes and request.calling_ae_title.strip() not in settings.calling_aes:
+        if settings.calling_aes and proposal.calling_ae_title.strip() not in settings.calling_aes:
             return CALLING_AE_NOT_RECOGNISED
-        if settings.called_aes and request.called_ae_title.strip() not in settings.called_aes:
+        if settings.called_aes and proposal.called_ae_title.strip() not in settings.called_aes:
             return CALLED_AE_NOT_RECOGNISED
         return None
 
     def _store(self, event: Event) -> Dataset:
         """The reply to one C-STORE: success once the handler has returned, else the status of what it raised."""
         began = monotonic()
+        incoming = incoming_of(event)
+        tally = self._tallies.setdefault(event.assoc, _Tally(began=began))
         try:
-            incoming = _incoming(event)
-            status, duplicate = SUCCESS, self._handler(incoming).duplicate
+            receipt = self._handler(incoming)
         except Exception as error:  # noqa: BLE001 - a sender gets a storage status whatever happens
-            status, duplicate = status_of(error), False
-            _log_refusal(event, error, status)
-        self._count(event, status, began=began, duplicate=duplicate)
-        return _response(status)
-
-    def _count(self, event: Event, status: Status, *, began: float, duplicate: bool) -> None:
-        size = len(event.request.DataSet.getbuffer()) if event.request.DataSet else 0
-        tally = self._tallies.get(event.assoc)
-        if tally is not None:
-            tally.octets += size
-            tally.stored += status is SUCCESS
-            tally.refused += status is not SUCCESS
-        if status is SUCCESS:
-            took = round(1000 * (monotonic() - began), 1)
-            log.info("stored", **_names(event), size=size, duplicate=duplicate, milliseconds=took)
+            tally.refused += 1
+            status = status_of(error)
+            _log_refusal(incoming, error, status)
+            return _response(status)
+        tally.stored += 1
+        tally.octets += len(incoming.dataset)
+        took = round(1000 * (monotonic() - began), 1)
+        size = len(incoming.dataset)
+        log.info("stored", **_names(incoming), size=size, duplicate=receipt.duplicate, milliseconds=took)
+        return _response(SUCCESS)
 
     def _ended(self, event: Event) -> None:
         tally = self._tallies.pop(event.assoc, None)
@@ -190,7 +191,7 @@ class StoreScp:
             return
         log.info(
             "association_released" if event.event is evt.EVT_RELEASED else "association_aborted",
-            **_peer(event.assoc),
+            **peer_of(event.assoc),
             stored=tally.stored,
             refused=tally.refused,
             bytes=tally.octets,
@@ -200,11 +201,11 @@ class StoreScp:
     def _rejected(self, event: Event) -> None:
         self._tallies.pop(event.assoc, None)
         answer = event.assoc.acceptor.primitive
-        log.warning("association_rejected", **_peer(event.assoc), reason=answer.reason_str)
+        log.warning("association_rejected", **peer_of(event.assoc), reason=answer.reason_str if answer else "")
 
 
-class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom's types are not exported
-    """pynetdicom's server, with a backlog for many senders and no connection that can hang for ever."""
+class _Server(ThreadedAssociationServer):
+    """pynetdicom's server, with a backlog for many senders."""
 
     request_queue_size = 128
 
@@ -213,18 +214,12 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom's 
         super().__init__(*args, **kwargs)
 
     def server_bind(self) -> None:
-        if self._reuse_port:
+        if self._reuse_port and self.socket is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        client, address = super().get_request()
-        # pynetdicom's own timer does not see a peer that dies in the middle of a PDU.
-        client.settimeout(self.ae.network_timeout)
-        return client, address
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        log.exception("connection_failed", peer=client_address[0])
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is socketserver's
+        log.error("connection_failed", peer=client_address[0], kind=type(sys.exception()).__name__)
 
     def shutdown(self) -> None:
         # As pynetdicom's, for a server that its entity did not start and so does not list.
@@ -232,24 +227,8 @@ class _Server(ThreadedAssociationServer):  # type: ignore[misc]  # pynetdicom's 
         self.server_close()
 
 
-def _services(event: Event) -> dict[Any, Any]:
-    return served_as_storage(event.assoc.requestor.primitive.presentation_context_definition_list)
-
-
-def _incoming(event: Event) -> Incoming:
-    request = event.request
-    dataset = request.DataSet.getvalue() if request.DataSet else b""
-    if not dataset:
-        raise NotUnderstoodError("the command came without a data set")
-    return Incoming(
-        sop_class_uid=str(request.AffectedSOPClassUID),
-        sop_instance_uid=str(request.AffectedSOPInstanceUID),
-        transfer_syntax_uid=str(event.context.transfer_syntax),
-        dataset=dataset,
-        calling_ae=event.assoc.requestor.primitive.calling_ae_title.strip(),
-        called_ae=event.assoc.requestor.primitive.called_ae_title.strip(),
-        peer=event.assoc.requestor.address,
-    )
+def _services(event: Event) -> dict[str, SOPClassCommonExtendedNegotiation]:
+    return served_as_storage(proposal_of(event.assoc).presentation_context_definition_list)
 
 
 def _response(status: Status) -> Dataset:
@@ -260,11 +239,11 @@ def _response(status: Status) -> Dataset:
     return response
 
 
-def _log_refusal(event: Event, error: Exception, status: Status) -> None:
+def _log_refusal(incoming: Incoming, error: Exception, status: Status) -> None:
     """Our own errors carry no patient data; what is unforeseen may, so that only its type and place are told."""
     known = str(error) if isinstance(error, NodeError) else _place(error)
     level = log.error if status is UNFORESEEN else log.warning
-    level("refused", **_names(event), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
+    level("refused", **_names(incoming), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
 
 
 def _place(error: Exception) -> str:
@@ -274,19 +253,13 @@ def _place(error: Exception) -> str:
     return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
-def _names(event: Event) -> dict[str, str]:
+def _names(incoming: Incoming) -> dict[str, str]:
     return {
-        "sop_instance_uid": str(event.request.AffectedSOPInstanceUID),
-        "sop_class_uid": str(event.request.AffectedSOPClassUID),
-        "transfer_syntax_uid": str(event.context.transfer_syntax),
-        **_peer(event.assoc),
-    }
-
-
-def _peer(association: Association) -> dict[str, str]:
-    return {
-        "peer": association.requestor.address,
-        "calling_ae": association.requestor.primitive.calling_ae_title.strip(),
+        "sop_instance_uid": incoming.sop_instance_uid,
+        "sop_class_uid": incoming.sop_class_uid,
+        "transfer_syntax_uid": incoming.transfer_syntax_uid,
+        "peer": incoming.peer,
+        "calling_ae": incoming.calling_ae,
     }
 
 

@@ -1,4 +1,4 @@
-"""Receiving without the pauses of delayed acknowledgement.
+"""How the node reads from and writes to an association's socket: without pauses, and never waiting for ever.
 
 A stock sender writes the command and the data set of a C-STORE in separate segments and leaves Nagle's algorithm on:
 its next segment waits until the last one is acknowledged, and Linux holds that acknowledgement back for 40 ms. That
@@ -6,11 +6,12 @@ is 22 images a second where the wire could carry hundreds. Linux forgets TCP_QUI
 again before each read. Elsewhere the option does not exist and nothing changes.
 
 pynetdicom reads through `AssociationSocket.recv`; EVT_CONN_OPEN is where an association's socket is known and no byte
-has been read yet, so that is where its `recv` is replaced, for that one object.
+has been read yet, so that is where `recv` is replaced, for that one object.
 """
 
 import socket
 from functools import partial
+from typing import cast
 
 from pynetdicom.events import Event
 from pynetdicom.transport import AssociationSocket
@@ -22,27 +23,36 @@ _AT_ONCE = 256 << 10
 LONGEST_PDU = 8 << 20
 
 
-def acknowledge_at_once(event: Event) -> None:
-    """Handler of EVT_CONN_OPEN: read in large pieces, and acknowledge each at once."""
-    association_socket = event.assoc.dul.socket
-    association_socket.recv = partial(_receive, association_socket)
+def receive_promptly(event: Event) -> None:
+    """Handler of EVT_CONN_OPEN: read in large pieces, acknowledge each at once, and give up on a peer that died.
+
+    pynetdicom's own timers do not see a peer that falls silent in the middle of a PDU.
+    """
+    wrapped, raw = _sockets(event)
+    raw.settimeout(event.assoc.network_timeout)
+    setattr(wrapped, "recv", partial(_receive, raw))  # noqa: B010 - mypy forbids the plain assignment
 
 
-def send_at_once(event: Event) -> None:
-    """Handler of EVT_CONN_OPEN for senders: as above, and no segment of ours waits for the peer's acknowledgement."""
-    acknowledge_at_once(event)
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def send_promptly(event: Event) -> None:
+    """Handler of EVT_CONN_OPEN for senders: as above, and no segment of ours waits for an acknowledgement."""
+    receive_promptly(event)
+    _sockets(event)[1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _receive(association_socket: AssociationSocket, size: int) -> bytearray:
+def _sockets(event: Event) -> tuple[AssociationSocket, socket.socket]:
+    wrapped = cast("AssociationSocket", event.assoc.dul.socket)
+    return wrapped, cast("socket.socket", wrapped.socket)
+
+
+def _receive(raw: socket.socket, size: int) -> bytearray:
     """Read `size` bytes, or fewer when the peer closes; as AssociationSocket.recv. Raises OSError."""
     if size > LONGEST_PDU:
         raise OSError(f"the peer announces a PDU of {size} bytes: it does not speak DICOM, or speaks it through TLS")
     received = bytearray()
     while len(received) < size:
         if _QUICKACK is not None:
-            association_socket.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        piece = association_socket.socket.recv(min(size - len(received), _AT_ONCE))
+            raw.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        piece = raw.recv(min(size - len(received), _AT_ONCE))
         if not piece:
             break
         received.extend(piece)
