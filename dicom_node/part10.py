@@ -101,10 +101,10 @@ def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str
         raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
     meta, offset = split_meta(BytesIO(content))
     dataset = content[offset:]
-    syntax = _raw_text(meta, 0x00020010) or _guessed_syntax(dataset)
+    syntax = text_of(meta, 0x00020010) or _guessed_syntax(dataset)
     identity = identity_of(dataset, syntax)
-    sop_class = identity.sop_class_uid or _raw_text(meta, 0x00020002)
-    sop_instance = identity.sop_instance_uid or _raw_text(meta, 0x00020003)
+    sop_class = identity.sop_class_uid or text_of(meta, 0x00020002)
+    sop_instance = identity.sop_instance_uid or text_of(meta, 0x00020003)
     if not sop_class or not sop_instance:
         raise NotUnderstoodError("the file holds no DICOM object: it has no SOP Class or SOP Instance UID")
     return Incoming(
@@ -144,12 +144,12 @@ def identity_of(dataset: bytes, transfer_syntax_uid: str) -> Identity:
     """Read the identity from encoded bytes; as `read_identity`."""
     ds = _head(dataset, transfer_syntax_uid)
     return Identity(
-        sop_class_uid=_raw_text(ds, _SOP_CLASS_UID),
-        sop_instance_uid=_raw_text(ds, _SOP_INSTANCE_UID),
-        study_uid=_raw_text(ds, _STUDY_INSTANCE_UID),
-        series_uid=_raw_text(ds, _SERIES_INSTANCE_UID),
-        modality=_raw_text(ds, _MODALITY),
-        body_part=_raw_text(ds, _BODY_PART_EXAMINED),
+        sop_class_uid=text_of(ds, _SOP_CLASS_UID),
+        sop_instance_uid=text_of(ds, _SOP_INSTANCE_UID),
+        study_uid=text_of(ds, _STUDY_INSTANCE_UID),
+        series_uid=text_of(ds, _SERIES_INSTANCE_UID),
+        modality=text_of(ds, _MODALITY),
+        body_part=text_of(ds, _BODY_PART_EXAMINED),
         anatomic_region_code=_region_code(ds),
     )
 
@@ -185,10 +185,10 @@ def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
 
 
 def _after_identity(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag > _SERIES_INSTANCE_UID
+    return bool(tag > _SERIES_INSTANCE_UID)
 
 
-def _raw_text(ds: Dataset, tag: int) -> str:
+def text_of(ds: Dataset, tag: int) -> str:
     """The first value of an element of UI or CS, from its bytes: no character set, no conversion that could fail."""
     element = ds.get_item(BaseTag(tag)) if tag in ds else None
     value: Any = getattr(element, "value", None)

@@ -1,0 +1,228 @@
+"""The sender: C-STORE of DICOM files to one peer, over an association that is kept between sends."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+import structlog
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext, build_context
+
+from dicom_node.dimse.contexts import VERIFICATION
+from dicom_node.dimse.library import set_up_pynetdicom
+from dicom_node.dimse.outcome import failure_of, is_warning, rejection_of
+from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
+from dicom_node.dimse.transcode import transcode
+from dicom_node.dimse.wire import send_promptly
+from dicom_node.errors import NotUnderstoodError, PermanentError, TransientError
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta, text_of
+
+log = structlog.get_logger(__name__)
+
+MAX_PDU = 128 << 10
+# A large object over a slow line: the answer may take this much longer, per byte.
+SLOWEST_BYTES_PER_SECOND = 256 << 10
+IDLE_AFTER = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Where a storage SCP listens, and what it is called."""
+
+    host: str
+    port: int
+    ae_title: str
+
+    def __str__(self) -> str:
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """A Part 10 file, and what its meta says that it is."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+    @classmethod
+    def opened(cls, path: Path) -> Self:
+        try:
+            with path.open("rb") as file:
+                meta, _ = split_meta(file)
+        except (OSError, NotUnderstoodError) as error:
+            raise PermanentError(f"the file to send cannot be read: {error}") from error
+        found = [text_of(meta, tag) for tag in (0x00020002, 0x00020003, 0x00020010)]
+        if not all(found):
+            raise PermanentError("the file to send has no complete File Meta Information")
+        return cls(path=path, sop_class_uid=found[0], sop_instance_uid=found[1], transfer_syntax_uid=found[2])
+
+
+class _LostError(TransientError):
+    """The association ended under our hands."""
+
+
+class StoreScu:
+    """Sends files to one peer, for one thread. A kept association is opened again when the peer has closed it.
+
+    `timeout`: for connecting, for the association's answer, and for each object's (larger objects get more).
+    `idle_after`: `close_if_idle` releases an association that was not used for this long. `scratch`: gives a path for
+    a transcoded copy as long as its context is open; by default in the system's temporary folder.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        *,
+        calling_ae: str,
+        timeout: timedelta = timedelta(seconds=30),
+        idle_after: timedelta = IDLE_AFTER,
+        scratch: Callable[[], AbstractContextManager[Path]] | None = None,
+    ) -> None:
+        set_up_pynetdicom()
+        self._peer = peer
+        self._timeout = timeout.total_seconds()
+        self._idle_after = idle_after
+        self._scratch = scratch or _temporary_file
+        self._proposal = Proposal()
+        self._association: Association | None = None
+        self._used = monotonic()
+        self._entity = AE(ae_title=calling_ae)
+        self._entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+        self._entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+        self._entity.connection_timeout = self._timeout
+        self._entity.acse_timeout = self._timeout
+        self._entity.dimse_timeout = self._timeout
+        self._entity.network_timeout = max(self._timeout, 2 * idle_after.total_seconds())
+
+    def send(self, path: Path) -> None:
+        """Send a file as its bytes are; transcode it only for a peer that does not take its syntax.
+
+        Returns once the peer has confirmed the object, be it with a warning. Raises TransientError when trying again
+        later can help, PermanentError when not.
+        """
+        file = _File.opened(path)
+        kept = self._open_association() is not None
+        try:
+            self._send(file)
+        except _LostError:
+            # That a kept association is gone says nothing about the peer; that a fresh one goes does.
+            if not kept:
+                raise
+            self._send(file)
+        finally:
+            self._used = monotonic()
+
+    def echo(self) -> None:
+        """Verify that the peer answers (C-ECHO, PS3.4 annex A). Raises as `send`."""
+        association = self._connected([build_context(VERIFICATION, list(UNCOMPRESSED))])
+        try:
+            response = association.send_c_echo()
+            if "Status" not in response:
+                raise TransientError(f"{self._peer} did not answer the C-ECHO")
+            failure = failure_of(response)
+            if failure is not None:
+                raise failure
+        finally:
+            association.release()
+
+    def idle_for(self) -> timedelta:
+        """How long no object has been sent."""
+        return timedelta(seconds=monotonic() - self._used)
+
+    def close_if_idle(self) -> None:
+        """Release an association that nothing has used for some seconds, so that the peer can have it back."""
+        if self._association is not None and self.idle_for() >= self._idle_after:
+            self.close()
+
+    def close(self) -> None:
+        """Release the association, if there is one; the next send opens another."""
+        association, self._association = self._association, None
+        if association is not None and association.is_established:
+            association.release()
+
+    def _send(self, file: _File) -> None:
+        if self._proposal.widen(file.sop_class_uid, file.transfer_syntax_uid):
+            self.close()
+        association = self._open_association()
+        if association is None:
+            association = self._association = self._connected(self._proposal.contexts())
+        syntax = self._accepted_syntax(association, file)
+        if syntax == file.transfer_syntax_uid:
+            self._store(association, file, file.path)
+            return
+        with self._scratch() as target:
+            log.info("transcoding", peer=str(self._peer), sop_instance_uid=file.sop_instance_uid, to=syntax)
+            self._store(association, file, transcode(file.path, syntax, target))
+
+    def _open_association(self) -> Association | None:
+        return self._association if self._association is not None and self._association.is_established else None
+
+    def _accepted_syntax(self, association: Association, file: _File) -> str:
+        """The file's own syntax if the peer took it, else an uncompressed one."""
+        taken = [
+            str(context.transfer_syntax[0])
+            for context in association.accepted_contexts
+            if context.abstract_syntax == file.sop_class_uid
+        ]
+        for syntax in (file.transfer_syntax_uid, *UNCOMPRESSED):
+            if syntax in taken:
+                return syntax
+        raise PermanentError(f"{self._peer} takes no {UID(file.sop_class_uid).name}")
+
+    def _store(self, association: Association, file: _File, path: Path) -> None:
+        patience = self._timeout + path.stat().st_size / SLOWEST_BYTES_PER_SECOND
+        association.dimse_timeout = patience
+        began = monotonic()
+        try:
+            response = association.send_c_store(path)
+        except RuntimeError as error:
+            raise _LostError(f"{self._peer} closed the association") from error
+        except (OSError, ValueError, AttributeError) as error:
+            raise PermanentError(f"the object cannot be sent: {type(error).__name__}") from error
+        if "Status" not in response:
+            self._association = None
+            if monotonic() - began < patience:
+                raise _LostError(f"{self._peer} closed the association while it received an object")
+            raise TransientError(f"{self._peer} did not confirm an object within {patience:.0f} s")
+        failure = failure_of(response)
+        if failure is not None:
+            raise failure
+        if is_warning(response.Status):
+            uid, status = file.sop_instance_uid, f"{response.Status:04X}"
+            log.warning("sent_with_warning", peer=str(self._peer), sop_instance_uid=uid, status=status)
+
+    def _connected(self, contexts: list[PresentationContext]) -> Association:
+        """A new association. Raises TransientError when the peer is away or full, PermanentError when it refuses us."""
+        try:
+            association = self._entity.associate(
+                self._peer.host,
+                self._peer.port,
+                contexts=contexts,
+                ae_title=self._peer.ae_title,
+                max_pdu=MAX_PDU,
+                evt_handlers=[(evt.EVT_CONN_OPEN, send_promptly)],
+            )
+        except OSError as error:
+            raise TransientError(f"{self._peer} cannot be found: {error.strerror}") from error
+        if association.is_established:
+            return association
+        if association.is_rejected and association.acceptor.primitive is not None:
+            raise rejection_of(association.acceptor.primitive)
+        if association.rejected_contexts:
+            raise PermanentError(f"{self._peer} takes none of the object types that were proposed")
+        raise TransientError(f"{self._peer} does not answer: is it running, and is the address right?")
+
+
+@contextmanager
+def _temporary_file() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="dicom-node-") as folder:
+        yield Path(folder) / "object.dcm"

@@ -1,0 +1,136 @@
+"""Giving an object another, uncompressed transfer syntax, for a peer that takes only that.
+
+Nothing is lost beyond what an earlier lossy compression lost, and nothing else changes: the UIDs stay (PS3.3
+C.12.4.1.1 asks for new ones only where the pixels' meaning changes), Lossy Image Compression stays as it is, and
+decoded colours are not converted, so that Photometric Interpretation says what the decoder gave.
+"""
+
+import sys
+from io import BytesIO
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node.errors import NotUnderstoodError, PermanentError
+from dicom_node.part10 import (
+    DEFLATED,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    inflate,
+    split_meta,
+    text_of,
+)
+
+# Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node.
+TIMEOUT_SECONDS = 300.0
+LARGEST_INFLATED = 2 << 30
+
+# What one value of these VRs is made of (PS3.5 section 7.3); the others come decoded, or are bytes (OB, UN).
+_WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_BY_GDCM = "1.2.840.10008.1.2.4."
+_JPEG_FAMILY = frozenset(_BY_GDCM + last for last in ("50", "51", "57", "70", "80", "81"))
+
+
+def transcode(path: Path, to_syntax: str, target: Path) -> Path:
+    """Write the object in the file `path` to `target` in an uncompressed little endian syntax, and return `target`.
+
+    Raises PermanentError when its pixels cannot be decoded or its data set cannot be parsed.
+    """
+    if UID(to_syntax) not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        raise PermanentError("objects are transcoded to uncompressed little endian syntaxes only")
+    try:
+        with path.open("rb") as file:
+            syntax = text_of(split_meta(file)[0], 0x00020010)
+        if _is_encapsulated(syntax):
+            _in_a_child(path, to_syntax, target)
+        else:
+            convert(path, to_syntax, target)
+    except PermanentError:
+        raise
+    except Exception as error:
+        reason = type(error).__name__
+        raise PermanentError(f"the peer takes only uncompressed objects, this one cannot be rewritten: {reason}") from error
+    return target
+
+
+def convert(path: Path, to_syntax: str, target: Path) -> None:
+    """As `transcode`, in this process, raising whatever pydicom and the decoders raise."""
+    ds = _read(path)
+    source = ds.file_meta.TransferSyntaxUID
+    if _is_encapsulated(source):
+        ds.decompress(as_rgb=False, generate_instance_uid=False, decoding_plugin=_plugin(source))
+    elif source == ExplicitVRBigEndian:
+        _swap_words(ds)
+    ds.file_meta.TransferSyntaxUID = UID(to_syntax)
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    dcmwrite(target, ds, enforce_file_format=True)
+
+
+def _is_encapsulated(syntax: str) -> bool:
+    return UID(syntax).is_transfer_syntax and UID(syntax).is_encapsulated and syntax not in DEFLATED
+
+
+def _plugin(syntax: str) -> str:
+    """The decoder of each syntax, the imaging package's choice: pyjpegls refuses or loops on some streams."""
+    return "gdcm" if syntax in _JPEG_FAMILY else ""
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        meta, offset = split_meta(file)
+    if text_of(meta, 0x00020010) not in DEFLATED:
+        return dcmread(path)
+    content = path.read_bytes()
+    try:
+        inflated = inflate(content[offset:], LARGEST_INFLATED)
+    except NotUnderstoodError as error:
+        raise PermanentError(str(error)) from error
+    ds = dcmread(BytesIO(inflated), force=True)
+    ds.file_meta = FileMetaDataset(meta)
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.preamble = bytes(128)
+    return ds
+
+
+def _swap_words(ds: Dataset) -> None:
+    """Turn the byte order of values that pydicom keeps as bytes, in sequences as well."""
+
+    def swap(_: Dataset, element: DataElement) -> None:
+        width = _WORD.get(element.VR)
+        if width and isinstance(element.value, bytes):
+            element.value = _swapped(element.value, width)
+
+    ds.walk(swap)
+
+
+def _swapped(value: bytes, width: int) -> bytes:
+    swapped = bytearray(len(value))
+    for position in range(width):
+        swapped[position::width] = value[width - 1 - position :: width]
+    return bytes(swapped)
+
+
+def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
+    child = get_context("spawn").Process(target=_convert_or_exit, args=(path, to_syntax, target), daemon=True)
+    child.start()
+    child.join(TIMEOUT_SECONDS)
+    if child.is_alive():
+        child.kill()
+        child.join()
+        raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
+    if child.exitcode != 0:
+        raise PermanentError("the peer takes only uncompressed objects, and this one's pixel data cannot be decoded")
+
+
+def _convert_or_exit(path: Path, to_syntax: str, target: Path) -> None:
+    try:
+        convert(path, to_syntax, target)
+    except BaseException:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
+        sys.exit(1)
