@@ -63,6 +63,8 @@ class HeaderRegion:
         return next(iter(self.regions)) if len(self.regions) == 1 else None
 
 
+_PADDING = " \t\r\n\0"  # senders pad with NUL where the standard has a space
+
 EMPTY_HEADER = HeaderRegion(kind=HeaderKind.EMPTY, source=HeaderSource.NONE)
 
 
@@ -71,10 +73,10 @@ def read_header_region(body_part_examined: str, anatomic_region_code: str = "") 
 
     `anatomic_region_code` is a CodeValue, SNOMED CT or the older SRT form.
     """
-    if body_part_examined.strip():
+    if body_part_examined.strip(_PADDING):
         return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
-    if anatomic_region_code.strip():
-        term = _terms_by_code().get(anatomic_region_code.strip())
+    if anatomic_region_code.strip(_PADDING):
+        term = _terms_by_code().get(anatomic_region_code.strip(_PADDING))
         terms = frozenset({term}) if term else frozenset()
         return _statement(anatomic_region_code, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE)
     return EMPTY_HEADER
@@ -106,7 +108,9 @@ def normalised_terms(text: str) -> frozenset[str]:
 
 def _lookup(words: tuple[str, ...]) -> str | None:
     joined = "".join(words)
-    if joined in body_parts():
+    # "L LUMBAR" is a side and a spine, not LLUMBAR, the left lumbar region of the abdomen.
+    starts_with_side = len(words) > 1 and words[0] in {"L", "R"}
+    if joined in body_parts() and not starts_with_side:
         return joined
     return _synonyms().get(" ".join(words)) or _synonyms().get(joined)
 

@@ -77,7 +77,8 @@ def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreemen
             decision=Decision.FILLS,
             reason="BodyPartExamined is empty; AnatomicRegionSequence and the pixels agree",
             agreement=agreement,
-            body_part=region.body_part_examined,
+            # The code may be finer than the region (HIP, FINGER): the term must not say less, nor something else.
+            body_part=header.term if header.term and header.region is region else region.body_part_examined,
         )
     return Ruling(decision=Decision.AGREES, reason="header and pixels agree", agreement=agreement)
 

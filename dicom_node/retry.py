@@ -1,5 +1,6 @@
 """When to try again: a pure decision, so that it can be tested without waiting."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,7 +29,9 @@ class Retry:
         """
         if self.give_up_after is not None and now - planned_at >= self.give_up_after:
             return None
-        # The exponent is capped because a destination can be down for weeks, and floats end at 1e308.
-        growth = self.factor ** min(attempts - 1, 64)
+        try:
+            growth = self.factor ** (attempts - 1)
+        except OverflowError:  # a destination can be down for weeks, and floats end at 1e308
+            growth = math.inf
         pause = min(self.longest.total_seconds(), self.first.total_seconds() * growth)
         return now + timedelta(seconds=pause * (1 - self.jitter * chance))

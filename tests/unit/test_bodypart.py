@@ -1,0 +1,158 @@
+"""Headers are read as people write them, and compared only after that."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dicom_node.bodypart import (
+    EMPTY_HEADER,
+    HeaderKind,
+    HeaderSource,
+    body_part_of,
+    body_parts,
+    normalised_terms,
+    read_header_region,
+)
+from dicom_node.regions import REGIONS, Region
+
+# dicom_facts D4: term, SNOMED CT code, older SRT code, paired; from PS3.16 Table L-1 and CID 4031.
+TABLE = {
+    Region.CLAVICLE: ("CLAVICLE", "51299004", "T-12310", True),
+    Region.SHOULDER: ("SHOULDER", "16982005", "T-D2220", True),
+    Region.SKULL: ("SKULL", "89546000", "T-11100", False),
+    Region.RIB: ("RIB", "113197003", "T-11300", True),
+    Region.ELBOW: ("ELBOW", "16953009", "T-15430", True),
+    Region.KNEE: ("KNEE", "72696002", "T-D9200", True),
+    Region.WRIST: ("WRIST", "74670003", "T-15460", True),
+    Region.HAND: ("HAND", "85562004", "T-D8700", True),
+    Region.FOOT: ("FOOT", "56459004", "T-D9700", True),
+    Region.ANKLE: ("ANKLE", "70258002", "T-15750", True),
+    Region.PELVIS_HIP: ("PELVIS", "816092008", "T-D6000", False),
+    Region.CERVICAL_SPINE: ("CSPINE", "122494005", "T-11501", False),
+    Region.THORACIC_SPINE: ("TSPINE", "122495006", "T-11502", False),
+    Region.LUMBAR_SPINE: ("LSPINE", "122496007", "T-11503", False),
+}
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_what_the_node_writes_is_the_standard_s_row(region):
+    """Term, code and pairedness as in Table L-1, and the term is a legal CS value."""
+    part = body_part_of(region)
+    term, code, _, paired = TABLE[region]
+    assert (part.term, part.code, part.paired) == (term, code, paired)
+    assert len(part.term) <= 16
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_what_the_node_writes_it_reads_again(region):
+    """A corrected copy that comes back agrees with itself, by term, by code and by the older code."""
+    term, code, older, _ = TABLE[region]
+    assert read_header_region(term).region is region
+    assert read_header_region("", code).region is region
+    assert read_header_region("", older).region is region
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("C-SPINE", "CSPINE"),
+        ("XR WRIST RT", "WRIST"),
+        ("HANDGELENK", "WRIST"),
+        ("Hand rechts 2 Eb.", "HAND"),
+        ("Schädel", "SKULL"),
+        ("SCHÄDEL SEITL.", "SKULL"),
+        ("Füße bds.", "FOOT"),
+        ("Épaule", "SHOULDER"),
+        ("SHOULDER_R", "SHOULDER"),
+        ("KNEE2", "KNEE"),
+        ("C SPINE 3V", "CSPINE"),
+        ("SPINE, THORACIC", "TSPINE"),
+        ("UPPER ARM", "UPPERARM"),
+        ("UPPER LEG", "THIGH"),
+        ("FEMORAL NECK", "HIP"),
+        ("Neck of femur", "HIP"),
+        ("L-S SPINE", "LSSPINE"),
+        ("3RDVENTRICLE", "3RDVENTRICLE"),
+    ],
+)
+def test_free_text_is_read_as_its_defined_term(text, term):
+    """Languages, umlauts, sides, projections and punctuation that real headers hold."""
+    assert normalised_terms(text) == {term}
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("L SPINE", "LSPINE"),
+        ("XR L SPINE", "LSPINE"),
+        ("L HAND", "HAND"),
+        ("L LUMBAR SPINE", "LSPINE"),
+        ("R RIB", "RIB"),
+        ("LT LUMBAR SPINE", "LSPINE"),
+    ],
+)
+def test_the_letter_l_is_lumbar_before_spine_and_left_elsewhere(text, term):
+    """Sides are passed over only where they are not part of a phrase."""
+    assert normalised_terms(text) == {term}
+
+
+def test_a_text_with_two_parts_names_both():
+    """FOOT/ANKLE agrees with either."""
+    header = read_header_region("FOOT/ANKLE")
+    assert header.regions == {Region.FOOT, Region.ANKLE}
+    assert header.region is None
+    assert header.term is None
+
+
+@pytest.mark.parametrize("value", ["PELVIS", "HIP", "PELVISLOWEXTREMT", "BECKEN", "HIP RT WITH PELVIS"])
+def test_pelvis_and_hip_are_one_region(value):
+    """The merged class takes each of the three terms as agreement (D4 b)."""
+    assert read_header_region(value).region is Region.PELVIS_HIP
+
+
+@pytest.mark.parametrize("value", ["", "   ", "\0", " \0"])
+def test_padding_alone_is_an_empty_header(value):
+    """Zero bytes are padding to many senders."""
+    assert read_header_region(value) == EMPTY_HEADER
+
+
+def test_body_part_examined_speaks_before_the_code():
+    """AnatomicRegionSequence is asked only where BodyPartExamined is empty."""
+    assert read_header_region("KNEE", "85562004").region is Region.KNEE
+    by_code = read_header_region(" ", "85562004")
+    assert (by_code.region, by_code.source) == (Region.HAND, HeaderSource.ANATOMIC_REGION_SEQUENCE)
+
+
+def test_a_legal_part_that_is_none_of_the_fourteen_is_outside_with_its_borders():
+    """An image of the chest shows ribs, clavicles, shoulders and the thoracic spine, and nothing contradicts that."""
+    header = read_header_region("CHEST")
+    assert header.kind is HeaderKind.OUTSIDE
+    assert header.regions == frozenset()
+    assert header.borders == {Region.RIB, Region.CLAVICLE, Region.SHOULDER, Region.THORACIC_SPINE}
+
+
+@pytest.mark.parametrize(("value", "code"), [("XYZZY", ""), ("", "000000"), ("R", "")])
+def test_what_no_table_explains_is_unknown(value, code):
+    """Not empty, not wrong: unknown, and kept as it was written."""
+    header = read_header_region(value, code)
+    assert (header.kind, header.term) == (HeaderKind.UNKNOWN, None)
+    assert header.value == (value or code)
+
+
+def test_coarse_terms_name_every_region_that_they_cover():
+    """SPINE agrees with all three parts of the spine."""
+    spine = {Region.CERVICAL_SPINE, Region.THORACIC_SPINE, Region.LUMBAR_SPINE}
+    assert read_header_region("SPINE").regions == spine
+
+
+def test_every_defined_term_reads_as_itself():
+    """All of Annex L, whatever else the text rules do."""
+    for term in body_parts():
+        assert read_header_region(term).term == term
+
+
+@given(st.text(max_size=64), st.text(max_size=16))
+def test_no_text_is_too_strange_to_be_read(value, code):
+    """Headers come from anywhere: reading never raises, and names regions exactly where it says so."""
+    header = read_header_region(value, code)
+    assert bool(header.regions) == (header.kind is HeaderKind.NAMES)

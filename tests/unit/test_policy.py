@@ -1,0 +1,126 @@
+"""The policy decides from facts alone, and never more than the hospital allowed."""
+
+import pytest
+
+from dicom_node.bodypart import EMPTY_HEADER, read_header_region
+from dicom_node.policy import Policy, rule_on
+from dicom_node.regions import REGIONS, Region
+from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
+
+
+def ruling(header="", code="", *, region=Region.HAND, confidence=0.95, outcome=Outcome.TAGGED, **policy):
+    """What the policy says; the defaults are a sure hand."""
+    return rule_on(
+        policy=Policy(**policy),
+        header=read_header_region(header, code),
+        outcome=outcome,
+        region=region,
+        confidence=confidence,
+    )
+
+
+def test_an_empty_header_is_filled_by_default():
+    """`fill` is on unless it is switched off."""
+    answer = ruling()
+    assert (answer.decision, answer.body_part) == (Decision.FILLS, "HAND")
+    assert answer.agreement is Agreement.HEADER_EMPTY
+
+
+def test_an_empty_header_goes_to_review_where_filling_is_off():
+    """The image goes as received."""
+    answer = ruling(fill=False)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_is_filled_with_its_own_term(region):
+    """Table L-1's term, PELVIS for the merged class."""
+    assert ruling(region=region).body_part == region.body_part_examined
+
+
+@pytest.mark.parametrize("header", ["HAND", "Hand li.", "FINGER", "UPPERLIMB", "HAND WRIST"])
+def test_a_header_that_agrees_is_left_alone(header):
+    """Also where it is finer, coarser or free text: the node does not restyle what is right."""
+    answer = ruling(header, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.AGREES, None)
+
+
+def test_a_wrong_header_waits_for_review_by_default():
+    """`correct_above` is absent by default, however sure the model is."""
+    answer = ruling("KNEE", confidence=1.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert answer.agreement is Agreement.DISAGREES
+    assert answer.reason == "the header says KNEE; the pixels show hand (1.00)"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "decision"), [(0.8999, Decision.REVIEW), (0.9, Decision.CORRECTS), (0.95, Decision.CORRECTS)]
+)
+def test_a_wrong_header_is_corrected_from_the_threshold_on(confidence, decision):
+    """At least `correct_above`."""
+    answer = ruling("KNEE", confidence=confidence, correct_above=0.9)
+    assert answer.decision is decision
+    assert answer.body_part == ("HAND" if decision is Decision.CORRECTS else None)
+
+
+def test_a_header_that_nobody_understands_is_treated_as_wrong():
+    """It is of no use for sorting, but its words stay in the trace of the copy."""
+    assert ruling("XYZZY").decision is Decision.REVIEW
+    answer = ruling("XYZZY", correct_above=0.9)
+    assert (answer.decision, answer.agreement) == (Decision.CORRECTS, Agreement.HEADER_UNKNOWN)
+
+
+def test_a_legal_part_outside_the_fourteen_is_never_overwritten():
+    """No pixel can refute BREAST to a model that was never taught it."""
+    answer = ruling("BREAST", confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+def test_a_part_outside_whose_images_show_the_region_agrees():
+    """A chest image shows ribs."""
+    assert ruling("CHEST", region=Region.RIB).decision is Decision.AGREES
+    assert ruling("CHEST", region=Region.HAND).decision is Decision.REVIEW
+
+
+@pytest.mark.parametrize(
+    ("code", "region", "term"),
+    [
+        ("85562004", Region.HAND, "HAND"),
+        ("24136001", Region.PELVIS_HIP, "HIP"),
+        ("7569003", Region.HAND, "FINGER"),
+        ("421060004", Region.LUMBAR_SPINE, "LSPINE"),
+    ],
+)
+def test_a_code_that_agrees_gives_its_own_term_unless_that_is_coarser(code, region, term):
+    """BodyPartExamined then says what AnatomicRegionSequence says: HIP, not PELVIS; but the lumbar spine, not SPINE."""
+    answer = ruling("", code, region=region)
+    assert (answer.decision, answer.body_part) == (Decision.FILLS, term)
+
+
+def test_a_code_that_agrees_is_enough_where_filling_is_off():
+    """Nothing is wrong, and nothing may be written."""
+    answer = ruling("", "85562004", fill=False)
+    assert (answer.decision, answer.body_part) == (Decision.AGREES, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "decision"),
+    [
+        (Outcome.ABSTAINED, Decision.ABSTAINS),
+        (Outcome.NOT_A_RADIOGRAPH, Decision.NOT_A_RADIOGRAPH),
+        (Outcome.UNREADABLE, Decision.UNREADABLE),
+    ],
+)
+@pytest.mark.parametrize("header", ["", "KNEE"])
+def test_what_is_not_tagged_is_left_alone(outcome, decision, header):
+    """Even under the boldest policy, and with the model's best guess at hand."""
+    answer = ruling(header, outcome=outcome, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part, answer.agreement) == (decision, None, None)
+
+
+def test_agreement_is_by_region():
+    """The four answers."""
+    assert agreement_of(Region.HAND, EMPTY_HEADER) is Agreement.HEADER_EMPTY
+    assert agreement_of(Region.HAND, read_header_region("THUMB")) is Agreement.AGREES
+    assert agreement_of(Region.HAND, read_header_region("WRIST")) is Agreement.DISAGREES
+    assert agreement_of(Region.HAND, read_header_region("LIVER")) is Agreement.HEADER_UNKNOWN
