@@ -252,10 +252,10 @@ def _spread(arguments: list[str]) -> list[str]:
     return spread
 
 
-def main() -> None:
-    """Run the command line; what the user can mend ends in one sentence and status 2."""
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; what the user can mend ends in one sentence and status 2. Always raises SystemExit."""
     try:
-        app(args=_spread(sys.argv[1:]), prog_name="python -m training")
+        app(args=_spread(sys.argv[1:] if arguments is None else arguments), prog_name="python -m training")
     except (TrainingError, ModelError) as error:
         Console(stderr=True).print(f"[red]{error}[/red]", highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -1,0 +1,65 @@
+"""The cache holds what the node's imaging makes, and says what it could not read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dicom_node.imaging import model_input, picture_from_file
+from tests.unit.training.small import SIZE, write_manifest
+from training.errors import TrainingError
+from training.images import joined, load, prepare
+from training.manifest import read_manifest
+
+
+@pytest.fixture
+def rows(tmp_path):
+    return read_manifest(write_manifest(tmp_path / "raw", per_region=2))
+
+
+def test_the_cache_is_the_nodes_own_pixels_to_half_a_grey_level(tmp_path, rows):
+    """Training sees what the node will see; and what was written is what is loaded."""
+    made = prepare(rows, size=SIZE, out=tmp_path / "cache", workers=2)
+    loaded = load(tmp_path / "cache")
+    assert np.array_equal(made.images, loaded.images)
+    assert loaded.images.dtype == np.uint8
+    assert [row.region for row in loaded.rows] == [row.region for row in rows]
+    for index in (0, 7, 29):
+        expected = model_input(picture_from_file(loaded.rows[index].file), SIZE)
+        assert np.abs(loaded.images[index] / 255.0 - expected).max() <= 0.5 / 255 + 1e-6
+
+
+def test_what_cannot_be_read_is_left_out_and_listed(tmp_path, rows):
+    """One damaged file does not stop the others."""
+    rows[3].file.write_bytes(b"no picture")
+    rows[4].file.unlink()
+    made = prepare(rows, size=SIZE, out=tmp_path / "cache", workers=1)
+    assert len(made.rows) == len(rows) - 2
+    listed = (tmp_path / "cache" / "unreadable.csv").read_text()
+    assert rows[3].file.name in listed
+    assert rows[4].file.name in listed
+
+
+def test_a_folder_without_one_readable_picture_is_refused(tmp_path, rows):
+    """The sentence says where the reasons are."""
+    for row in rows:
+        row.file.write_bytes(b"")
+    with pytest.raises(TrainingError, match="Not one of the 30 pictures"):
+        prepare(rows, size=SIZE, out=tmp_path / "cache", workers=1)
+
+
+def test_a_cache_of_another_imaging_version_is_refused(tmp_path, rows):
+    """Otherwise a model would be trained on pixels that the node no longer makes."""
+    prepare(rows[:2], size=SIZE, out=tmp_path, workers=1)
+    about = json.loads((tmp_path / "about.json").read_text())
+    (tmp_path / "about.json").write_text(json.dumps({**about, "imaging_version": 999}))
+    with pytest.raises(TrainingError, match="imaging version 999"):
+        load(tmp_path)
+
+
+def test_sets_of_different_sizes_are_not_joined(tmp_path, rows):
+    """One recipe, one size."""
+    sets = [prepare(rows[:2], size=size, out=tmp_path / str(size), workers=1) for size in (16, 32)]
+    with pytest.raises(TrainingError, match="different sizes"):
+        joined(sets)
+    assert len(joined([sets[0], sets[0]]).rows) == 4

@@ -1,0 +1,50 @@
+"""A recipe is one validated value; a mistyped key never passes silently."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from training.errors import TrainingError
+from training.recipe import Recipe, read_recipe, recipe_from
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+
+
+def test_what_is_not_named_keeps_its_default():
+    """Sections merge; ranges become pairs of numbers; whole numbers are taken where numbers are asked."""
+    recipe = recipe_from({"pretrain": {"samples": 7, "augment": {"scale": [1, 2]}}, "data": {"ood_share": 0}})
+    assert recipe.pretrain.samples == 7
+    assert recipe.pretrain.augment.scale == (1.0, 2.0)
+    assert recipe.pretrain.augment.shear == Recipe().pretrain.augment.shear
+    assert recipe.data.ood_share == 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"pretrain": {"sample": 7}}, "unknown key 'pretrain.sample'; did you mean 'samples'"),
+        ({"pretrain": {"method": "magic"}}, "must be one of supervised, supcon"),
+        ({"pretrain": {"batch": "64"}}, "not a whole number"),
+        ({"pretrain": {"batch": True}}, "not a whole number"),
+        ({"pretrain": {"augment": {"scale": 3}}}, "not a pair of numbers"),
+        ({"data": 3}, "'data' is 3"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_sentence(values, sentence):
+    """The sentence names the key, and the nearest valid one where there is one."""
+    with pytest.raises(TrainingError, match=sentence):
+        recipe_from(values)
+
+
+def test_a_recipe_survives_the_run_folder():
+    """`run.json` holds the whole recipe, from which later commands read it again."""
+    recipe = recipe_from({"name": "x", "data": {"leave_out": ["a", "b"]}, "probe": {"head": "keep"}})
+    assert recipe_from(json.loads(json.dumps(dataclasses.asdict(recipe)))) == recipe
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_that_we_ship_is_valid(path):
+    """And names itself."""
+    assert read_recipe(path).name != "unnamed"
