@@ -6,10 +6,11 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --c
 WORKERS ?= 2
 export PYTHON
 
-.PHONY: help serve test lint lint-rules lint-format lint-types lint-licences lint-files format bench lock clean
+.PHONY: help install serve test lint lint-rules lint-format lint-types lint-licences lint-files format bench lock clean
 
 help:
 	@echo "make serve   install the node into .venv and run it (node.toml where it exists, else the defaults)"
+	@echo "make install only install it"
 	@echo "make test    install the rest (training, test tools) and run the tests"
 	@echo "make lint    ruff, mypy, licences, and what else is installed for shell, compose and Dockerfile"
 	@echo "make format  let ruff rewrite what it can"
@@ -31,6 +32,8 @@ $(VENV)/dev.stamp: $(VENV)/node.stamp
 	@echo "Installing training and test tools (with torch several GB, once)."
 	@$(PIP) --editable ".[training,dev]"
 	@touch $@
+
+install: $(VENV)/node.stamp
 
 serve: $(VENV)/node.stamp
 	@exec $(VENV)/bin/dicom-node serve

@@ -37,10 +37,10 @@ elif have npm; then
     # Never into the tree: a throw-away folder, gone when this script ends.
     tools=$(mktemp -d)
     trap 'rm -rf "$tools"' EXIT
-    if npm install --silent --no-audit --no-fund --prefix "$tools" dockerfilelint@1.8.0 >/dev/null 2>&1; then
-        if "$tools/node_modules/.bin/dockerfilelint" deploy/Dockerfile; then ran "dockerfilelint"; else failed "dockerfilelint"; fi
+    if npm install --silent --no-audit --no-fund --prefix "$tools" dockerfile-utils@0.16.3 >/dev/null 2>&1; then
+        if "$tools/node_modules/.bin/dockerfile-utils" lint deploy/Dockerfile; then ran "dockerfile-utils"; else failed "dockerfile-utils"; fi
     else
-        not_run "dockerfilelint" "npm cannot install it here"
+        not_run "dockerfile-utils" "npm cannot install it here"
     fi
 else
     not_run "Dockerfile check" "neither hadolint nor npm is installed"

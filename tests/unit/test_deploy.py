@@ -1,0 +1,50 @@
+"""What deploy/ and the compose file say to the node is what the node understands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dicom_node.config import load_config
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def test_the_compose_file_configures_a_node_that_forwards_to_its_pacs(root: Path) -> None:
+    services = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    config = load_config(None, services["node"]["environment"])
+    (pacs,) = config.destinations
+    assert pacs.host in services
+    assert pacs.ae_title == services[pacs.host]["environment"]["ORTHANC__DICOM_AET"]
+    assert config.ledger_url.startswith("postgresql+psycopg://")
+
+
+def test_the_image_listens_to_the_network_and_keeps_its_data_in_its_volume(root: Path) -> None:
+    dockerfile = (root / "deploy" / "Dockerfile").read_text()
+    config = load_config(None, dict(re.findall(r"(DICOM_NODE_\w+)=(\S+)", dockerfile)))
+    assert (config.node.host, config.web.host) == ("0.0.0.0", "0.0.0.0")
+    assert re.search(r"^VOLUME (.+)$", dockerfile, re.MULTILINE)[1] == str(config.node.data_dir)
+    assert re.search(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)[1] == f"{config.node.port} {config.web.port}"
+    assert f":{config.web.port}/healthz" in dockerfile
+
+
+def test_the_unit_sets_keys_that_exist(root: Path) -> None:
+    unit = (root / "deploy" / "region-node.service").read_text()
+    config = load_config(None, dict(re.findall(r"(DICOM_NODE_\w+)=(\S+)", unit)))
+    assert config.node.data_dir == Path("/var/lib") / re.search(r"^StateDirectory=(.+)$", unit, re.MULTILINE)[1]
+
+
+def test_the_image_gets_every_folder_that_it_copies(root: Path) -> None:
+    """.dockerignore leaves everything out that it does not name."""
+    admitted = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    dockerfile = (root / "deploy" / "Dockerfile").read_text()
+    copied = {word for words in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE) for word in words.split()}
+    assert copied == admitted
+
+
+def test_the_lock_names_versions_and_no_place_to_take_them_from(root: Path) -> None:
+    lines = (root / "requirements" / "lock.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.match(r"[a-z0-9._-]+==[\w.+!]+( ; .+)?$", pin) for pin in pins)
+    assert not any(re.match(r"pylibjpeg-libjpeg\b", pin) for pin in pins)
