@@ -8,15 +8,16 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from struct import unpack_from
 from typing import Any, BinaryIO
 
-from pydicom.datadict import dictionary_has_tag
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.valuerep import STANDARD_VR
 
 from dicom_node import __version__
 from dicom_node.errors import NotUnderstoodError
@@ -34,6 +35,10 @@ PREAMBLE = bytes(128) + b"DICM"
 # The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
 INFLATED_HEAD = 16 << 20
 LONGEST_TEXT = 64
+
+_SHORTEST_ELEMENT = 8
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_VRS = frozenset(str(vr).encode("ascii") for vr in STANDARD_VR)
 
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
@@ -166,6 +171,8 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
     """The elements up to SeriesInstanceUID, the last one that is asked for; what comes later is not even looked at."""
     if transfer_syntax_uid in DEFLATED:
         dataset = inflate(dataset, INFLATED_HEAD)
+    if not _begins_with_element(dataset, big_endian=transfer_syntax_uid == ExplicitVRBigEndian):
+        raise NotUnderstoodError("the data set does not begin with a DICOM element")
     try:
         ds = read_dataset(
             BytesIO(dataset),
@@ -175,9 +182,20 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
         )
     except Exception as error:
         raise NotUnderstoodError(f"the data set cannot be parsed: {type(error).__name__}") from error
-    if not any(dictionary_has_tag(tag) for tag in ds.keys()):  # noqa: SIM118 - iterating a data set converts values
-        raise NotUnderstoodError("the data set does not begin with DICOM elements")
     return ds
+
+
+def _begins_with_element(dataset: bytes, *, big_endian: bool) -> bool:
+    """Whether the first bytes are a tag and a length that fits, with a VR or without: some data sets are not encoded
+    as their syntax says, and pydicom reads them all the same.
+    """
+    order = ">" if big_endian else "<"
+    if len(dataset) < _SHORTEST_ELEMENT or unpack_from(f"{order}H", dataset)[0] == 0:
+        return False
+    if dataset[4:6] in _VRS:
+        return True
+    length = unpack_from(f"{order}L", dataset, 4)[0]
+    return bool(length == _UNDEFINED_LENGTH or length <= len(dataset) - _SHORTEST_ELEMENT)
 
 
 def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
