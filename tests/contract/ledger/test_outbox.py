@@ -1,0 +1,152 @@
+"""What the forwarder of a destination may rely on."""
+
+import pytest
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.ports import Ledger
+from dicom_node.regions import Region
+from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
+from tests.stories import LEASE, NOON, arrival, recognition
+
+
+def state_of(ledger: Ledger, number: int = 1, destination: str = "PACS") -> Delivery:
+    (record,) = ledger.records.find(f"1.2.3.{number}")
+    return next(way for way in record.deliveries if way.destination == destination)
+
+
+def test_only_what_is_due_here_is_claimed_and_the_longest_due_first(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=to("PACS", due=NOON))
+    settled(ledger, 2, deliveries=to("PACS", due=NOON - SECOND))
+    settled(ledger, 3, deliveries=to("PACS", due=NOON + SECOND))
+    settled(ledger, 4, deliveries=to("PACS", due=None))
+    settled(ledger, 5, deliveries=to("AI"))
+    claimed = due(ledger, "PACS")
+    assert [ledger.outbox.subject(one)[0].sop_instance_uid for one in claimed] == ["1.2.3.2", "1.2.3.1"]
+    assert [one.attempts for one in claimed] == [0, 0]
+
+
+def test_a_delivery_brings_its_instance_and_its_verdict(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    said = recognition(Region.HAND)
+    ledger.work.settle(instance.id, verdict(), recognition=said, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    carried, answer, seen = ledger.outbox.subject(delivery)
+    assert (carried.id, answer, seen) == (instance.id, verdict(), said)
+
+
+def test_a_delivery_of_another_ledger_is_refused(ledger: Ledger) -> None:
+    foreign = Delivery(
+        id=7, instance_id=9, destination="PACS", state=DeliveryState.PENDING, planned_at=NOON, due_at=NOON
+    )
+    with pytest.raises(LedgerError, match="another node"):
+        ledger.outbox.subject(foreign)
+
+
+def test_a_lease_keeps_others_away_until_it_ends(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (first,) = due(ledger)
+    assert due(ledger, now=NOON + LEASE - SECOND) == []
+    assert due(ledger, now=NOON + LEASE) == [first]
+
+
+def test_forwarders_that_race_never_get_the_same_delivery(ledger: Ledger) -> None:
+    for number in range(40):
+        settled(ledger, number, deliveries=to("PACS"))
+
+    def work() -> list[int]:
+        got = []
+        while batch := due(ledger, limit=3):
+            got += [one.id for one in batch]
+        return got
+
+    got = [id_ for ids in race(*[work] * 6) for id_ in ids]
+    assert len(got) == len(set(got)) == 40
+
+
+def test_a_confirmed_delivery_is_over(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON + SECOND)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.10", now=NOON + 2 * SECOND)
+    done = state_of(ledger)
+    assert (done.state, done.sent_uid, done.delivered_at) == (DeliveryState.DELIVERED, "1.9", NOON + SECOND)
+    assert due(ledger, now=NOON + 2 * LEASE) == []
+
+
+def test_a_transient_failure_counts_and_waits_for_its_time(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.postpone(delivery.id, error="the peer is away", due_at=NOON + SECOND)
+    assert due(ledger) == []
+    (again,) = due(ledger, now=NOON + SECOND)
+    assert (again.attempts, again.last_error, again.planned_at) == (1, "the peer is away", NOON)
+
+
+def test_a_permanent_failure_waits_for_a_person(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.fail(delivery.id, error="the peer refuses this SOP class")
+    assert due(ledger, now=NOON + 2 * LEASE) == []
+    failed = state_of(ledger)
+    assert (failed.state, failed.attempts) == (DeliveryState.FAILED, 1)
+    assert failed.last_error == "the peer refuses this SOP class"
+
+
+def test_a_late_failure_does_not_undo_a_delivery(ledger: Ledger) -> None:
+    """A worker whose lease ran out may report after the one that took over."""
+    settled(ledger, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    ledger.outbox.postpone(delivery.id, error="timeout", due_at=NOON)
+    ledger.outbox.fail(delivery.id, error="timeout")
+    assert state_of(ledger).state is DeliveryState.DELIVERED
+    assert ledger.records.destinations()[0].last_error is None
+
+
+def test_giving_back_counts_no_attempt(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.release([delivery.id])
+    ledger.outbox.release([])
+    assert due(ledger) == [delivery]
+
+
+def failed(ledger: Ledger, *numbers: int) -> None:
+    for number in numbers:
+        settled(ledger, number, study_uid=f"1.7.{number}", series_uid=f"1.8.{number}", deliveries=to("PACS"))
+    for delivery in due(ledger):
+        ledger.outbox.fail(delivery.id, error="no")
+
+
+def test_requeuing_begins_anew(ledger: Ledger) -> None:
+    """Patience counts from planned_at: without a new one the first transient failure would be the last."""
+    failed(ledger, 1)
+    later = NOON + 9 * LEASE
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], now=later) == 1
+    (again,) = due(ledger, now=later)
+    assert (again.state, again.attempts, again.last_error) == (DeliveryState.PENDING, 0, None)
+    assert (again.planned_at, again.due_at) == (later, later)
+
+
+def test_requeuing_by_uid_takes_instances_series_and_studies(ledger: Ledger) -> None:
+    failed(ledger, 1, 2, 3, 4)
+    uids = ["1.2.3.1", "1.8.2", "1.7.3", "1.7.1", "1.404"]
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=uids, now=NOON) == 3
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.404"], now=NOON) == 0
+    assert state_of(ledger, 4).state is DeliveryState.FAILED
+
+
+def test_requeuing_what_is_delivered_sends_it_again(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    assert ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.1"], now=NOON) == 1
+    (again,) = due(ledger)
+    assert (again.sent_uid, again.delivered_at, again.attempts) == (None, None, 0)
+
+
+def test_requeuing_takes_nothing_out_of_the_hands_of_a_sender(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    due(ledger)
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 1
+    assert due(ledger) == []

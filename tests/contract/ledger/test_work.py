@@ -1,0 +1,134 @@
+"""What the classifier may rely on."""
+
+from dataclasses import replace
+
+import pytest
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import InstanceState
+from dicom_node.ports import Ledger, When
+from dicom_node.regions import Region
+from dicom_node.verdict import Decision, Outcome
+from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
+from tests.stories import LEASE, NOON, arrival, recognition
+
+
+def claim(ledger: Ledger, *, limit: int = 100, now=NOON, worker: str = "w"):
+    return ledger.work.claim(worker=worker, limit=limit, now=now, lease=LEASE)
+
+
+def test_the_oldest_come_first_whatever_the_order_of_their_numbers(ledger: Ledger) -> None:
+    for number, age in ((1, 1), (2, 3), (3, 2)):
+        ledger.intake.add(arrival(number, received_at=NOON - age * SECOND))
+    assert [one.sop_instance_uid for one in claim(ledger, limit=2)] == ["1.2.3.2", "1.2.3.3"]
+    assert [one.sop_instance_uid for one in claim(ledger)] == ["1.2.3.1"]
+
+
+def test_what_is_leased_is_given_to_nobody_else_until_the_lease_ends(ledger: Ledger) -> None:
+    ledger.intake.add(arrival())
+    (first,) = claim(ledger)
+    assert claim(ledger, now=NOON + LEASE - SECOND, worker="v") == []
+    (second,) = claim(ledger, now=NOON + LEASE, worker="v")
+    assert (first.attempts, second.attempts) == (1, 2)
+    assert second == replace(first, attempts=2)
+
+
+def test_a_claim_that_was_given_back_can_be_taken_at_once(ledger: Ledger) -> None:
+    ledger.intake.add(arrival())
+    (taken,) = claim(ledger)
+    ledger.work.release([taken.id])
+    ledger.work.release([])
+    assert [one.id for one in claim(ledger)] == [taken.id]
+
+
+def test_workers_that_race_never_get_the_same_instance(ledger: Ledger) -> None:
+    for number in range(60):
+        ledger.intake.add(arrival(number))
+
+    def work() -> list[int]:
+        got = []
+        while batch := claim(ledger, limit=4):
+            got += [one.id for one in batch]
+        return got
+
+    got = [id_ for ids in race(*[work] * 6) for id_ in ids]
+    assert len(got) == len(set(got)) == 60
+
+
+def test_settling_keeps_the_answer_whole(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    answer, said = verdict(), recognition(Region.HAND, confidence=1 / 3)
+    assert ledger.work.settle(instance.id, answer, recognition=said, deliveries=to("PACS", "AI"))
+    (record,) = ledger.records.find(instance.sop_instance_uid)
+    assert record.instance == replace(instance, state=InstanceState.SETTLED)
+    assert (record.verdict, record.recognition) == (answer, said)
+    assert sorted(way.destination for way in record.deliveries) == ["AI", "PACS"]
+    assert [(event.kind, event.at, event.detail) for event in record.events] == [("settled", NOON, "fills")]
+
+
+def test_an_answer_without_a_region_is_kept_as_such(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    answer = verdict(
+        outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE, region=None, agreement=None, body_part=None
+    )
+    ledger.work.settle(instance.id, answer, recognition=None, deliveries=[])
+    (record,) = ledger.records.find(instance.sop_instance_uid)
+    assert (record.verdict, record.recognition, record.deliveries) == (answer, None, ())
+
+
+def test_the_first_verdict_stands(ledger: Ledger) -> None:
+    instance = settled(ledger, deliveries=to("PACS"))
+    late = verdict(region=Region.KNEE)
+    assert not ledger.work.settle(instance.id, late, recognition=recognition(Region.KNEE), deliveries=to("AI"))
+    (record,) = ledger.records.find(instance.sop_instance_uid)
+    assert (record.verdict, record.recognition) == (verdict(), None)
+    assert [way.destination for way in record.deliveries] == ["PACS"]
+    assert len(record.events) == 1
+
+
+def test_workers_that_race_settle_an_instance_once(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    results = race(
+        *[
+            lambda n=n: ledger.work.settle(
+                instance.id, verdict(confidence=n / 10), recognition=None, deliveries=to("PACS", "AI")
+            )
+            for n in range(6)
+        ]
+    )
+    assert results.count(True) == 1
+    assert ledger.records.find(instance.sop_instance_uid)[0].verdict == verdict(confidence=results.index(True) / 10)
+    assert len(due(ledger, "PACS")) == len(due(ledger, "AI")) == 1
+
+
+def test_settling_ends_the_claim(ledger: Ledger) -> None:
+    settled(ledger)
+    assert claim(ledger, now=NOON + 2 * LEASE) == []
+
+
+def test_a_verdict_that_cannot_be_written_whole_is_not_written_at_all(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    with pytest.raises(LedgerError):
+        ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS", "PACS"))
+    (record,) = ledger.records.find(instance.sop_instance_uid)
+    assert (record.instance.state, record.verdict, record.events) == (InstanceState.RECEIVED, None, ())
+
+
+@pytest.mark.parametrize("first", ["HAND", None])
+def test_the_first_proposal_for_a_series_stands_for_good(ledger: Ledger, first: str | None) -> None:
+    propose = ledger.work.series_value
+    assert propose(series_uid="1.2.2", when=When.AT_ONCE, proposed=first) == first
+    assert propose(series_uid="1.2.2", when=When.AT_ONCE, proposed="KNEE") == first
+    assert propose(series_uid="1.2.2", when=When.STUDY_CLOSED, proposed="WRIST") == "WRIST"
+    assert propose(series_uid="1.2.9", when=When.AT_ONCE, proposed="FOOT") == "FOOT"
+
+
+def test_workers_that_race_with_proposals_agree_on_one(ledger: Ledger) -> None:
+    values = race(
+        *[
+            lambda n=n: ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed=f"PART{n}")
+            for n in range(8)
+        ]
+    )
+    assert len(set(values)) == 1
+    assert values[0].startswith("PART")
