@@ -6,11 +6,10 @@ be done raises CorrectionError, and the forwarder sends the original.
 
 from dicom_node.correct.copies import derived_uid, with_new_uids
 from dicom_node.correct.header import Correction, corrected
-from dicom_node.correct.part10 import IMPLEMENTATION_CLASS_UID, write_part10
+from dicom_node.correct.part10 import write_part10
 from dicom_node.correct.report import Finding, report_of
 
 __all__ = [
-    "IMPLEMENTATION_CLASS_UID",
     "Correction",
     "Finding",
     "corrected",

@@ -33,7 +33,8 @@ class Correction:
     """What an outgoing copy is to say, and on whose word.
 
     `body_part` is the value of the whole series; `region` is what this image shows, None where the image has no verdict
-    of its own and its AnatomicRegionSequence therefore stays. `decision`: FILLS or CORRECTS.
+    of its own and its AnatomicRegionSequence therefore stays. `decision`: FILLS or CORRECTS. `model_id` may be empty
+    where no model has seen this image.
     """
 
     body_part: BodyPart
@@ -121,10 +122,12 @@ def _apply(ds: Dataset, changes: Changes, correction: Correction) -> None:
 
 def _contribution(correction: Correction) -> Dataset:
     verb = "filled in" if correction.decision is Decision.FILLS else "corrected"
+    source = "from the pixels" if correction.region else "from another image of the series"
+    model = f" by model {correction.model_id}" if correction.model_id else ""
     return contributing_equipment_item(
         software_version=correction.software_version,
         at=correction.at,
-        description=f"Body part {verb} from the pixels by model {correction.model_id}",
+        description=f"Body part {verb} {source}{model}",
     )
 
 

@@ -9,10 +9,7 @@ from pydicom.uid import UID
 
 from dicom_node.correct.elements import keep_bytes, needed_uid, translating
 from dicom_node.errors import CorrectionError
-
-# uuid5(NAMESPACE_DNS, "dicom-node.implementation") under 2.25: ours, and the same in every release.
-IMPLEMENTATION_CLASS_UID = UID("2.25.309477082441411176053179536836556028423")
-IMPLEMENTATION_VERSION_NAME = "DICOM_NODE"
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 
 def write_part10(ds: Dataset, path: Path) -> None:

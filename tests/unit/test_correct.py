@@ -125,6 +125,7 @@ def test_an_image_without_a_verdict_of_its_own_keeps_its_region():
     ds = corrected(cr(AnatomicRegionSequence=anatomy("KNEE")), correction("HAND", region=None))
     assert ds.BodyPartExamined == "HAND"
     assert ds.AnatomicRegionSequence[0].CodeMeaning == "Knee"
+    assert "from another image of the series" in ds.ContributingEquipmentSequence[0].ContributionDescription
 
 
 def test_from_a_paired_to_an_unpaired_part_the_side_goes_into_the_trace():

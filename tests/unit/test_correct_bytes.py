@@ -11,8 +11,9 @@ from pydicom.data import get_testdata_file
 from pydicom.datadict import tag_for_keyword
 
 from dicom_node.bodypart import body_parts
-from dicom_node.correct import IMPLEMENTATION_CLASS_UID, corrected, with_new_uids, write_part10
+from dicom_node.correct import corrected, with_new_uids, write_part10
 from dicom_node.errors import CorrectionError
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID
 from dicom_node.regions import REGIONS
 from tests.corrected_objects import anatomy, as_read, correction, cr, dx, undecoded
 
