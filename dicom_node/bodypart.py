@@ -136,28 +136,20 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _without_noise(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word for word in words if word not in _NOISE and not word[0].isdigit())
+    return tuple(word for word in words if word not in _noise() and not word[0].isdigit())
 
 
-# Words that say how or of which side a radiograph was taken, never of what.
-_NOISE = frozenset(
-    """
-    XR XRAY XRY X RAY CR DX DR RX RF RADIOGRAPH ROENTGEN RONTGEN RTG FILM RAD DIG DIGITAL PLAIN STUDY EXAM ROUTINE STANDARD COMPLETE LIMITED
-    R L RT LT RIGHT LEFT BOTH BILAT BILATERAL B RE LI LINKS RECHTS RECHTE LINKE LINKES RECHTES DROIT DROITE GAUCHE DERECHO DERECHA IZQUIERDO
-    IZQUIERDA DESTRO DESTRA SINISTRO SINISTRA BEIDE BEIDSEITS BDS
-    AP PA LAT LATERAL OBL OBLIQUE AXIAL TANGENTIAL SEITL SEITLICH VIEW VIEWS VW PROJ PROJECTION EBENEN MIN MORE THAN OR AND OF THE WITH WO W
-    STANDING WEIGHT BEARING WB SUPINE ERECT PORTABLE TRAUMA ER POSTOP ADULT PEDS PED CHILD FLEX EXT FLEXION EXTENSION
-    """.split()
-)
+@lru_cache(maxsize=1)
+def _noise() -> frozenset[str]:
+    """Words that say how or of which side a radiograph was taken, never of what."""
+    return frozenset(row["word"] for row in _table("noise.csv"))
 
 
 @lru_cache(maxsize=1)
 def body_parts() -> Mapping[str, BodyPart]:
     """Every defined term of PS3.16 Annex L, by term."""
     return {
-        row["term"]: BodyPart(
-            term=row["term"], code=row["code"], meaning=row["meaning"], paired=row["paired"] == "yes"
-        )
+        row["term"]: BodyPart(term=row["term"], code=row["code"], meaning=row["meaning"], paired=row["paired"] == "yes")
         for row in _table("body_parts.csv")
     }
 
@@ -215,5 +207,3 @@ def _table(name: str) -> Iterator[dict[str, str]]:
 def body_part_of(region: Region) -> BodyPart:
     """The body part that the node writes for a region."""
     return body_parts()[region.body_part_examined]
-
-

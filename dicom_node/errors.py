@@ -74,3 +74,8 @@ class TransientError(DeliveryError):
 
 class PermanentError(DeliveryError):
     """The destination refused for a reason that time does not cure."""
+
+
+def reason(error: BaseException) -> str:
+    """What a log may say of an error: our own sentence, or a foreign one's type, since its text may quote a patient."""
+    return str(error) if isinstance(error, NodeError) else type(error).__name__

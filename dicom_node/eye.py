@@ -4,17 +4,20 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.bodypart import EMPTY_HEADER
 from dicom_node.errors import ModelError, UndecodableError
 from dicom_node.header import header_region, header_values
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
-from dicom_node.imaging.grey import Grey
 from dicom_node.model.session import Model, Prediction
 from dicom_node.regions import REGIONS
 from dicom_node.verdict import Outcome, Recognition, Sighting
+
+Grey = NDArray[np.float32]
 
 
 class Batching(Protocol):

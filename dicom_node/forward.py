@@ -77,9 +77,7 @@ def deliver(
 def _postpone(
     delivery: Delivery, error: TransientError, *, outbox: Outbox, retry: Retry, now: datetime, chance: float
 ) -> DeliveryState:
-    due_at = retry.next_attempt(
-        attempts=delivery.attempts + 1, planned_at=delivery.planned_at, now=now, chance=chance
-    )
+    due_at = retry.next_attempt(attempts=delivery.attempts + 1, planned_at=delivery.planned_at, now=now, chance=chance)
     if due_at is None:
         outbox.fail(delivery.id, error=f"gave up after {delivery.attempts + 1} attempts: {error}")
         log.error("delivery_given_up", destination=delivery.destination, delivery=delivery.id, error=str(error))

@@ -20,13 +20,13 @@ def header_region(ds: Dataset) -> HeaderRegion:
 def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:
     """The values of the data set's top level by keyword, as text; elements that cannot be read are left out."""
     values = {}
-    for tag in ds.keys():
+    for tag in ds.keys():  # noqa: SIM118 - iterating a data set itself decodes its elements
         keyword = pydicom.datadict.keyword_for_tag(tag)
         if not keyword:
             continue
         try:
             element = ds[tag]
-        except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a rule then sees an empty value
+        except Exception:  # noqa: BLE001, S112 - pydicom raises what its converters raise; a rule then sees an empty value
             continue
         if element.VR not in _NOT_FOR_RULES:
             values[keyword] = _texts(element.value)

@@ -16,8 +16,8 @@ LARGEST_MEMBER = 4 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFile:
-    """One candidate. `label` is what to show of it: its path, or archive and member; `named`: the user named it, so that
-    it may not be passed over in silence when it is no image.
+    """One candidate. `label` is what to show of it: its path, or archive and member; `named`: the user named it, so
+    that it may not be passed over in silence when it is no image.
     """
 
     path: Path

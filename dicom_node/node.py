@@ -1,4 +1,4 @@
-"""The composition root: one place that knows every part, builds the node from its configuration, opens and closes it."""
+"""The composition root: the one place that knows every part, builds the node from its configuration and runs it."""
 
 import os
 import random
@@ -32,7 +32,7 @@ from dicom_node.retention import retire_files
 from dicom_node.schedule import Job, Schedule
 from dicom_node.spool import Spool
 from dicom_node.study import close_quiet_studies
-from dicom_node.verdict import Outcome, Sighting
+from dicom_node.verdict import Sighting
 from dicom_node.web.app import create_app
 from dicom_node.web.metrics import Metrics
 from dicom_node.web.server import WebServer
@@ -88,11 +88,18 @@ class Node:
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._metrics = Metrics(ledger.records)
         self._classifying = Classifying(
-            work=ledger.work, settle=self._settle, worker=self._worker, at_once=config.model.max_batch, now=now
+            work=ledger.work,
+            look=self._look,
+            settle=self._settle,
+            worker=self._worker,
+            at_once=config.model.max_batch,
+            now=now,
         )
         self._classifier = Loop("classifier", self._classifying.round)
         self._lanes = [self._lane(destination) for destination in config.destinations]
-        self._lane_loops = [Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)]
+        self._lane_loops = [
+            Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)
+        ]
         self._scp = StoreScp(_scp_settings(config, config.node.port), self._receive)
         self._receivers = Receivers(
             count=config.node.receivers - 1, config=config, open_receiver=open_receiver, arrived=self._classifier.ring
@@ -145,7 +152,9 @@ class Node:
         self._receivers.start(self._scp.port)
         log.info("started", port=self._scp.port, web_port=self.web_port, model=self._eye.model_id)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._closing.close()
         log.info("stopped")
 
@@ -173,8 +182,7 @@ class Node:
         self._classifier.ring()
         return receipt
 
-    def _settle(self, instance: Instance) -> None:
-        sighting = self._look(instance)
+    def _settle(self, instance: Instance, sighting: Sighting) -> None:
         verdict = settle(instance, sighting, plan=self._plan, work=self._ledger.work, now=self._now())
         self._metrics.verdicts.labels(outcome=verdict.outcome, decision=verdict.decision).inc()
         self._metrics.arrival_to_verdict.observe((verdict.decided_at - instance.received_at).total_seconds())
@@ -198,6 +206,7 @@ class Node:
             Peer(host=destination.host, port=destination.port, ae_title=destination.ae_title),
             calling_ae=self._config.node.ae_title,
             timeout=destination.timeout,
+            scratch=self._spool.scratch,
         )
         dispatch = Dispatch(
             destination=destination,

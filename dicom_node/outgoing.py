@@ -33,7 +33,7 @@ class OutgoingFile:
 
 
 class Dispatch:
-    """Makes the files of one delivery for one destination. Corrected copies are temporary; originals are the spool's own."""
+    """Makes the files of one delivery for one destination. Copies are temporary; originals are the spool's own."""
 
     def __init__(
         self,

@@ -104,9 +104,7 @@ def _on_contradiction(
     reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"
     if policy.correct_above is None or confidence < policy.correct_above:
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
-    return Ruling(
-        decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=region.body_part_examined
-    )
+    return Ruling(decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=region.body_part_examined)
 
 
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
@@ -165,7 +163,7 @@ def same_body_part(one: str, other: str) -> bool:
 
 
 def agreed_value(rulings: Sequence[tuple[Ruling, HeaderRegion, Region | None]]) -> str | None:
-    """The value on which all tagged images of a closed series agree (ruling, header, tagged region of each), else None."""
+    """The value on which all tagged images of a closed series agree, from ruling, header and tagged region of each."""
     tagged = [(ruling, header, region) for ruling, header, region in rulings if region is not None]
     if len({region for _, _, region in tagged}) != 1:
         return None

@@ -159,7 +159,7 @@ class Records(Protocol):
     """The ledger as people and monitors see it."""
 
     def counts(self) -> Counts:
-        """received: all instances; classified: SETTLED ones; forwarded: instances all of whose deliveries (one at least)
+        """received: all instances; classified: SETTLED ones; forwarded: those all of whose deliveries (one at least)
         are DELIVERED; failed: FAILED deliveries; abstained, review: instances by outcome and by decision.
         """
 

@@ -28,8 +28,7 @@ def status_view(records: Records, *, now: datetime) -> dict[str, Any]:
             for row in records.destinations()
         ],
         "jobs": [
-            {"name": job.name, "last_run": _iso(job.last_run), "next_run": _iso(job.next_run)}
-            for job in records.jobs()
+            {"name": job.name, "last_run": _iso(job.last_run), "next_run": _iso(job.next_run)} for job in records.jobs()
         ],
     }
 

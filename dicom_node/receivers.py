@@ -1,7 +1,7 @@
 """Further receiver processes on the node's port (SO_REUSEPORT), because one Python process receives on one core only.
 
-Each has its own ledger connections and writes into the same spool. It tells the node's process about every image through
-a pipe, so that classification starts at once; the image itself is in the ledger by then.
+Each has its own ledger connections and writes into the same spool. It tells the node's process about every image
+through a pipe, so that classification starts at once; the image itself is in the ledger by then.
 """
 
 import multiprocessing

@@ -19,9 +19,7 @@ class Retry:
     jitter: float = 0.3
     give_up_after: timedelta | None = None
 
-    def next_attempt(
-        self, *, attempts: int, planned_at: datetime, now: datetime, chance: float
-    ) -> datetime | None:
+    def next_attempt(self, *, attempts: int, planned_at: datetime, now: datetime, chance: float) -> datetime | None:
         """The time of the next attempt after `attempts` (1 or more) have failed, or None to give up.
 
         `chance` is uniform in [0, 1). The pause lies in [(1 - jitter) * p, p],

@@ -12,9 +12,7 @@ from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Outcome
 
 # What `when` may ask besides a DICOM keyword (DESIGN 4.3).
-FACT_CONDITIONS = frozenset(
-    {"region", "min_confidence", "agreement", "outcome", "modality", "calling_ae", "called_ae"}
-)
+FACT_CONDITIONS = frozenset({"region", "min_confidence", "agreement", "outcome", "modality", "calling_ae", "called_ae"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,7 @@ class Explanation:
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
-    """The destinations of one image, in the order of the configuration, and the explanation of each rule that was read."""
+    """The destinations of one image, in the configuration's order, and an explanation of each rule that was read."""
 
     destinations: tuple[str, ...]
     explanations: tuple[Explanation, ...]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from dicom_node.errors import reason
 from dicom_node.ports import JobRun, Records
 
 log = structlog.get_logger(__name__)
@@ -55,4 +56,4 @@ class Schedule:
             now = self._now()
             self._records.job_ran(JobRun(name=job.name, last_run=now, next_run=now + job.every))
         except Exception as error:  # noqa: BLE001 - the next run may fare better, and the other jobs must go on
-            log.error("job_failed", job=job.name, kind=type(error).__name__, error=str(error))
+            log.error("job_failed", job=job.name, error=reason(error))

@@ -6,14 +6,16 @@ nothing and does nothing twice. A lane of its own per destination is why a stuck
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import structlog
 
+from dicom_node.errors import reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Outbox, Work
+from dicom_node.verdict import Sighting
 
 log = structlog.get_logger(__name__)
 
@@ -58,25 +60,29 @@ class Loop:
             try:
                 longest = self._round()
             except Exception as error:  # noqa: BLE001 - the images are safe in the ledger, and this thread must live
-                log.error("worker_trouble", worker=self._thread.name, kind=type(error).__name__, error=str(error))
+                log.error("worker_trouble", worker=self._thread.name, error=reason(error))
                 longest = PAUSE
             self._bell.wait(longest.total_seconds())
             self._bell.clear()
 
 
 class Classifying:
-    """Rounds that claim what was received and settle it, several images at once so that they share the model's batches."""
+    """Rounds that claim what was received, look at all of it at once so that it shares the model's batches, and settle
+    it in the order of arrival, since a series gets the value that its first image decided.
+    """
 
     def __init__(
         self,
         *,
         work: Work,
-        settle: Callable[[Instance], None],
+        look: Callable[[Instance], Sighting],
+        settle: Callable[[Instance, Sighting], None],
         worker: str,
         at_once: int,
         now: Callable[[], datetime],
     ) -> None:
         self._work = work
+        self._look = look
         self._settle = settle
         self._worker = worker
         self._at_once = at_once
@@ -86,10 +92,11 @@ class Classifying:
     def round(self) -> timedelta:
         """Claim what waits and settle all of it; what fails is given back and tried again."""
         claimed = self._work.claim(worker=self._worker, limit=self._at_once, now=self._now(), lease=LEASE)
+        sightings = [self._pool.submit(self._look, instance) for instance in claimed]
         failed = [
             instance.id
-            for instance, worked in zip(claimed, self._pool.map(self._settled, claimed), strict=True)
-            if not worked
+            for instance, sighting in zip(claimed, sightings, strict=True)
+            if not self._settled(instance, sighting)
         ]
         if failed:
             self._work.release(failed)
@@ -99,16 +106,15 @@ class Classifying:
     def close(self) -> None:
         self._pool.shutdown()
 
-    def _settled(self, instance: Instance) -> bool:
+    def _settled(self, instance: Instance, sighting: Future[Sighting]) -> bool:
         try:
-            self._settle(instance)
+            self._settle(instance, sighting.result())
         except Exception as error:  # noqa: BLE001 - one image's trouble must not hold up the others
             log.error(
                 "classification_failed",
                 sop_instance_uid=instance.sop_instance_uid,
                 attempt=instance.attempts,
-                kind=type(error).__name__,
-                error=str(error),
+                error=reason(error),
             )
             return False
         return True
@@ -137,7 +143,7 @@ class Lane:
         self._stopping = stopping
 
     def round(self) -> timedelta:
-        """Send what is due. A destination that is away ends the round, so that the rest waits instead of failing one by one."""
+        """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
         claimed = self._outbox.claim(
             destination=self._destination, worker=self._worker, limit=16, now=self._now(), lease=LEASE
         )

@@ -49,4 +49,3 @@ def main() -> None:
     except NodeError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-

@@ -16,7 +16,14 @@ from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
 from dicom_node.dimse.scu import Peer, StoreScu
-from dicom_node.errors import DeliveryError, NodeError, OutOfResourcesError, RefusedError, TransientError, UndecodableError
+from dicom_node.errors import (
+    DeliveryError,
+    NodeError,
+    OutOfResourcesError,
+    RefusedError,
+    TransientError,
+    UndecodableError,
+)
 from dicom_node.eye import Eye
 from dicom_node.media import MediaFile, media_files
 from dicom_node.node import open_eye
@@ -107,7 +114,10 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
         refused = _each("import", candidates, take, stop_on=OutOfResourcesError)
     passed_over = len(found) - len(candidates)
-    typer.echo(f"{taken['taken in']} taken in, {taken['here already']} here already, {refused} refused, {passed_over} passed over (no DICOM files)")
+    typer.echo(
+        f"{taken['taken in']} taken in, {taken['here already']} here already, "
+        f"{refused} refused, {passed_over} passed over (no DICOM files)"
+    )
     _exit_if(refused, f"{refused} of {len(candidates)} files could not be taken in")
 
 
@@ -132,9 +142,7 @@ def send(
     _exit_if(failed, f"{failed} of {len(candidates)} files were not sent")
 
 
-def _each(
-    what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], None], *, stop_on: type[NodeError]
-) -> int:
+def _each(what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], None], *, stop_on: type[NodeError]) -> int:
     """Work on each file, say what failed, and count that; `stop_on` is what would befall every further file too."""
     failed = 0
 

@@ -38,7 +38,12 @@ def _print_status(view: dict[str, Any]) -> None:
         for row in view["destinations"]:
             waits = "" if row["oldest_due_seconds"] is None else f"{row['oldest_due_seconds']:.0f} s"
             table.add_row(
-                row["name"], str(row["pending"]), str(row["delivered"]), str(row["failed"]), waits, row["last_error"] or ""
+                row["name"],
+                str(row["pending"]),
+                str(row["delivered"]),
+                str(row["failed"]),
+                waits,
+                row["last_error"] or "",
             )
         console.print(table)
     if view["jobs"]:
@@ -57,7 +62,9 @@ def show(
     with opened_ledger(read_config(config)) as ledger:
         views = records_view(ledger.records.find(uid))
     if not views:
-        raise NodeError(f"the ledger knows nothing of {uid}; `dicom-node status` shows whether it has any images at all")
+        raise NodeError(
+            f"the ledger knows nothing of {uid}; `dicom-node status` shows whether it has any images at all"
+        )
     if as_json:
         typer.echo(json.dumps(views[0] if len(views) == 1 else views))
         return
@@ -107,4 +114,8 @@ def requeue(
 def migrate_schema(config: ConfigOption = None) -> None:
     """Bring the ledger's schema up to this version; `serve` does it by itself."""
     before, after = migrate(read_config(config).ledger_url)
-    typer.echo(f"the ledger's schema is at {after}" if before == after else f"the ledger's schema went from {before or 'nothing'} to {after}")
+    typer.echo(
+        f"the ledger's schema is at {after}"
+        if before == after
+        else f"the ledger's schema went from {before or 'nothing'} to {after}"
+    )

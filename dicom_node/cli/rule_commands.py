@@ -25,8 +25,8 @@ app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 PAGE = 500
 
 
-@app.command()
-def test(
+@app.command("test")
+def try_files(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="DICOM files.")],
     calling_ae: Annotated[str, typer.Option(help="The AE title that would have sent them.")] = "",
     config: ConfigOption = None,
@@ -38,7 +38,7 @@ def test(
             _print_routing(str(path), _route(settings, _facts_of_file(eye, path, calling_ae, settings)), settings)
 
 
-@app.command()
+@app.command("replay")
 def replay(config: ConfigOption = None) -> None:
     """Try today's rules on every image of the past, and say what would have gone elsewhere. Nothing is sent."""
     settings = read_config(config)
@@ -53,7 +53,9 @@ def replay(config: ConfigOption = None) -> None:
             matched.update(explanation.rule for explanation in routing.explanations if explanation.matched)
             went = sorted(delivery.destination for delivery in record.deliveries)
             if went != sorted(routing.destinations):
-                moved.add_row(record.instance.sop_instance_uid, ", ".join(went) or "-", ", ".join(routing.destinations) or "-")
+                moved.add_row(
+                    record.instance.sop_instance_uid, ", ".join(went) or "-", ", ".join(routing.destinations) or "-"
+                )
     counts = Table("rule", "images", title=f"{images} images", title_justify="left")
     for rule in settings.rules:
         counts.add_row(rule.name, str(matched[rule.name]))

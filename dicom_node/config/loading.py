@@ -34,7 +34,7 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         source = f" in {path}" if path is not None else ""
-        lines = [f"  {_sentence(values, detail)}" for detail in error.errors()]
+        lines = [f"  {_sentence(detail)}" for detail in error.errors()]
         raise ConfigError(f"the configuration{source} cannot be used:\n" + "\n".join(lines)) from error
 
 
@@ -84,7 +84,7 @@ def _parsed(text: str) -> Any:
     return text
 
 
-def _sentence(values: Mapping[str, Any], detail: Any) -> str:
+def _sentence(detail: Any) -> str:
     where = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "extra_forbidden":
         *parents, key = detail["loc"]

@@ -131,7 +131,7 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(str(item) 
 
 
 class RuleSection(Section):
-    """A routing rule; `when` takes region, min_confidence, agreement, outcome, modality, calling_ae, called_ae and any DICOM keyword."""
+    """A routing rule; `when` takes the conditions of rules.FACT_CONDITIONS and any DICOM keyword."""
 
     name: str
     when: dict[str, Patterns] = {}
@@ -176,7 +176,7 @@ def _number(text: str) -> float:
 
 
 def nearest(name: str, valid: list[str]) -> str:
-    """ "; did you mean X?" for a name that is close to a valid one, else the empty string."""
+    """The words "; did you mean X?" for a name that is close to a valid one, else the empty string."""
     close = get_close_matches(name, valid, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -242,7 +242,9 @@ class Config(Section):
         for rule in self.rules:
             for name in rule.send_to:
                 if name not in names:
-                    raise ValueError(f"rule {rule.name!r} sends to {name!r}, which is no destination{nearest(name, names)}")
+                    raise ValueError(
+                        f"rule {rule.name!r} sends to {name!r}, which is no destination{nearest(name, names)}"
+                    )
         return self
 
     @property

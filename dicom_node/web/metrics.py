@@ -26,7 +26,10 @@ class Metrics:
             "region_node_refused_total", "Objects that were refused, by error", ["error"], registry=self.registry
         )
         self.verdicts = Counter(
-            "region_node_verdicts_total", "Verdicts, by outcome and decision", ["outcome", "decision"], registry=self.registry
+            "region_node_verdicts_total",
+            "Verdicts, by outcome and decision",
+            ["outcome", "decision"],
+            registry=self.registry,
         )
         self.arrival_to_verdict = Histogram(
             "region_node_arrival_to_verdict_seconds", "From arrival to verdict", buckets=SECONDS, registry=self.registry
@@ -37,9 +40,7 @@ class Metrics:
             ["destination", "state"],
             registry=self.registry,
         )
-        self.disk_room = Gauge(
-            "region_node_spool_free_bytes", "Free bytes on the spool's disk", registry=self.registry
-        )
+        self.disk_room = Gauge("region_node_spool_free_bytes", "Free bytes on the spool's disk", registry=self.registry)
         self.registry.register(_LedgerCounts(records))
 
     def delivery(self, destination: str, state: DeliveryState) -> None:
