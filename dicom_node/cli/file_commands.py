@@ -7,15 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
-from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.cli.options import ConfigOption, JsonOption, opened_eye, opened_ledger, read_config
 from dicom_node.errors import (
     DeliveryError,
     NodeError,
@@ -24,13 +23,14 @@ from dicom_node.errors import (
     TransientError,
     UndecodableError,
 )
-from dicom_node.eye import Eye
 from dicom_node.media import MediaFile, media_files
-from dicom_node.node import open_eye
 from dicom_node.part10 import incoming_from_file, is_part10
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome, Sighting, agreement_of
+
+if TYPE_CHECKING:
+    from dicom_node.eye import Eye
 
 Paths = Annotated[list[Path], typer.Argument(exists=True, help="Files, folders, DICOMDIR media or zip archives.")]
 
@@ -41,7 +41,7 @@ def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = Fa
     """Say which region each DICOM, PNG or JPEG file shows; with --json one object per line."""
     settings = read_config(config)
     unreadable = 0
-    with open_eye(settings) as eye, media_files(paths) as found, ThreadPoolExecutor(max_workers=4) as pool:
+    with opened_eye(settings) as eye, media_files(paths) as found, ThreadPoolExecutor(max_workers=4) as pool:
         candidates = [media for media in found if media.named or media.is_picture or is_part10(media.path)]
         table = Table("file", "outcome", "region", "confidence", "header", "agreement")
         for view in _progress("classify", candidates, pool.map(lambda media: _classified(eye, media), candidates)):
@@ -55,7 +55,7 @@ def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = Fa
     _exit_if(unreadable, f"{unreadable} of {len(candidates)} files could not be read")
 
 
-def _classified(eye: Eye, media: MediaFile) -> dict[str, Any]:
+def _classified(eye: "Eye", media: MediaFile) -> dict[str, Any]:
     try:
         sighting = eye.look_at_picture(media.path) if media.is_picture else eye.look(media.path)
     except UndecodableError as error:
@@ -131,6 +131,8 @@ def send(
 ) -> None:
     """Send files to a DICOM peer by C-STORE."""
     read_config(config)
+    from dicom_node.dimse.scu import Peer, StoreScu
+
     scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet)
     with media_files(paths) as found:
         candidates = [media for media in found if media.named or is_part10(media.path)]

@@ -12,7 +12,6 @@ from rich.table import Table
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
 from dicom_node.errors import NodeError
 from dicom_node.instance import DeliveryState
-from dicom_node.ledger import migrate
 from dicom_node.presentation import records_view, status_view
 
 
@@ -113,6 +112,8 @@ def requeue(
 
 def migrate_schema(config: ConfigOption = None) -> None:
     """Bring the ledger's schema up to this version; `serve` does it by itself."""
+    from dicom_node.ledger import migrate
+
     before, after = migrate(read_config(config).ledger_url)
     typer.echo(
         f"the ledger's schema is at {after}"

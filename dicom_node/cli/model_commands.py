@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, read_config
-from dicom_node.node import open_model
 
 app = typer.Typer(no_args_is_help=True, help="The model.")
 
@@ -21,6 +20,8 @@ def _group() -> None:
 @app.command()
 def info(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Name, version, regions, input, thresholds and training of the model that this node would run."""
+    from dicom_node.node import open_model
+
     model = open_model(read_config(config))
     facts = {"model": model.model_id, **asdict(model.card)}
     if as_json:

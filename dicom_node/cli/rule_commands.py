@@ -3,22 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pydicom
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from dicom_node.cli.options import ConfigOption, opened_ledger, read_config
+from dicom_node.cli.options import ConfigOption, opened_eye, opened_ledger, read_config
 from dicom_node.config import Config
-from dicom_node.eye import Eye
 from dicom_node.header import header_values
-from dicom_node.node import open_eye
 from dicom_node.ports import InstanceRecord, Records
 from dicom_node.rules import Facts, Routing, route
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome, agreement_of
+
+if TYPE_CHECKING:
+    from dicom_node.eye import Eye
 
 app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 
@@ -33,7 +34,7 @@ def try_files(
 ) -> None:
     """Say for each file which rules match and why, and where it would go."""
     settings = read_config(config)
-    with open_eye(settings) as eye:
+    with opened_eye(settings) as eye:
         for path in files:
             _print_routing(str(path), _route(settings, _facts_of_file(eye, path, calling_ae, settings)), settings)
 
@@ -68,7 +69,7 @@ def _route(settings: Config, facts: Facts) -> Routing:
     return route(rules, [destination.name for destination in settings.destinations], facts)
 
 
-def _facts_of_file(eye: Eye, path: Path, calling_ae: str, settings: Config) -> Facts:
+def _facts_of_file(eye: "Eye", path: Path, calling_ae: str, settings: Config) -> Facts:
     sighting = eye.look(path)
     return Facts(
         outcome=sighting.outcome,

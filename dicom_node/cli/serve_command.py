@@ -6,11 +6,12 @@ import threading
 import typer
 
 from dicom_node.cli.options import ConfigOption, read_config
-from dicom_node.node import Node
 
 
 def serve(config: ConfigOption = None) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
+    from dicom_node.node import Node
+
     settings = read_config(config)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
