@@ -10,10 +10,11 @@ from dicom_node.model.session import INPUT, OUTPUTS, Model
 from tests.unit.model.tiny import tiny_card
 from training.encoder import Backbone
 from training.errors import TrainingError
-from training.export import PARITY, PARITY_FLOAT16, export
+from training.export import PARITY, export
 from training.heads import Classifier, embed
 
 SIZE = 64
+ROUNDING = 5e-3  # what half precision may cost; export itself compares with the rounded weights
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,12 @@ def images():
     return torch.rand(5, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
 
 
-@pytest.mark.parametrize(("float16", "allowed", "megabytes"), [(False, PARITY, 45), (True, PARITY_FLOAT16, 23)])
+@pytest.mark.parametrize(("float16", "allowed", "megabytes"), [(False, PARITY, 45), (True, ROUNDING, 23)])
 def test_onnxruntime_reproduces_torch(tmp_path, classifier, images, float16, allowed, megabytes):
-    """All four outputs, from the torch weights by another way than the exporter's, at the temperature."""
+    """All four outputs, from the unrounded torch weights by another way than the exporter's, at the temperature."""
     path = tmp_path / "m.onnx"
     card = tiny_card(input_size=SIZE, temperature=1.7)
-    assert export(classifier, card, path, float16=float16) <= allowed
+    assert export(classifier, card, path, float16=float16) <= PARITY
     assert path.stat().st_size < megabytes * 1e6
     got = dict(zip(OUTPUTS, onnxruntime.InferenceSession(path).run(OUTPUTS, {INPUT: images.numpy()}), strict=True))
     embedding = embed(classifier.backbone, images, torch.device("cpu"))
