@@ -67,9 +67,10 @@ format: $(VENV)/dev.stamp
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(VENV)/node.stamp
-	@$(VENV)/bin/python benchmarks/receive.py
-	@$(VENV)/bin/python benchmarks/latency.py
+bench: $(VENV)/dev.stamp
+	@$(VENV)/bin/python -m benchmarks.receive
+	@$(VENV)/bin/python -m benchmarks.latency --rate 2 --count 50
+	@$(VENV)/bin/python -m benchmarks.latency --senders 4 --count 50
 
 lock: $(VENV)/dev.stamp
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
