@@ -37,6 +37,7 @@ INFLATED_HEAD = 16 << 20
 LONGEST_TEXT = 64
 
 _SHORTEST_ELEMENT = 8
+_GROUP_OF_ITEMS = 0xFFFE
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _VRS = frozenset(str(vr).encode("ascii") for vr in STANDARD_VR)
 
@@ -190,7 +191,7 @@ def _begins_with_element(dataset: bytes, *, big_endian: bool) -> bool:
     as their syntax says, and pydicom reads them all the same.
     """
     order = ">" if big_endian else "<"
-    if len(dataset) < _SHORTEST_ELEMENT or unpack_from(f"{order}H", dataset)[0] == 0:
+    if len(dataset) < _SHORTEST_ELEMENT or not 0 < unpack_from(f"{order}H", dataset)[0] < _GROUP_OF_ITEMS:
         return False
     if dataset[4:6] in _VRS:
         return True

@@ -105,6 +105,11 @@ class StoreScp:
             raise RuntimeError("the receiver has not been started")
         return int(self._server.server_address[1])
 
+    @property
+    def associations(self) -> int:
+        """How many associations are open now."""
+        return len(self._server.active_associations) if self._server is not None else 0
+
     def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
         """Take no new associations, let the running ones finish for `timeout`, abort those that have not."""
         server, self._server = self._server, None

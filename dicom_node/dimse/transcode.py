@@ -55,7 +55,9 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
         raise
     except Exception as error:
         reason = type(error).__name__
-        raise PermanentError(f"the peer takes only uncompressed objects, this one cannot be rewritten: {reason}") from error
+        raise PermanentError(
+            f"the peer takes only uncompressed objects, this one cannot be rewritten: {reason}"
+        ) from error
     return target
 
 

@@ -1,0 +1,58 @@
+"""What a peer's answers mean: try again later, or in vain until somebody changes something."""
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+from dicom_node.dimse.outcome import failure_of, rejection_of
+from dicom_node.errors import PermanentError, TransientError
+
+
+def response(status: int) -> Dataset:
+    ds = Dataset()
+    ds.Status = status
+    ds.ErrorComment = "SECRET^PATIENT"
+    return ds
+
+
+def rejection(result: int, source: int, reason: int) -> A_ASSOCIATE:
+    answer = A_ASSOCIATE()
+    answer.result, answer.result_source, answer.diagnostic = result, source, reason
+    return answer
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0x0001, 0x0107])
+def test_success_and_warnings_are_delivered(status: int) -> None:
+    assert failure_of(response(status)) is None
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA701, 0xA7FF, 0x0110, 0x0213])
+def test_a_full_or_troubled_peer_is_tried_again(status: int) -> None:
+    assert isinstance(failure_of(response(status)), TransientError)
+
+
+@pytest.mark.parametrize("status", [0xA900, 0xA9FF, 0xC000, 0xCFFF, 0x0122, 0x0124, 0x0117, 0x0211, 0x0112])
+def test_a_refusal_of_the_object_is_not_tried_again(status: int) -> None:
+    failure = failure_of(response(status))
+    assert isinstance(failure, PermanentError)
+    assert f"{status:04X}" in str(failure)
+    assert "SECRET" not in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ((1, 1, 3), PermanentError),  # calling AE title not recognised
+        ((1, 1, 7), PermanentError),  # called AE title not recognised
+        ((2, 1, 7), PermanentError),  # the same, by a peer that calls it transient
+        ((1, 1, 1), PermanentError),
+        ((1, 2, 2), PermanentError),  # protocol version not supported
+        ((2, 3, 1), TransientError),  # temporary congestion
+        ((2, 3, 2), TransientError),  # local limit exceeded
+        ((1, 3, 2), TransientError),  # the same, by a peer that calls it permanent
+        ((2, 1, 1), TransientError),
+        ((2, 2, 1), TransientError),
+    ],
+)
+def test_a_rejection_is_for_good_unless_the_peer_is_full(answer: tuple[int, int, int], kind: type) -> None:
+    assert isinstance(rejection_of(rejection(*answer)), kind)
