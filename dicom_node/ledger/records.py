@@ -76,7 +76,7 @@ class SqlRecords:
         known = select(destinations.c.name, destinations.c.last_error).order_by(destinations.c.name)
         with self._database.reading() as connection:
             counts = {(name, state): count for name, state, count in connection.execute(per_state)}
-            due = dict(row.tuple() for row in connection.execute(oldest))
+            due = {row[0]: row[1] for row in connection.execute(oldest)}
             rows = connection.execute(known).all()
         return [
             DestinationCounts(

@@ -45,7 +45,8 @@ class PostgresProcess:
                 initdb = [self._programs / "initdb", "-D", cluster, "-U", "node", "-A", "trust", "-E", "UTF8"]
                 subprocess.run([*initdb, "--locale=C", "--no-sync"], check=True, stdout=out, stderr=out, **self._who())
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", cluster, "-p", str(self.port), "-k", "", "-h", "127.0.0.1"],
+                # -F: no fsync; the server is killed in no test, and the machine that runs them does not lose power.
+                [self._programs / "postgres", "-F", "-D", cluster, "-p", str(self.port), "-k", "", "-h", "127.0.0.1"],
                 stdout=out,
                 stderr=out,
                 **self._who(),
@@ -53,10 +54,10 @@ class PostgresProcess:
         wait_for_port(self._process, self.port, log)
         wait_until(self._answers, what="an answer of PostgreSQL")
 
-    def stop(self) -> None:
-        """Fast shutdown: open connections are broken, what was committed stays."""
+    def stop(self, *, how: signal.Signals = signal.SIGINT) -> None:
+        """Fast shutdown (SIGINT): open connections are broken, what was committed stays."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
 
@@ -97,5 +98,5 @@ class PostgresProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.stop(how=signal.SIGQUIT)  # immediate: what it holds is thrown away anyway
         self.remove()

@@ -43,9 +43,9 @@ def _instances() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_instances"),
         sa.UniqueConstraint("sop_instance_uid", "digest", name="uq_instances_sop_instance_uid_digest"),
     )
-    received = _text("state = 'received'")
+    received = sa.text("state = 'received'")
     routed, spooled = sa.column("routed", sa.Boolean), sa.column("spooled", sa.Boolean)
-    unrouted = sa.and_(_text("state = 'settled'"), routed == sa.false())
+    unrouted = sa.and_(sa.text("state = 'settled'"), routed == sa.false())
     kept = sa.and_(spooled == sa.true(), routed == sa.true())
     _index("ix_instances_series_uid", "instances", "series_uid")
     _index("ix_instances_study_uid", "instances", "study_uid")
@@ -63,7 +63,7 @@ def _studies() -> None:
         sa.Column("closed_at", TIME),
         sa.PrimaryKeyConstraint("study_uid", name="pk_studies"),
     )
-    _index("ix_studies_open", "studies", "newest_at", only=_text("closed_at IS NULL"))
+    _index("ix_studies_open", "studies", "newest_at", only=sa.text("closed_at IS NULL"))
     op.create_table(
         "series_values",
         *_texts("series_uid when"),
@@ -86,8 +86,8 @@ def _verdicts() -> None:
         _of_instance("verdicts"),
         sa.PrimaryKeyConstraint("instance_id", name="pk_verdicts"),
     )
-    _index("ix_verdicts_abstained", "verdicts", "instance_id", only=_text("outcome = 'abstained'"))
-    _index("ix_verdicts_review", "verdicts", "instance_id", only=_text("decision = 'review'"))
+    _index("ix_verdicts_abstained", "verdicts", "instance_id", only=sa.text("outcome = 'abstained'"))
+    _index("ix_verdicts_review", "verdicts", "instance_id", only=sa.text("decision = 'review'"))
     op.create_table(
         "predictions",
         sa.Column("instance_id", NUMBER, autoincrement=False, nullable=False),
@@ -119,8 +119,8 @@ def _deliveries() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
         sa.UniqueConstraint("instance_id", "destination", name="uq_deliveries_instance_id_destination"),
     )
-    pending, failed = _text("state = 'pending'"), _text("state = 'failed'")
-    undelivered = _text("state != 'delivered'")
+    pending, failed = sa.text("state = 'pending'"), sa.text("state = 'failed'")
+    undelivered = sa.text("state != 'delivered'")
     _index("ix_deliveries_destination_state", "deliveries", "destination", "state")
     _index("ix_deliveries_pending", "deliveries", "destination", "due_at", "id", only=pending)
     _index("ix_deliveries_failed", "deliveries", "destination", "id", only=failed)
@@ -154,10 +154,6 @@ def _events_and_jobs() -> None:
     )
 
 
-def _text(condition: str) -> sa.ColumnElement[bool]:
-    return sa.literal_column(condition, sa.Boolean)
-
-
 def _texts(names: str) -> list[sa.Column[str]]:
     return [sa.Column(name, sa.Text, nullable=False) for name in names.split()]
 
@@ -166,5 +162,5 @@ def _of_instance(table: str) -> sa.ForeignKeyConstraint:
     return sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name=f"fk_{table}_instance_id")
 
 
-def _index(name: str, table: str, *columns: str, only: sa.ColumnElement[bool] | None = None) -> None:
+def _index(name: str, table: str, *columns: str, only: sa.ColumnElement[bool] | sa.TextClause | None = None) -> None:
     op.create_index(name, table, list(columns), sqlite_where=only, postgresql_where=only)

@@ -1,0 +1,130 @@
+"""The ledger in memory and the one on SQLite, given the same calls in any order, say the same."""
+
+from datetime import timedelta
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from dicom_node.instance import Delivery, DeliveryState, PlannedDelivery
+from dicom_node.ledger import open_ledger
+from dicom_node.ports import Ledger, When
+from dicom_node.testing import MemoryLedger
+from dicom_node.verdict import Decision, Outcome
+from tests.contract.ledger.racing import SECOND, verdict
+from tests.stories import NOON, arrival
+
+few = st.integers(1, 6)
+places = st.sampled_from(["AI", "PACS"])
+parts = st.sampled_from(["HAND", "KNEE", None])
+series = st.sampled_from(["1.8.1", "1.8.2"])
+studies = st.sampled_from(["1.7.1", "1.7.2"])
+uids = st.one_of(series, studies, few.map(lambda n: f"1.2.3.{n}"))
+waits = st.sampled_from([None, 0, 3])
+plans = st.lists(st.tuples(places, waits), max_size=2, unique_by=lambda plan: plan[0])
+
+
+class TwoLedgers(RuleBasedStateMachine):
+    """Every rule makes one call on both and compares what comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.folder = TemporaryDirectory()
+        self.ledgers: list[Ledger] = [MemoryLedger(), open_ledger(f"sqlite:///{self.folder.name}/ledger.sqlite")]
+
+    def teardown(self) -> None:
+        for study in ("1.7.1", "1.7.2"):
+            self.both("records", "find", study)
+        self.both("records", "settled", after_id=1, limit=4)
+        for ledger in self.ledgers:
+            ledger.close()
+        self.folder.cleanup()
+
+    def both(self, room: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        memory, sqlite = (getattr(getattr(ledger, room), method)(*args, **kwargs) for ledger in self.ledgers)
+        assert memory == sqlite
+        return memory
+
+    @rule(seconds=st.integers(1, 12))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds * SECOND
+
+    @rule(number=few, content=st.sampled_from("ab"), study=studies, part=series, age=st.integers(0, 4))
+    def add(self, number: int, content: str, study: str, part: str, age: int) -> None:
+        received_at = self.now - age * SECOND
+        given = arrival(number, digest=content, study_uid=study, series_uid=part, received_at=received_at)
+        self.both("intake", "add", given)
+
+    @rule(limit=st.integers(1, 3))
+    def claim(self, limit: int) -> None:
+        self.both("work", "claim", worker="w", limit=limit, now=self.now, lease=timedelta(seconds=10))
+
+    @rule(number=few, plan=plans, outcome=st.sampled_from(Outcome), decision=st.sampled_from(Decision))
+    def settle(self, number: int, plan: list[tuple[str, int | None]], outcome: Outcome, decision: Decision) -> None:
+        deliveries = [
+            PlannedDelivery(destination=name, due_at=None if wait is None else self.now + wait * SECOND)
+            for name, wait in plan
+        ]
+        answer = verdict(at=self.now, outcome=outcome, decision=decision)
+        self.both("work", "settle", number, answer, recognition=None, deliveries=deliveries)
+
+    @rule(numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]))
+    def release(self, numbers: list[int], room: str) -> None:
+        self.both(room, "release", numbers)
+
+    @rule(series_uid=series, when=st.sampled_from(When), proposed=parts)
+    def series_value(self, series_uid: str, when: When, proposed: str | None) -> None:
+        self.both("work", "series_value", series_uid=series_uid, when=when, proposed=proposed)
+
+    @rule(destination=places, limit=st.integers(1, 3), success=st.sampled_from(["delivered", "postpone", "fail", ""]))
+    def forward(self, destination: str, limit: int, success: str) -> None:
+        lease = timedelta(seconds=10)
+        claimed = self.both(
+            "outbox", "claim", destination=destination, worker="w", limit=limit, now=self.now, lease=lease
+        )
+        for delivery in claimed:
+            self.both("outbox", "subject", delivery)
+            self.report(delivery, success)
+
+    def report(self, delivery: Delivery, success: str) -> None:
+        details = {
+            "delivered": {"sent_uid": "1.9", "now": self.now},
+            "postpone": {"error": f"away at {self.now}", "due_at": self.now + 2 * SECOND},
+            "fail": {"error": f"refused at {self.now}"},
+        }
+        if success:
+            self.both("outbox", success, delivery.id, **details[success])
+
+    @rule(number=few)
+    def report_late(self, number: int) -> None:
+        self.both("outbox", "postpone", number, error="late", due_at=self.now)
+
+    @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2))
+    def requeue(self, state: DeliveryState, of: list[str]) -> None:
+        self.both("outbox", "requeue", state=state, uids=of, now=self.now)
+
+    @rule(values=st.dictionaries(series, parts), study=studies)
+    def close(self, values: dict[str, str | None], study: str) -> None:
+        self.both("studies", "settled", study)
+        self.both("studies", "close", study, values=values, now=self.now)
+
+    @rule(number=few)
+    def retire(self, number: int) -> None:
+        self.both("records", "retired", before=self.now, limit=3)
+        self.both("records", "forget_file", number)
+
+    @invariant()
+    def they_say_the_same(self) -> None:
+        self.both("records", "counts")
+        self.both("records", "destinations")
+        self.both("records", "oldest_received")
+        self.both("studies", "quiet", since=self.now)
+
+
+TestAgreement = TwoLedgers.TestCase
+TestAgreement.settings = settings(
+    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)

@@ -1,0 +1,148 @@
+"""What people and monitors may rely on."""
+
+import pytest
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Event
+from dicom_node.ports import Counts, DestinationCounts, JobRun, Ledger
+from dicom_node.verdict import Decision, Outcome
+from tests.contract.ledger.racing import SECOND, due, settled, to, verdict
+from tests.stories import NOON, arrival
+
+
+def test_an_empty_ledger_counts_nothing(ledger: Ledger) -> None:
+    empty = Counts(received=0, classified=0, forwarded=0, pending=0, failed=0, abstained=0, review=0)
+    assert ledger.records.counts() == empty
+    assert ledger.records.oldest_received() is None
+    assert ledger.records.destinations() == []
+    assert ledger.records.find("1.2.1") == []
+    assert ledger.records.jobs() == []
+
+
+def test_counts_say_where_every_image_stands(ledger: Ledger) -> None:
+    ledger.intake.add(arrival(1))  # waits
+    settled(ledger, 2)  # goes nowhere
+    settled(ledger, 3, deliveries=to("PACS", "AI"))  # everywhere
+    settled(ledger, 4, deliveries=to("PACS", "AI"))  # at the PACS only
+    settled(ledger, 5, deliveries=to("PACS", due=None))  # waits for its study
+    for number, change in ((6, {"outcome": Outcome.ABSTAINED}), (7, {"decision": Decision.REVIEW})):
+        instance = ledger.intake.add(arrival(number)).instance
+        ledger.work.settle(instance.id, verdict(**change), recognition=None, deliveries=[])
+    for delivery in due(ledger, "PACS"):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    first, second = due(ledger, "AI")
+    ledger.outbox.delivered(first.id, sent_uid="1.9", now=NOON)
+    ledger.outbox.fail(second.id, error="no")
+    assert ledger.records.counts() == Counts(
+        received=7, classified=6, forwarded=1, pending=2, failed=1, abstained=1, review=1
+    )
+
+
+def test_every_destination_tells_how_it_stands(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=[*to("b", due=NOON - SECOND), *to("B"), *to("a", due=None)])
+    settled(ledger, 2, deliveries=to("b", "B"))
+    for delivery in due(ledger, "B"):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    (first, second) = due(ledger, "b")
+    ledger.outbox.fail(first.id, error="refused")
+    ledger.outbox.postpone(second.id, error="away", due_at=NOON + SECOND)
+
+    def row(name: str, **over) -> DestinationCounts:
+        nothing = {"pending": 0, "delivered": 0, "failed": 0, "oldest_due": None, "last_error": None}
+        return DestinationCounts(destination=name, **(nothing | over))
+
+    assert ledger.records.destinations() == [
+        row("B", delivered=2),
+        row("a", pending=1),
+        row("b", pending=1, failed=1, oldest_due=NOON + SECOND, last_error="away"),
+    ]
+
+
+def test_trouble_is_over_once_something_arrives(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.postpone(delivery.id, error="away", due_at=NOON)
+    assert ledger.records.destinations()[0].last_error == "away"
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    assert ledger.records.destinations()[0].last_error is None
+
+
+def test_the_oldest_waiting_image_tells_the_age_of_the_queue(ledger: Ledger) -> None:
+    settled(ledger, 1, received_at=NOON - 9 * SECOND)
+    ledger.intake.add(arrival(2, received_at=NOON))
+    ledger.intake.add(arrival(3, received_at=NOON - SECOND))
+    assert ledger.records.oldest_received() == NOON - SECOND
+
+
+def test_records_are_found_by_instance_series_and_study(ledger: Ledger) -> None:
+    settled(ledger, 1, received_at=NOON)
+    settled(ledger, 2, received_at=NOON - SECOND)
+    settled(ledger, 3, series_uid="1.8.3")
+    settled(ledger, 4, series_uid="1.8.4", study_uid="1.7.4")
+
+    def found(uid: str) -> list[str]:
+        return [record.instance.sop_instance_uid[-1] for record in ledger.records.find(uid)]
+
+    assert found("1.2.3.1") == ["1"]
+    assert found("1.2.2") == ["2", "1"]
+    assert found("1.2.1") == ["2", "1", "3"]
+    assert found("1.404") == []
+
+
+def test_the_past_can_be_read_page_by_page(ledger: Ledger) -> None:
+    ids = [settled(ledger, number, deliveries=to("PACS")).id for number in (1, 2, 3)]
+    ledger.intake.add(arrival(4))
+    first = ledger.records.settled(after_id=0, limit=2)
+    rest = ledger.records.settled(after_id=first[-1].instance.id, limit=2)
+    assert [record.instance.id for record in (*first, *rest)] == ids
+    assert all(record.verdict == verdict() and len(record.deliveries) == 1 for record in (*first, *rest))
+
+
+def test_a_file_may_go_when_it_is_old_and_every_destination_has_it(ledger: Ledger) -> None:
+    for number, names in ((1, ["PACS"]), (2, ["PACS", "AI"]), (3, [])):
+        settled(ledger, number, deliveries=to(*names), received_at=NOON - number * SECOND)
+    settled(ledger, 4, deliveries=to("PACS"), received_at=NOON + SECOND)
+    for delivery in due(ledger, "PACS"):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+
+    def retired(limit: int = 9) -> list[str]:
+        return [one.sop_instance_uid for one in ledger.records.retired(before=NOON, limit=limit)]
+
+    assert retired() == ["1.2.3.1"]
+    ledger.outbox.delivered(due(ledger, "AI")[0].id, sent_uid="1.9", now=NOON)
+    assert retired() == ["1.2.3.2", "1.2.3.1"]
+    assert retired(limit=1) == ["1.2.3.2"]
+
+
+def test_a_forgotten_file_is_not_named_again(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    ledger.records.forget_file(instance.id)
+    assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
+    assert not ledger.records.find("1.2.3.1")[0].instance.spooled
+
+
+def test_events_are_kept_in_order(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    events = [Event(kind=f"kind{n}", at=NOON - n * SECOND, instance_id=instance.id, detail="why") for n in range(3)]
+    for event in events:
+        ledger.records.note(event)
+    ledger.records.note(Event(kind="started", at=NOON))
+    assert ledger.records.find("1.2.3.1")[0].events == tuple(events)
+
+
+def test_an_event_of_no_instance_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError):
+        ledger.records.note(Event(kind="odd", at=NOON, instance_id=404))
+
+
+def test_the_latest_run_of_each_job_is_kept(ledger: Ledger) -> None:
+    ledger.records.job_ran(JobRun(name="sweep", last_run=NOON, next_run=NOON + SECOND))
+    ledger.records.job_ran(JobRun(name="close", last_run=None, next_run=None))
+    latest = JobRun(name="sweep", last_run=NOON + SECOND, next_run=None)
+    ledger.records.job_ran(latest)
+    assert ledger.records.jobs() == [JobRun(name="close", last_run=None, next_run=None), latest]
+
+
+def test_an_open_ledger_is_ready(ledger: Ledger) -> None:
+    ledger.ready()
