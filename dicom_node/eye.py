@@ -61,6 +61,8 @@ class Eye:
 
     def _look_at(self, ds: Dataset) -> Sighting:
         blank = Sighting(outcome=Outcome.NOT_A_RADIOGRAPH, header=header_region(ds), values=header_values(ds))
+        if "SOPClassUID" not in ds and "PixelData" not in ds:
+            return Sighting.unreadable("this is no DICOM object (pictures must be named .png, .jpg or .jpeg)")
         why_not = not_a_radiograph(ds)
         if why_not is not None:
             return _with(blank, Outcome.NOT_A_RADIOGRAPH, why_not)

@@ -142,6 +142,7 @@ class Node:
         for lane, loop in zip(self._lanes, self._lane_loops, strict=True):
             self._closing.callback(lane.close)
             self._closing.callback(loop.stop)
+            self._closing.callback(lane.drain)
             loop.start()
         self._closing.callback(self._classifying.close)
         self._closing.callback(self._classifier.stop)

@@ -51,10 +51,6 @@ class Loop:
         if self._thread.is_alive():
             self._thread.join()
 
-    @property
-    def stopping(self) -> bool:
-        return self._stopping.is_set()
-
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -132,7 +128,6 @@ class Lane:
         transport: Transport,
         worker: str,
         now: Callable[[], datetime],
-        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._destination = destination
         self._outbox = outbox
@@ -140,7 +135,7 @@ class Lane:
         self._transport = transport
         self._worker = worker
         self._now = now
-        self._stopping = stopping
+        self._draining = threading.Event()
 
     def round(self) -> timedelta:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
@@ -148,7 +143,7 @@ class Lane:
             destination=self._destination, worker=self._worker, limit=16, now=self._now(), lease=LEASE
         )
         for index, delivery in enumerate(claimed):
-            if self._stopping():
+            if self._draining.is_set():
                 self._give_back(claimed[index:])
                 return NOTHING_LEFT
             try:
@@ -162,6 +157,10 @@ class Lane:
         if not claimed:
             self._transport.close_if_idle()
         return MORE if claimed else NOTHING_LEFT
+
+    def drain(self) -> None:
+        """Finish the object in hand, and give the rest of the round back."""
+        self._draining.set()
 
     def close(self) -> None:
         self._transport.close()

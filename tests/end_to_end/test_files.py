@@ -1,0 +1,129 @@
+"""The commands that work on files."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from tests.configurations import model
+from tests.dicomfiles import dataset_bytes
+from tests.radiographs import pictures
+from tests.servers.dcmtk import StoreScpProcess
+from tests.servers.node import NodeProcess
+from tests.synthetic import bright, dark
+
+KEYS = {
+    "path", "sop_instance_uid", "outcome", "region", "confidence",
+    "probabilities", "header_region", "agreement", "model", "error",
+}  # fmt: skip
+
+
+@pytest.fixture
+def node(tmp_path, tiny_model) -> NodeProcess:
+    """A configuration to run commands with; nothing is started."""
+    return NodeProcess(tmp_path / "node", model(tiny_model))
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_classify_prints_one_object_per_file(node, file_of) -> None:
+    sure, unsure = file_of(bright(BodyPartExamined="C-SPINE")), file_of(dark())
+    views = lines(node.run("classify", sure, unsure, "--json"))
+    assert [set(view) for view in views] == [KEYS, KEYS]
+    first, second = views
+    assert (first["outcome"], first["region"], first["header_region"]) == ("tagged", "shoulder", "cervical_spine")
+    assert first["agreement"] == "disagrees"
+    assert (second["outcome"], second["region"], second["agreement"]) == ("abstained", None, None)
+    assert len(second["probabilities"]) == 14
+
+
+def test_classify_takes_pictures_and_folders(node, tmp_path, shared) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for picture in pictures(shared, region="shoulder")[:3]:
+        shutil.copy(picture, folder)
+    (folder / "notes.txt").write_text("not an image")
+    views = lines(node.run("classify", folder, "--json"))
+    assert len(views) == 3
+    assert {view["outcome"] for view in views} <= {"tagged", "abstained"}
+
+
+def test_classify_says_what_it_cannot_read_and_exits_with_one(node, tmp_path, file_of) -> None:
+    broken = tmp_path / "broken.dcm"
+    broken.write_bytes(b"these are no pixels")
+    done = node.run("classify", broken, file_of(bright()), "--json", check=False)
+    assert done.returncode == 1
+    first, second = lines(done)
+    assert first["outcome"] == "unreadable"
+    assert first["error"]
+    assert second["outcome"] == "tagged"
+
+
+def test_a_path_that_is_not_there_is_wrong_usage(node) -> None:
+    assert node.run("classify", "/no/such/file", check=False).returncode == 2
+
+
+def test_import_takes_folders_and_archives_as_if_they_had_been_received(node, tmp_path, file_of) -> None:
+    loose, zipped = bright(), dark()
+    folder = tmp_path / "cd"
+    (folder / "IMAGES").mkdir(parents=True)
+    shutil.copy(file_of(loose), folder / "IMAGES" / "IM1")
+    (folder / "readme.txt").write_text("a viewer for Windows")
+    archive = tmp_path / "cd.zip"
+    file = file_of(zipped)
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.write(file, "DICOM/IM2")
+    done = node.run("import", folder, archive)
+    assert done.stdout.startswith("2 taken in, 0 here already, 0 refused, 1 passed over")
+    assert node.run("import", archive).stdout.startswith("0 taken in, 1 here already")
+    with node:
+        node.settled(2)
+        [record] = node.instances(zipped.SOPInstanceUID)
+    assert dataset_bytes(node.spool / record["path"]) == dataset_bytes(file)
+    assert record["calling_ae"] == "IMPORT"
+
+
+def test_send_sends_and_says_how_many(node, tmp_path, file_of) -> None:
+    files = [file_of(bright()), file_of(dark())]
+    with StoreScpProcess(tmp_path / "peer") as peer:
+        done = node.run("send", "127.0.0.1", str(peer.port), *files, "--aec", peer.aet)
+        assert done.stdout.strip() == "2 sent, 0 failed"
+        assert sorted(map(dataset_bytes, peer.files())) == sorted(map(dataset_bytes, files))
+
+
+def test_send_to_nobody_is_one_clear_sentence(node, file_of) -> None:
+    done = node.run("send", "127.0.0.1", "1", file_of(bright()), check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: stopped at ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_faulty_configuration_is_refused_with_the_nearest_name(tmp_path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text("[node]\nprot = 104\n")
+    command = [sys.executable, "-m", "dicom_node", "config", "check", "--config", file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "did you mean 'port'?" in done.stderr
+
+
+def test_show_of_an_unknown_uid_says_so(node) -> None:
+    done = node.run("show", "1.2.3", check=False)
+    assert done.returncode == 1
+    assert "the ledger knows nothing of 1.2.3" in done.stderr
+
+
+def test_model_info_says_which_model_would_run(node) -> None:
+    facts = json.loads(node.run("model", "info", "--json").stdout)
+    assert facts["model"].startswith("tiny-1.0-")
+    assert len(facts["labels"]) == 14
+
+
+def test_migrate_says_where_the_schema_is(node) -> None:
+    assert "went from nothing to" in node.run("migrate").stdout
+    assert "schema is at" in node.run("migrate").stdout

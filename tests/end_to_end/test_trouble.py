@@ -1,0 +1,123 @@
+"""What happens to images when something is away, hangs, refuses or dies."""
+
+import socket
+import threading
+
+import pydicom
+import pytest
+
+from tests.configurations import destination, model
+from tests.servers.dcmtk import StoreScpProcess, dcmsend, storescu
+from tests.servers.node import NodeProcess
+from tests.servers.programs import wait_until
+from tests.synthetic import bright, dark
+
+QUICK = {"first": "100ms", "longest": "300ms"}
+
+
+@pytest.fixture
+def mute_peer():
+    """Something that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kept = []
+        thread = threading.Thread(target=lambda: _accept_for_ever(server, kept), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+
+
+def _accept_for_ever(server: socket.socket, kept: list) -> None:
+    while True:
+        try:
+            kept.append(server.accept())
+        except OSError:
+            return
+
+
+def test_images_for_a_pacs_that_is_down_wait_and_arrive_when_it_is_back(tmp_path, tiny_model, file_of) -> None:
+    images = [bright(), dark()]
+    pacs = StoreScpProcess(tmp_path / "pacs")
+    config = model(tiny_model) + destination("pacs", pacs.port, retry=QUICK)
+    with NodeProcess(tmp_path / "node", config) as node:
+        dcmsend(node.port, [file_of(image) for image in images])
+        node.settled(2)
+        wait_until(lambda: node.status()["destinations"][0]["last_error"], what="a failed attempt")
+        assert node.status()["pending"] == 2
+        with pacs:
+            node.idle()
+            arrived = {pydicom.dcmread(path).SOPInstanceUID for path in pacs.files()}
+    assert arrived == {image.SOPInstanceUID for image in images}
+
+
+def test_a_destination_that_hangs_blocks_no_other(tmp_path, tiny_model, file_of, mute_peer) -> None:
+    image = bright()
+    with StoreScpProcess(tmp_path / "pacs") as pacs:
+        config = model(tiny_model) + destination("mute", mute_peer, timeout="60s") + destination("pacs", pacs.port)
+        with NodeProcess(tmp_path / "node", config) as node:
+            storescu(node.port, [file_of(image)])
+            wait_until(lambda: len(pacs.files()) == 1, what="the image at the PACS")
+            assert node.status()["pending"] == 1
+            node.kill()  # its lane waits for the mute peer, and SIGTERM would wait for the lane
+
+
+def test_a_refusal_for_good_fails_at_once_and_can_be_requeued(tmp_path, tiny_model, file_of) -> None:
+    image = bright()
+    # storescp with a configuration of its own would do too; --refuse is the shortest way to a permanent rejection.
+    pacs = StoreScpProcess(tmp_path / "pacs", options=("--refuse",))
+    with pacs:
+        config = model(tiny_model) + destination("pacs", pacs.port)
+        with NodeProcess(tmp_path / "node", config) as node:
+            storescu(node.port, [file_of(image)])
+            wait_until(lambda: node.status()["failed"] == 1, what="the failure")
+            pacs.stop()
+            with StoreScpProcess(tmp_path / "second") as other:
+                moved = node.file.read_text().replace(f"port = {pacs.port}", f"port = {other.port}")
+                node.stop()
+                node.file.write_text(moved)
+                node.start()
+                assert "1 delivery put back" in node.run("requeue", "--state", "failed").stdout
+                node.idle()
+                assert len(other.files()) == 1
+
+
+def test_sigterm_finishes_what_is_in_hand_and_exits_with_zero(tmp_path, tiny_model, file_of) -> None:
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    with node:
+        storescu(node.port, [file_of(bright())])
+        assert node.stop() == 0
+
+
+def test_after_the_power_went_off_everything_acknowledged_is_there_and_goes_on(tmp_path, tiny_model, file_of) -> None:
+    images = [bright() if number % 2 else dark() for number in range(12)]
+    files = [file_of(image) for image in images]
+    with StoreScpProcess(tmp_path / "pacs") as pacs:
+        config = model(tiny_model) + '[schedule]\nleases = "200ms"\n' + destination("pacs", pacs.port, retry=QUICK)
+        node = NodeProcess(tmp_path / "node", config)
+        with node:
+            assert storescu(node.port, files).returncode == 0
+            node.kill()
+            node.start()
+            # Leases of the dead process run out after minutes; what was not yet claimed goes on at once.
+            assert node.status()["received"] == len(images)
+            stored = {record["path"] for image in images for record in node.instances(image.SOPInstanceUID)}
+            assert all((node.spool / path).is_file() for path in stored)
+            assert len(stored) == len(images)
+
+
+def test_several_receiver_processes_share_the_port(tmp_path, tiny_model, file_of) -> None:
+    files = [file_of(bright()) for _ in range(6)]
+    with NodeProcess(tmp_path / "node", "[node]\nreceivers = 2\n" + model(tiny_model)) as node:
+        for file in files:
+            assert storescu(node.port, [file]).returncode == 0
+        assert node.settled(len(files))["received"] == len(files)
+        assert node.stop() == 0
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path, tiny_model) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        node = NodeProcess(tmp_path / "node", model(tiny_model))
+        node.file.write_text(node.file.read_text().replace("port = 0", f"port = {port}", 1))
+        done = node.run("serve", check=False)
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+    assert "Traceback" not in done.stderr
