@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from dicom_node.errors import LedgerError
 
 BUSY_SECONDS = 30
+BUSY = "The ledger is busy: somebody has been writing to it for too long. Try again."
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Database:
         self.url = read_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         # Threads that want to write to SQLite queue here, and not in its busy handler, which sleeps and polls.
-        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writers = threading.Lock() if self.is_sqlite else None
         with translated():
             self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
         # PostgreSQL: all that one read asks for comes from one moment, as it does on SQLite anyway.
@@ -66,8 +67,20 @@ class Database:
         On SQLite it takes the write lock at once: a read that turned into a write could not wait for another writer.
         Raises LedgerError.
         """
-        with translated(), self._turn, self._writer.begin() as connection:
+        with translated(), self._turn(), self._writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._writers is None:
+            yield
+            return
+        if not self._writers.acquire(timeout=BUSY_SECONDS):
+            raise LedgerError(BUSY)
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     def close(self) -> None:
         """Close every connection that is not in use."""
@@ -166,7 +179,7 @@ def translated() -> Iterator[None]:
 
 # What SQLite's messages mean to the person who runs the node; the first that is found counts.
 _SQLITE_ADVICE = (
-    ("locked", "The ledger is busy: another process has been writing to it for too long. Try again."),
+    ("locked", BUSY),
     ("full", "The ledger's disk is full: free some space."),
     ("readonly", "The ledger's file cannot be written: check the owner and permissions of it and its folder."),
     ("unable to open", "The ledger's file cannot be opened: check that its folder exists and may be written."),
@@ -179,8 +192,6 @@ _SQLITE_ADVICE = (
 
 # The same for PostgreSQL, by the start of SQLSTATE (PostgreSQL documentation, appendix A).
 _POSTGRES_ADVICE = (
-    ("28", "PostgreSQL refuses the ledger's user or password: check [ledger] url."),
-    ("3D", "PostgreSQL has no database of this name: create it, or check [ledger] url."),
     ("42501", "PostgreSQL does not give the ledger's user the rights to its tables: grant them."),
     ("42", "The ledger's tables are missing or from another version: run `dicom-node migrate`."),
     ("25006", "PostgreSQL takes no writes here, as a replica does: point [ledger] url at the primary server."),
@@ -201,6 +212,10 @@ def _advice(error: exc.SQLAlchemyError) -> str:
         return next(known, f"The ledger refused this ({type(origin).__name__}): see the log, and report it.")
     state = getattr(origin, "sqlstate", None) or ""
     if isinstance(error, exc.OperationalError | exc.InterfaceError) and not state:
-        return "PostgreSQL cannot be reached: check that the server runs, and host and port in [ledger] url."
+        # A refused log-in brings no SQLSTATE either, and its text is in the server's language.
+        return (
+            "PostgreSQL cannot be reached or does not let us in: check that the server runs, "
+            "and host, port, user, password and database name in [ledger] url."
+        )
     known = (advice for prefix, advice in _POSTGRES_ADVICE if state.startswith(prefix))
     return next(known, f"The ledger refused this ({state or type(error).__name__}): see the log, and report it.")

@@ -184,6 +184,12 @@ def test_a_server_that_went_away_is_found_again(postgres: PostgresProcess) -> No
 
 
 @pytest.mark.server
+def test_a_database_that_does_not_exist_is_told_with_the_place_to_look(postgres: PostgresProcess) -> None:
+    with pytest.raises(LedgerError, match="database name in"):
+        open_ledger(postgres.url("nowhere"))
+
+
+@pytest.mark.server
 def test_postgres_commits_are_durable_whatever_the_server_prefers(postgres: PostgresProcess) -> None:
     url = postgres.new_database()
     execute(url, f'ALTER DATABASE "{read_url(url).database}" SET synchronous_commit = off')

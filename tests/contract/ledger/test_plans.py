@@ -1,0 +1,54 @@
+"""What is asked again and again never walks through a whole table, whatever its size."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from dicom_node.instance import DeliveryState
+from dicom_node.ledger import SqlLedger, open_ledger
+from tests.contract.ledger.racing import due, settled, to
+from tests.stories import LEASE, NOON, arrival
+
+LATER = NOON + timedelta(days=1)
+
+ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
+    "add": lambda ledger: ledger.intake.add(arrival(9)),
+    "find before adding": lambda ledger: ledger.intake.find("1.2.3.1", "a"),
+    "claim work": lambda ledger: ledger.work.claim(worker="w", limit=4, now=NOON, lease=LEASE),
+    "claim deliveries": due,
+    "requeue": lambda ledger: ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.1"], now=NOON),
+    "quiet studies": lambda ledger: ledger.studies.quiet(since=LATER),
+    "settled of a study": lambda ledger: ledger.studies.settled("1.2.1"),
+    "close a study": lambda ledger: ledger.studies.close("1.2.1", values={}, now=LATER),
+    "counts": lambda ledger: ledger.records.counts(),
+    "oldest": lambda ledger: ledger.records.oldest_received(),
+    "find": lambda ledger: ledger.records.find("1.2.1"),
+    "settled": lambda ledger: ledger.records.settled(after_id=0, limit=4),
+    "retired": lambda ledger: ledger.records.retired(before=LATER, limit=4),
+}
+
+
+@pytest.mark.parametrize("question", ASKED_OFTEN)
+def test_the_database_answers_from_an_index(question: str, tmp_path: Path) -> None:
+    """A partial index is passed over without a word when a query spells its condition in another way."""
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    settled(ledger, 1, deliveries=to("PACS", due=None))
+    settled(ledger, 2, deliveries=to("PACS"))
+    plans = explain(ledger._database._engine, lambda: ASKED_OFTEN[question](ledger))
+    assert plans
+    assert [step for step in plans if step.startswith("SCAN") and "INDEX" not in step and "CONSTANT" not in step] == []
+    ledger.close()
+
+
+def explain(engine: Engine, ask: Callable[[], object]) -> list[str]:
+    """The steps of SQLite's plans for every statement that `ask` sends."""
+    sent = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _k, sql, values, _x, _m: sent.append((sql, values)))
+    ask()
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        explained = [(sql, values) for sql, values in sent if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]
+        return [row[3] for sql, values in explained for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
