@@ -67,6 +67,9 @@ def convert(path: Path, to_syntax: str, target: Path) -> None:
     source = ds.file_meta.TransferSyntaxUID
     if _is_encapsulated(source):
         ds.decompress(as_rgb=False, generate_instance_uid=False, decoding_plugin=_plugin(source))
+        # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
+        if ds.PhotometricInterpretation == "YBR_FULL_422":
+            ds.PhotometricInterpretation = "YBR_FULL"
     elif source == ExplicitVRBigEndian:
         _swap_words(ds)
     ds.file_meta.TransferSyntaxUID = UID(to_syntax)

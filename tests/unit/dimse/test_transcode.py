@@ -1,0 +1,92 @@
+"""Transcoding changes the encoding and nothing else; DCMTK's own decoders are the oracle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from dicom_node.dimse.transcode import convert, transcode
+from dicom_node.errors import PermanentError
+from tests.dimse_objects import bundled_objects, incoming, written
+from tests.servers.dcmtk import run_dcmtk
+
+
+def file_of(folder: Path, name: str) -> Path:
+    return written(folder, next(item for found, item in bundled_objects() if found == name))
+
+
+def test_words_of_pixels_and_overlays_are_turned_from_big_endian(tmp_path: Path) -> None:
+    path = written(tmp_path, incoming(syntax=ExplicitVRBigEndian, PixelData=b"\x01\x02" * 4))
+    ds = dcmread(transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm"))
+    assert ds.PixelData == b"\x02\x01" * 4
+    assert (ds.Rows, ds.SOPInstanceUID, ds.BodyPartExamined) == (2, "1.2.3.4", "HAND")
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_there_and_back_between_implicit_and_explicit_gives_the_same_elements(tmp_path: Path, syntax: str) -> None:
+    path = file_of(tmp_path, "CT_small.dcm")
+    ds = dcmread(transcode(path, syntax, tmp_path / "out.dcm"))
+    original = dcmread(path)
+    assert ds.file_meta.TransferSyntaxUID == syntax
+    assert [(e.tag, e.value) for e in ds if not e.tag.is_private] == [
+        (e.tag, e.value) for e in original if not e.tag.is_private
+    ]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", ["MR_small_bigendian.dcm", "image_dfl.dcm", "ExplVR_BigEnd.dcm"])
+def test_uncompressed_syntaxes_come_out_as_dcmconv_writes_them(tmp_path: Path, name: str) -> None:
+    path = file_of(tmp_path, name)
+    done = run_dcmtk("dcmconv", "+te", path, tmp_path / "oracle.dcm")
+    assert done.returncode == 0, done.stderr
+    ours = dcmread(transcode(path, ExplicitVRLittleEndian, tmp_path / "ours.dcm"))
+    oracle = dcmread(tmp_path / "oracle.dcm")
+    assert ours.PixelData == oracle.PixelData
+    assert ours["PixelData"].VR == oracle["PixelData"].VR
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("name", "decoder"),
+    [
+        ("MR_small_RLE.dcm", "dcmdrle"),
+        ("SC_rgb_rle_16bit.dcm", "dcmdrle"),
+        ("SC_rgb_jpeg_gdcm.dcm", "dcmdjpeg"),
+        ("MR_small_jpeg_ls_lossless.dcm", "dcmdjpls"),
+    ],
+)
+def test_lossless_compression_comes_out_as_dcmtk_decodes_it(tmp_path: Path, name: str, decoder: str) -> None:
+    path = file_of(tmp_path, name)
+    options = ["+cn"] if decoder == "dcmdjpeg" else []
+    done = run_dcmtk(decoder, *options, path, tmp_path / "oracle.dcm")
+    assert done.returncode == 0, done.stderr
+    convert(path, ExplicitVRLittleEndian, tmp_path / "ours.dcm")
+    ours, oracle = dcmread(tmp_path / "ours.dcm"), dcmread(tmp_path / "oracle.dcm")
+    assert np.array_equal(ours.pixel_array, oracle.pixel_array)
+    assert ours.SOPInstanceUID == dcmread(path).SOPInstanceUID
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("name", ["SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_jpeg_no_color_transform.dcm"])
+def test_lossy_colour_says_in_which_space_its_values_are(tmp_path: Path, name: str) -> None:
+    """The values are DCMTK's to within a decoder's rounding, and Photometric Interpretation fits them."""
+    path = file_of(tmp_path, name)
+    done = run_dcmtk("dcmdjpeg", "+cn", path, tmp_path / "oracle.dcm")
+    assert done.returncode == 0, done.stderr
+    convert(path, ExplicitVRLittleEndian, tmp_path / "ours.dcm")
+    ours, oracle = dcmread(tmp_path / "ours.dcm"), dcmread(tmp_path / "oracle.dcm")
+    assert ours.PhotometricInterpretation == oracle.PhotometricInterpretation
+    assert np.abs(_bytes_of(ours) - _bytes_of(oracle)).max() <= 2
+    assert ours.get("LossyImageCompression") == dcmread(path).get("LossyImageCompression")
+
+
+def _bytes_of(ds: Dataset) -> np.ndarray:
+    assert ds.PlanarConfiguration == 0
+    return np.frombuffer(ds.PixelData, np.uint8).astype(int)
+
+
+def test_a_compressed_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError):
+        transcode(written(tmp_path, incoming()), "1.2.840.10008.1.2.5", tmp_path / "out.dcm")
