@@ -98,7 +98,11 @@ def test_what_the_data_set_leaves_out_is_taken_from_the_command(
     assert instance.sop_instance_uid == "1.2.3.4"
 
 
-@pytest.mark.parametrize("dataset", [b"", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", bytes(64), b"\xff" * 64], ids=["nothing", "text", "zeros", "ones"])
+@pytest.mark.parametrize(
+    "dataset",
+    [b"", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", bytes(64), b"\xff" * 64],
+    ids=["nothing", "text", "zeros", "ones"],
+)
 def test_what_is_not_dicom_is_not_understood_and_not_kept(
     spool: Spool, ledger: MemoryLedger, dataset: bytes
 ) -> None:

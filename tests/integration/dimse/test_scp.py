@@ -42,7 +42,7 @@ from dicom_node.errors import (
     TransientError,
 )
 from dicom_node.instance import Incoming, Receipt
-from dicom_node.part10 import digest_of
+from dicom_node.part10 import digest_of, incoming_from_file
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
@@ -120,6 +120,20 @@ def test_every_object_of_pydicom_is_stored_byte_for_byte_and_none_is_lost(
             assert instance.size == len(item.dataset)
             sent += 1
     assert sent > 150
+
+
+def test_real_objects_of_every_compression_are_stored_byte_for_byte(
+    scp: StoreScp, spool: Spool, ledger: MemoryLedger, shared: Path
+) -> None:
+    paths = sorted((shared / "data" / "dicom").glob("*.dcm"))
+    assert paths
+    with sender_to(scp) as scu:
+        for path in paths:
+            scu.send(path)
+            item = incoming_from_file(path, calling_ae="", called_ae="", peer="")
+            instance = ledger.intake.find(item.sop_instance_uid, digest_of(item))
+            assert instance is not None, path.name
+            assert spool.path(instance.path).read_bytes().endswith(item.dataset)
 
 
 @pytest.mark.server
@@ -257,7 +271,11 @@ def test_a_silent_peer_loses_its_association(handler: Handler, tmp_path: Path) -
         assert closed.wait(10)
 
 
-@pytest.mark.parametrize("said", [b"", b"\x04\x00\x00\x00\x10\x00half", b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"\x04\x00\x00\x00\x10\x00half", b"GET / HTTP/1.1\r\n\r\n", b"\x01\x00\xff\xff\xff\xff"],
+    ids=["nothing", "half a PDU", "HTTP", "a PDU of 4 GiB"],
+)
 def test_a_connection_that_falls_silent_or_speaks_otherwise_is_closed(handler: Handler, said: bytes) -> None:
     timeouts = {"idle_timeout": timedelta(seconds=0.3), "association_timeout": timedelta(seconds=0.3)}
     with scp_with(handler, **timeouts) as scp, socket.create_connection(("127.0.0.1", scp.port), 10) as peer:

@@ -69,7 +69,9 @@ def test_lossless_compression_comes_out_as_dcmtk_decodes_it(tmp_path: Path, name
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("name", ["SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_jpeg_no_color_transform.dcm"])
+@pytest.mark.parametrize(
+    "name", ["SC_rgb_dcmtk_+eb+cy+np.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_jpeg_no_color_transform.dcm"]
+)
 def test_lossy_colour_says_in_which_space_its_values_are(tmp_path: Path, name: str) -> None:
     """The values are DCMTK's to within a decoder's rounding, and Photometric Interpretation fits them."""
     path = file_of(tmp_path, name)
