@@ -2,9 +2,9 @@
 
 What is asked for all the time is the small part of each table that still waits: claims, oldest ages, open deliveries.
 So the indexes behind those questions are partial: they hold only the waiting rows, stay small however long the node
-runs, and cost nothing once a row is done. SQLite and PostgreSQL use such an index only where a query repeats its
-condition literally, not as a parameter; therefore the conditions (`is_received` and so on) are kept here once, for
-the indexes and for the queries.
+runs, and cost nothing once a row is done. Both databases have them, but use one only where they can prove its condition
+from the query, and PostgreSQL's generic plan for a prepared statement proves nothing from a parameter. Therefore the
+conditions (`is_received` and so on) are literal, and kept here once, for the indexes and for the queries.
 """
 
 from datetime import UTC, datetime
