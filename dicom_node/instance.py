@@ -32,8 +32,8 @@ class Incoming:
 class Arrival:
     """A durable file that is about to enter the ledger.
 
-    `digest`: SHA-256 in hex over transfer syntax and data set. `path`: relative to the spool. `size`: bytes of the data
-    set. `body_part`: BodyPartExamined as sent.
+    `digest`: SHA-256 in hex over transfer syntax, UID and data set. `path`: relative to the spool. `size`: bytes of the
+    data set. `body_part`: BodyPartExamined as sent.
     """
 
     sop_instance_uid: str

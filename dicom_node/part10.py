@@ -64,8 +64,13 @@ class Identity:
 
 
 def digest_of(incoming: Incoming) -> str:
-    """SHA-256 in hex over transfer syntax UID, NUL and data set: another syntax, another object."""
-    digest = hashlib.sha256(incoming.transfer_syntax_uid.encode("ascii", "replace") + b"\0")
+    """SHA-256 in hex over transfer syntax UID, SOP Instance UID and data set, with NUL between them.
+
+    Another syntax is another content. The UID is in it because a data set may lack its own, and two such objects may
+    not share a file.
+    """
+    announced = f"{incoming.transfer_syntax_uid}\0{incoming.sop_instance_uid}\0"
+    digest = hashlib.sha256(announced.encode("ascii", "replace"))
     digest.update(incoming.dataset)
     return digest.hexdigest()
 

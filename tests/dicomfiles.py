@@ -7,6 +7,6 @@ def dataset_bytes(path: Path) -> bytes:
     """The data set of a Part 10 file, exactly as it lies there: what follows preamble and file meta (PS3.10 7.1)."""
     content = path.read_bytes()
     assert content[128:132] == b"DICM", path
-    # Group length is the first element of the file meta: tag, VR and length take 8 bytes, its value 4 (PS3.10 table 7.1-1).
+    # Group length is the first element of the file meta: 8 bytes of tag, VR and length, 4 of value (PS3.10 7.1).
     length = int.from_bytes(content[140:144], "little")
     return content[144 + length :]

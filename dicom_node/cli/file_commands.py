@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,12 +25,13 @@ from dicom_node.errors import (
     UndecodableError,
 )
 from dicom_node.media import MediaFile, media_files
-from dicom_node.part10 import incoming_from_file, is_part10
+from dicom_node.part10 import file_header, incoming_from_file, is_part10
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome, Sighting, agreement_of
 
 if TYPE_CHECKING:
+    from dicom_node.dimse.scu import StoreScu
     from dicom_node.eye import Eye
 
 Paths = Annotated[list[Path], typer.Argument(exists=True, help="Files, folders, DICOMDIR media or zip archives.")]
@@ -137,11 +139,20 @@ def send(
     with media_files(paths) as found:
         candidates = [media for media in found if media.named or is_part10(media.path)]
         try:
-            failed = _each("send", candidates, lambda media: scu.send(media.path), stop_on=TransientError)
+            failed = _each("send", candidates, lambda media: _send(scu, media.path, aet), stop_on=TransientError)
         finally:
             scu.close()
     typer.echo(f"{len(candidates) - failed} sent, {failed} failed")
     _exit_if(failed, f"{failed} of {len(candidates)} files were not sent")
+
+
+def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
+    """Send a file under a File Meta of our own: some files have none, or one that contradicts their data set."""
+    incoming = incoming_from_file(path, calling_ae=calling_ae, called_ae="", peer="")
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+        file.write(file_header(incoming) + incoming.dataset)
+        file.flush()
+        scu.send(Path(file.name))
 
 
 def _each(what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], None], *, stop_on: type[NodeError]) -> int:

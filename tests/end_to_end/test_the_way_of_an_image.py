@@ -18,7 +18,7 @@ from tests.synthetic import bright, dark
 def test_a_real_radiograph_without_body_part_reaches_the_pacs_with_the_right_one(
     tmp_path, shared, pacs, file_of, kind
 ) -> None:
-    """The main job, with the starter model: a knee, of a kind that the model was trained on, and nothing in the header."""
+    """The main job, with the starter model: a knee of a kind that it was trained on, and nothing in the header."""
     knee = as_object(pictures(shared, use="train", region="knee")[0], kind=kind)
     file = file_of(knee)
     with NodeProcess(tmp_path / "node", destination("pacs", pacs.dicom_port)) as node:
