@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
@@ -60,7 +61,8 @@ def prepare(
     """
     out.mkdir(parents=True, exist_ok=True)
     results: list[UInt8Array | str] = []
-    with ProcessPoolExecutor(max_workers=workers) as pool:
+    # Not forked: OpenCV's own threads do not come along into a forked child, which then waits for them for ever.
+    with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
         for result in pool.map(partial(_prepare_one, size=size), [row.file for row in rows], chunksize=16):
             results.append(result)
             advance(1)
