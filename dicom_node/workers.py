@@ -23,7 +23,10 @@ NOTHING_LEFT = timedelta(milliseconds=500)  # the bell wakes a loop at once; thi
 MORE = timedelta(0)
 PAUSE = timedelta(seconds=2)  # after trouble with the ledger or a destination
 
-LEASE = timedelta(minutes=5)
+# After a crash, what was in hand waits this long. A round that takes longer is harmless: what is settled or delivered
+# twice comes to the same, and within one process nothing is claimed before its round has ended.
+LEASE = timedelta(minutes=1)
+AT_A_TIME = 8  # deliveries that a lane has in hand
 
 
 class Loop:
@@ -140,7 +143,7 @@ class Lane:
     def round(self) -> timedelta:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
         claimed = self._outbox.claim(
-            destination=self._destination, worker=self._worker, limit=16, now=self._now(), lease=LEASE
+            destination=self._destination, worker=self._worker, limit=AT_A_TIME, now=self._now(), lease=LEASE
         )
         for index, delivery in enumerate(claimed):
             if self._draining.is_set():

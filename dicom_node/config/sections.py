@@ -117,6 +117,12 @@ class Destination(Section):
     timeout: Duration = timedelta(seconds=30)
     retry: RetrySection = RetrySection()
 
+    @model_validator(mode="after")
+    def _hold_fits(self) -> Self:
+        if self.hold_for_review is not None and self.when is When.STUDY_CLOSED:
+            raise ValueError('hold_for_review needs when = "at_once"; a closed study is not held any further')
+        return self
+
     @property
     def sends_original(self) -> bool:
         """`original`, where unset: a report without its image would lose the image, so annotate sends it."""

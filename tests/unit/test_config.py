@@ -102,9 +102,20 @@ def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
         ("[policy]\ncorrect_above = 1.5\n", "policy.correct_above"),
         ('[study]\nquiet = "5 parsecs"\n', "study.quiet: '5 parsecs' is no duration; write it like 30s"),
         ('[[rules]]\nname = "r"\nsend_to = ["pcs"]\n', "sends to 'pcs', which is no destination"),
-        ('[[rules]]\nname = "r"\nwhen = { region = "hnd" }\nsend_to = []\n', "'hnd' is no region; did you mean 'hand'?"),
+        (
+            '[[rules]]\nname = "r"\nwhen = { region = "hnd" }\nsend_to = []\n',
+            "'hnd' is no region; did you mean 'hand'?",
+        ),
         ('[[rules]]\nname = "r"\nwhen = { Modalty = "CR" }\nsend_to = []\n', "did you mean 'Modality'?"),
-        ('[[rules]]\nname = "r"\nwhen = { min_confidence = 3 }\nsend_to = []\n', "min_confidence is one number from 0 to 1"),
+        (
+            '[[rules]]\nname = "r"\nwhen = { min_confidence = 3 }\nsend_to = []\n',
+            "min_confidence is one number from 0 to 1",
+        ),
+        (
+            '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
+            'when = "study_closed"\nhold_for_review = "1h"',
+            "hold_for_review needs when",
+        ),
         ("node = [", "is not valid TOML"),
     ],
 )

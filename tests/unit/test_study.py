@@ -45,9 +45,11 @@ def test_a_study_closes_when_nothing_has_come_for_the_quiet_time(ledger) -> None
 
 
 def test_a_closed_series_gets_the_value_on_which_all_its_tagged_images_agree(ledger) -> None:
-    settle(received(ledger, 1), seen(Region.HAND, confidence=0.3, outcome=Outcome.ABSTAINED), plan=PLAN, work=ledger.work, now=NOON)
+    unsure = seen(Region.HAND, confidence=0.3, outcome=Outcome.ABSTAINED)
+    labelled = seen(Region.HAND, header="HAND")
+    settle(received(ledger, 1), unsure, plan=PLAN, work=ledger.work, now=NOON)
     settle(received(ledger, 2), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
-    settle(received(ledger, 3, body_part="HAND"), seen(Region.HAND, header="HAND"), plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 3, body_part="HAND"), labelled, plan=PLAN, work=ledger.work, now=NOON)
     closed(ledger, NOON + QUIET * 2)
     assert value(ledger) == "HAND"
 
