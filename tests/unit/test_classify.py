@@ -122,9 +122,7 @@ def test_rules_choose_the_destinations(ledger) -> None:
 
 def test_an_image_in_review_is_held_only_where_a_destination_asks_for_it(ledger) -> None:
     stops = (PACS, Stop(name="archive", when=When.AT_ONCE, hold_for_review=timedelta(hours=2)))
-    settle(
-        received(ledger), seen(Region.WRIST, header="FOOT"), plan=plan(stops=stops), work=ledger.work, now=NOON
-    )
+    settle(received(ledger), seen(Region.WRIST, header="FOOT"), plan=plan(stops=stops), work=ledger.work, now=NOON)
     assert delivered_to(ledger, "1.2.3.1") == {"pacs": NOON, "archive": NOON + timedelta(hours=2)}
 
 

@@ -112,8 +112,10 @@ def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
             "min_confidence is one number from 0 to 1",
         ),
         (
-            '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
-            'when = "study_closed"\nhold_for_review = "1h"',
+            (
+                '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
+                'when = "study_closed"\nhold_for_review = "1h"'
+            ),
             "hold_for_review needs when",
         ),
         ("node = [", "is not valid TOML"),

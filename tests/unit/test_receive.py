@@ -103,9 +103,7 @@ def test_what_the_data_set_leaves_out_is_taken_from_the_command(
     [b"", b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", bytes(64), b"\xff" * 64],
     ids=["nothing", "text", "zeros", "ones"],
 )
-def test_what_is_not_dicom_is_not_understood_and_not_kept(
-    spool: Spool, ledger: MemoryLedger, dataset: bytes
-) -> None:
+def test_what_is_not_dicom_is_not_understood_and_not_kept(spool: Spool, ledger: MemoryLedger, dataset: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         receive(incoming_bytes(dataset), spool=spool, intake=ledger.intake, now=NOON)
     assert stored_files(spool) == []
@@ -117,9 +115,7 @@ def test_a_disk_at_its_reserve_refuses_before_anything_else(tmp_path: Path, ledg
         receive(incoming_bytes(b"not even DICOM"), spool=spool, intake=ledger.intake, now=NOON)
 
 
-def test_after_a_crash_between_file_and_ledger_sending_again_makes_it_whole(
-    spool: Spool, ledger: MemoryLedger
-) -> None:
+def test_after_a_crash_between_file_and_ledger_sending_again_makes_it_whole(spool: Spool, ledger: MemoryLedger) -> None:
     with pytest.raises(LedgerError):
         receive(incoming(), spool=spool, intake=LedgerThatFails(), now=NOON)
     receipt = receive(incoming(), spool=spool, intake=ledger.intake, now=NOON)
