@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_eye, opened_ledger, read_config
 from dicom_node.errors import (
@@ -45,15 +44,9 @@ def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = Fa
     unreadable = 0
     with opened_eye(settings) as eye, media_files(paths) as found, ThreadPoolExecutor(max_workers=4) as pool:
         candidates = [media for media in found if media.named or media.is_picture or is_part10(media.path)]
-        table = Table("file", "outcome", "region", "confidence", "header", "agreement")
         for view in _progress("classify", candidates, pool.map(lambda media: _classified(eye, media), candidates)):
             unreadable += view["outcome"] == Outcome.UNREADABLE
-            if as_json:
-                typer.echo(json.dumps(view))
-            else:
-                _add_row(table, view)
-    if not as_json:
-        Console().print(table)
+            typer.echo(json.dumps(view) if as_json else _line(view))
     _exit_if(unreadable, f"{unreadable} of {len(candidates)} files could not be read")
 
 
@@ -83,17 +76,15 @@ def _view(media: MediaFile, sighting: Sighting | None, model_id: str, error: str
     }
 
 
-def _add_row(table: Table, view: dict[str, Any]) -> None:
-    best = max(view["probabilities"], key=view["probabilities"].get, default="")
-    region = view["region"] or (f"({best}?)" if best else "")
-    table.add_row(
-        view["path"],
-        view["outcome"] if not view["error"] else f"{view['outcome']}: {view['error']}",
-        region,
-        f"{view['confidence']:.2f}" if best else "",
-        view["header_region"] or "",
-        view["agreement"] or "",
-    )
+def _line(view: dict[str, Any]) -> str:
+    """One line for people: the file, and what it shows."""
+    if view["error"]:
+        return f"{view['path']}: {view['outcome']}, {view['error']}"
+    best = max(view["probabilities"], key=view["probabilities"].get)
+    if view["region"] is None:
+        return f"{view['path']}: abstained, best guess {best} ({view['confidence']:.2f})"
+    header = str(view["agreement"]).replace("header_", "header ")
+    return f"{view['path']}: {best} ({view['confidence']:.2f}), {header}"
 
 
 def import_(paths: Paths, config: ConfigOption = None) -> None:
