@@ -20,7 +20,8 @@ class Thresholds:
     """When the model must abstain.
 
     `min_confidence` is a calibrated probability in [0, 1]: below it the image is not tagged. `reject_above` is in the
-    unit of `reject_statistic` (the file's `reject_score`, higher = stranger): above it the image is not one of the regions.
+    unit of `reject_statistic` (the file's `reject_score`, higher = stranger): above it the image is not one of the
+    regions.
     """
 
     min_confidence: float

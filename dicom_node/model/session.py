@@ -32,7 +32,8 @@ class Prediction:
 
     `probabilities` are calibrated, in contract order of the regions, and sum to 1; `confidence` is the largest and
     `region` the one that has it, also where the outcome is `abstained`. `embedding` has shape (512,),
-    `activation_map` (14, h, w): its mean over h and w plus the head's bias is the logit. `reject_score`: higher = stranger.
+    `activation_map` (14, h, w): its mean over h and w plus the head's bias is the logit. `reject_score`: higher =
+    stranger.
     """
 
     probabilities: tuple[float, ...]

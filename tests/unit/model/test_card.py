@@ -18,7 +18,7 @@ def test_a_card_survives_the_way_through_the_metadata():
 
 def test_a_file_without_a_card_is_refused():
     """Without a card nothing is known of labels and thresholds."""
-    with pytest.raises(ModelError, match="no 'dicom_node.model_card' metadata"):
+    with pytest.raises(ModelError, match=r"no 'dicom_node\.model_card' metadata"):
         card_from_metadata({"other": "1"})
 
 
@@ -61,4 +61,4 @@ def test_thresholds_refuse_what_is_no_probability():
 
 def test_the_labels_are_the_regions():
     """One order everywhere."""
-    assert LABELS == tuple(region.value for region in REGIONS)
+    assert tuple(region.value for region in REGIONS) == LABELS
