@@ -48,7 +48,7 @@ def _print_status(view: dict[str, Any]) -> None:
     if view["jobs"]:
         table = Table("job", "last run", "next run")
         for job in view["jobs"]:
-            table.add_row(job["name"], job["last_run"] or "", job["next_run"] or "")
+            table.add_row(job["name"], _seconds(job["last_run"]), _seconds(job["next_run"]))
         console.print(table)
 
 
@@ -74,6 +74,8 @@ def show(
 def _print_record(view: dict[str, Any]) -> None:
     console = Console()
     table = Table(show_header=False, title=view["sop_instance_uid"], title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key in ("study_uid", "series_uid", "modality", "body_part", "calling_ae", "received_at", "state", "path"):
         table.add_row(key, str(view[key] if view[key] not in (None, "") else "-"))
     if view["conflict"]:
@@ -87,8 +89,13 @@ def _print_record(view: dict[str, Any]) -> None:
         error = f", {delivery['last_error']}" if delivery["last_error"] else ""
         table.add_row(f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}")
     for event in view["events"]:
-        table.add_row(event["at"], f"{event['kind']} {event['detail']}".strip())
+        table.add_row(_seconds(event["at"]), f"{event['kind']} {event['detail']}".strip())
     console.print(table)
+
+
+def _seconds(time: str | None) -> str:
+    """An ISO time for people: UTC, to the second."""
+    return time[:19].replace("T", " ") + "Z" if time else ""
 
 
 class Requeueable(StrEnum):
