@@ -19,9 +19,9 @@ class Status:
 
 SUCCESS = Status(code=0x0000)
 
-# Refused: out of resources. Senders keep the object and try again.
+# Refused: out of resources. Senders keep the object and try again; which resource it is, the comment says.
 OUT_OF_RESOURCES = Status(code=0xA700, comment="Out of resources: storage is not available, send again later")
-LEDGER_AWAY = Status(code=0xA701, comment="Out of resources: the index is not available, send again later")
+LEDGER_AWAY = Status(code=0xA700, comment="Out of resources: the index is not available, send again later")
 # Error: data set does not match SOP class.
 MISMATCH = Status(code=0xA900, comment="SOP Class or Instance UID of data set and command differ")
 # Error: cannot understand. The numbers within Cxxx are the implementation's own.

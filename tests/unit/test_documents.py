@@ -4,10 +4,13 @@ import re
 
 import typer
 from pydantic import BaseModel
+from pynetdicom import ALL_TRANSFER_SYNTAXES
 
 from dicom_node.cli import app
 from dicom_node.config import Config, Destination
 from dicom_node.config.sections import RetrySection, RuleSection
+from dicom_node.dimse.scp import ScpSettings
+from dicom_node.dimse.status import STATUSES, UNFORESEEN
 
 
 def documented_keys(text: str) -> set[str]:
@@ -34,3 +37,11 @@ def test_every_command_is_in_the_readme(root) -> None:
     for name, command in group.commands.items():
         for sub in getattr(command, "commands", {"": None}):
             assert f"dicom-node {name} {sub}".strip() in readme
+
+
+def test_the_conformance_statement_lists_every_status_that_can_be_sent(root) -> None:
+    text = (root / "docs" / "CONFORMANCE.md").read_text()
+    for status in {*STATUSES.values(), UNFORESEEN}:
+        assert re.search(rf"\| `{status.code:04X}` \|[^|]+\| {re.escape(status.comment)} \|", text), status
+    assert f"all {len(ALL_TRANSFER_SYNTAXES)} that pynetdicom knows" in text
+    assert f"{ScpSettings(ae_title='X').max_pdu} bytes" in text
