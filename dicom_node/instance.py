@@ -33,7 +33,7 @@ class Arrival:
     """A durable file that is about to enter the ledger.
 
     `digest`: SHA-256 in hex over transfer syntax, UID and data set. `path`: relative to the spool. `size`: bytes of the
-    data set. `body_part`: BodyPartExamined as sent.
+    data set. `body_part`: BodyPartExamined as sent; `anatomic_region_code`: the CodeValue of AnatomicRegionSequence.
     """
 
     sop_instance_uid: str
@@ -50,6 +50,7 @@ class Arrival:
     called_ae: str
     peer: str
     received_at: datetime
+    anatomic_region_code: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

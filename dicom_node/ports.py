@@ -36,6 +36,12 @@ class Intake(Protocol):
         """
 
 
+    def restore(self, instance_id: int, *, now: datetime) -> None:
+        """An instance whose file had gone was sent again and its file is back: note that, and make its DELIVERED and
+        FAILED deliveries PENDING and due now, since whoever sends it again misses it.
+        """
+
+
 class Work(Protocol):
     """The ledger as the classifier sees it."""
 
@@ -59,10 +65,13 @@ class Work(Protocol):
         """
 
     def release(self, instance_ids: Sequence[int]) -> None:
-        """Give unfinished claims back at once, as a draining worker does."""
+        """Give unfinished claims back at once, and take the attempt back: what failed was not the instance's doing."""
 
     def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
         """The body part that copies of a whole series get (None: as received). The first proposal stands for good."""
+
+    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+        """The body part that was decided for a series, None also where nothing is decided yet. Writes nothing."""
 
 
 class Outbox(Protocol):
@@ -88,10 +97,13 @@ class Outbox(Protocol):
     def release(self, delivery_ids: Sequence[int]) -> None:
         """Give unfinished claims back at once, without counting an attempt."""
 
+    def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
+        """Add deliveries to a SETTLED instance, for destinations that it has none for; returns how many were added."""
+
     def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
         """Make deliveries in `state` (of these SOP, series or study UIDs; all when none is given) PENDING and due now.
 
-        Returns how many. Attempts start again at zero.
+        Returns how many. Attempts start again at zero. What waits for its study to close goes on waiting.
         """
 
 
@@ -104,9 +116,14 @@ class Studies(Protocol):
     def settled(self, study_uid: str) -> Sequence[tuple[Instance, Verdict]]:
         """The settled instances of a study, oldest first."""
 
-    def close(self, study_uid: str, *, values: Mapping[str, str | None], now: datetime) -> int:
+    def close(
+        self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime
+    ) -> int | None:
         """Close a study: keep each series' value for STUDY_CLOSED (one that is there already stands), make the
         deliveries that waited for it due now, and say how many those were.
+
+        None, and nothing written, when it is no longer quiet: an instance came at or after `since`, or one has no
+        verdict yet, or the study is not open.
         """
 
 
@@ -121,6 +138,7 @@ class Counts:
     failed: int
     abstained: int
     review: int
+    unrouted: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +178,8 @@ class Records(Protocol):
 
     def counts(self) -> Counts:
         """received: all instances; classified: SETTLED ones; forwarded: those all of whose deliveries (one at least)
-        are DELIVERED; failed: FAILED deliveries; abstained, review: instances by outcome and by decision.
+        are DELIVERED; failed: FAILED deliveries; abstained, review: instances by outcome and by decision; unrouted:
+        SETTLED ones without any delivery.
         """
 
     def destinations(self) -> Sequence[DestinationCounts]:
