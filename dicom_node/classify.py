@@ -39,7 +39,7 @@ def settle(instance: Instance, sighting: Sighting, *, plan: Plan, work: Work, no
     value = work.series_value(
         series_uid=instance.series_uid, when=When.AT_ONCE, proposed=series_proposal(ruling, sighting.header)
     )
-    verdict = _verdict(sighting, within_series(ruling, sighting.header, value), now)
+    verdict = _verdict(sighting, within_series(plan.policy, ruling, sighting.header, value), now)
     routing = routing_for(instance, sighting, verdict, plan)
     work.settle(
         instance.id,

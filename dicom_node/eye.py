@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
@@ -14,6 +13,7 @@ from dicom_node.errors import ModelError, UndecodableError
 from dicom_node.header import header_region, header_values
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
 from dicom_node.model.session import Model, Prediction
+from dicom_node.object_file import open_object
 from dicom_node.regions import REGIONS
 from dicom_node.verdict import Outcome, Recognition, Sighting
 
@@ -45,12 +45,15 @@ class Eye:
         - the model would be guessing: `abstained`, with its best guess;
         - else `tagged`.
 
-        Raises ModelError when the model itself fails, which is no property of the file.
+        Raises ModelError when the model itself fails, OSError and MemoryError when the machine does: these are no
+        property of the file, and trying again later can help.
         """
         try:
-            return self._look_at(pydicom.dcmread(path, force=True))
-        except ModelError:
+            return self._look_at(open_object(path))
+        except (ModelError, OSError, MemoryError):
             raise
+        except UndecodableError as error:
+            return Sighting.unreadable(str(error))
         except Exception as error:  # noqa: BLE001 - pydicom raises anything on a broken file; the file stays, the reason is kept
             return Sighting.unreadable(f"the object cannot be read ({type(error).__name__})")
 

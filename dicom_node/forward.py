@@ -62,7 +62,7 @@ def deliver(
         with prepare(instance, verdict, recognition) as outgoing:
             for item in outgoing:
                 transport.send(item.path)
-            sent_uid = outgoing[-1].sop_instance_uid if outgoing else instance.sop_instance_uid
+            sent_uid = outgoing[-1].sop_instance_uid if outgoing else ""
     except TransientError as error:
         return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
     except PermanentError as error:

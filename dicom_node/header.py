@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.bodypart import HeaderRegion, read_header_region
 
 # Bulk and nested values: no rule can ask for them.
+LONGEST = 10_240  # bytes; the longest text that is no bulk, an LT, has 10,240 characters
 _NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT", "LT", "ST"})
 
 
@@ -22,7 +24,8 @@ def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:
     values = {}
     for tag in ds.keys():  # noqa: SIM118 - iterating a data set itself decodes its elements
         keyword = pydicom.datadict.keyword_for_tag(tag)
-        if not keyword:
+        raw = ds.get_item(tag)
+        if not keyword or (isinstance(raw, RawDataElement) and raw.length > LONGEST):
             continue
         try:
             element = ds[tag]

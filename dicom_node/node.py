@@ -40,8 +40,9 @@ from dicom_node.workers import Classifying, Lane, Loop
 
 log = structlog.get_logger(__name__)
 
-# A file on which the process died this often is not looked at again; it goes on as it came.
-MOST_ATTEMPTS = 5
+# A file whose classification failed, or on which the process died, this often is not looked at again; it goes on as it
+# came. Attempts are a lease apart.
+MOST_ATTEMPTS = 20
 
 
 def utc_now() -> datetime:
@@ -142,8 +143,9 @@ class Node:
         for lane, loop in zip(self._lanes, self._lane_loops, strict=True):
             self._closing.callback(lane.close)
             self._closing.callback(loop.stop)
-            self._closing.callback(lane.drain)
             loop.start()
+        for lane in self._lanes:
+            self._closing.callback(lane.drain)
         self._closing.callback(self._classifying.close)
         self._closing.callback(self._classifier.stop)
         self._classifier.start()
@@ -214,6 +216,7 @@ class Node:
             spool=self._spool,
             work=self._ledger.work,
             records=self._ledger.records,
+            policy=self._plan.policy,
             ae_title=self._config.node.ae_title,
             now=self._now,
         )

@@ -11,12 +11,12 @@ import structlog
 from pydicom.dataset import Dataset
 
 from dicom_node import __version__
-from dicom_node.bodypart import body_parts, read_header_region
+from dicom_node.bodypart import HeaderRegion, body_parts, read_header_region
 from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
-from dicom_node.errors import CorrectionError, PermanentError
+from dicom_node.errors import CorrectionError, PermanentError, TransientError
 from dicom_node.instance import Event, Instance
-from dicom_node.policy import value_to_write
+from dicom_node.policy import Policy, closed_series_value
 from dicom_node.ports import Records, When, Work
 from dicom_node.spool import Spool
 from dicom_node.verdict import Decision, Outcome, Recognition, Verdict
@@ -42,10 +42,12 @@ class Dispatch:
         spool: Spool,
         work: Work,
         records: Records,
+        policy: Policy,
         ae_title: str,
         now: Callable[[], datetime],
     ) -> None:
         self._destination = destination
+        self._policy = policy
         self._spool = spool
         self._work = work
         self._records = records
@@ -56,13 +58,16 @@ class Dispatch:
     def prepare(
         self, instance: Instance, verdict: Verdict, recognition: Recognition | None
     ) -> Iterator[Sequence[OutgoingFile]]:
-        """The files to send, in order. A copy that cannot be made is noted, and the original goes instead: an image is
-        never held back for its header. Raises PermanentError when the instance's file is gone.
+        """The files to send, in order. A copy that cannot be made of this object is noted, and the original goes
+        instead: an image is never held back for its header. Raises PermanentError when the instance's file is gone, and
+        TransientError when the machine cannot read or write now.
         """
         original = OutgoingFile(path=self._original(instance), sop_instance_uid=instance.sop_instance_uid)
         with self._spool.scratch() as target:
             try:
                 made = self._made(original.path, instance, verdict, recognition, target)
+            except (OSError, MemoryError) as error:
+                raise TransientError(f"the copy cannot be made now: {type(error).__name__}") from error
             except CorrectionError as error:
                 log.error("correction_failed", sop_instance_uid=instance.sop_instance_uid, error=str(error))
                 self._records.note(
@@ -73,7 +78,8 @@ class Dispatch:
 
     def _in_order(self, original: OutgoingFile, made: OutgoingFile | None) -> list[OutgoingFile]:
         if made is None:
-            return [original]
+            report_alone = self._destination.mode is DestinationMode.ANNOTATE and not self._destination.sends_original
+            return [] if report_alone else [original]
         if self._destination.sends_original:
             same_uid = made.sop_instance_uid == original.sop_instance_uid
             return [original] if same_uid else [original, made]
@@ -81,9 +87,11 @@ class Dispatch:
 
     def _original(self, instance: Instance) -> Path:
         path = self._spool.path(instance.path)
-        if not instance.spooled or not path.is_file():
-            raise PermanentError("the instance's file is no longer in the spool; send it to the node again")
-        return path
+        if instance.spooled and path.is_file():
+            return path
+        if instance.spooled and not self._spool.path("").is_dir():
+            raise TransientError("the spool is not there; check that its disk is mounted")
+        raise PermanentError("the instance's file is no longer in the spool; send it to the node again")
 
     def _made(
         self, source: Path, instance: Instance, verdict: Verdict, recognition: Recognition | None, target: Path
@@ -108,8 +116,8 @@ class Dispatch:
             return verdict.body_part
         if verdict.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
             return None
-        value = self._work.series_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED, proposed=None)
-        return value_to_write(value, read_header_region(instance.body_part))
+        value = self._work.decided_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED)
+        return closed_series_value(self._policy, _header(instance), value)
 
     def _correction(
         self, instance: Instance, verdict: Verdict, recognition: Recognition | None, value: str
@@ -147,9 +155,15 @@ class Dispatch:
         return f"{name}/{instance.digest}" if instance.conflict else name
 
 
+def _header(instance: Instance) -> HeaderRegion:
+    return read_header_region(instance.body_part, instance.anatomic_region_code)
+
+
 def _read(path: Path) -> Dataset:
     try:
         return pydicom.dcmread(path, force=True)
+    except (OSError, MemoryError):
+        raise
     except Exception as error:
         raise CorrectionError(f"the object cannot be parsed for correction: {type(error).__name__}") from error
 

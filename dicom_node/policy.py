@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource, normalised_terms
+from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource, normalised_terms, read_header_region
 from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
 
@@ -116,34 +116,46 @@ def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     return None
 
 
-def within_series(ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:
+def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:
     """Fit the ruling on a later image to the value that its series already has.
 
-    BodyPartExamined belongs to the series (PS3.3 C.7.3.1), so that what went out with the first image stands: an image
-    whose own answer differs goes to review and still bears the series' value; one without an answer takes the value
-    over. What is not a readable radiograph is left alone.
+    BodyPartExamined belongs to the series (PS3.3 C.7.3.1), so that what went out with the first image stands. Outcomes:
+
+    - what is not a readable radiograph is left alone;
+    - an image whose own answer is another goes to review;
+    - the series' value is written where the header says nothing, and over a header that says something else only where
+      the policy lets wrong headers be corrected and the image itself does not speak against it.
     """
     if ruling.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
         return ruling
-    own = series_proposal(ruling, header)
     if series_value is None:
-        if ruling.body_part is None:
-            return ruling
-        return replace(
-            ruling,
-            decision=Decision.REVIEW,
-            body_part=None,
-            reason=f"{ruling.reason}; the series went out as received before",
-        )
+        return ruling if ruling.body_part is None else _reviewed(ruling, "the series went out as received before", None)
+    own = series_proposal(ruling, header)
     written = value_to_write(series_value, header)
-    if own is None or same_body_part(own, series_value):
-        return replace(ruling, body_part=written)
-    return replace(
-        ruling,
-        decision=Decision.REVIEW,
-        body_part=written,
-        reason=f"{ruling.reason}; the series already has {series_value}",
-    )
+    if own is not None and not same_body_part(own, series_value):
+        silent = header.kind is HeaderKind.EMPTY
+        return _reviewed(ruling, f"the series already has {series_value}", written if silent else None)
+    return replace(ruling, body_part=written if _may_write(policy, header, series_value) else None)
+
+
+def _reviewed(ruling: Ruling, why: str, body_part: str | None) -> Ruling:
+    return replace(ruling, decision=Decision.REVIEW, reason=f"{ruling.reason}; {why}", body_part=body_part)
+
+
+def _may_write(policy: Policy, header: HeaderRegion, value: str) -> bool:
+    """Whether a series' value may be written into an image with this header."""
+    if header.kind is HeaderKind.EMPTY:
+        return True
+    if header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE:
+        return bool(header.regions & read_header_region(value).regions)
+    return policy.correct_above is not None and header.kind is not HeaderKind.OUTSIDE
+
+
+def closed_series_value(policy: Policy, header: HeaderRegion, series_value: str | None) -> str | None:
+    """What a closed series' value comes to for one of its images; None for "leave as received"."""
+    if series_value is None or not _may_write(policy, header, series_value):
+        return None
+    return value_to_write(series_value, header)
 
 
 def value_to_write(series_value: str | None, header: HeaderRegion) -> str | None:

@@ -14,17 +14,23 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
 
     Outcomes: OutOfResourcesError when the disk has no room for it; NotUnderstoodError when it is not DICOM;
     MismatchError when it is not what the command announced; a duplicate when the very same content is here already,
-    and then nothing is written; else a file and a row. LedgerError leaves a file without a row behind: it bears the
-    name of its content, so that sending the object again makes it whole, as after a crash at that point.
+    and then nothing is written, unless retention or a disk has lost its file: then that is restored, and goes to its
+    destinations again, since whoever sends it again misses it; else a file and a row.
+
+    LedgerError leaves a file without a row behind: it bears the name of its content, so that sending the object again
+    makes it whole, as after a crash at that point.
     """
     spool.check_room(len(incoming.dataset))
     identity = read_identity(incoming)
     _check_announced(incoming, identity)
     digest = digest_of(incoming)
     here = intake.find(incoming.sop_instance_uid, digest)
-    if here is not None:
+    if here is not None and here.spooled and spool.path(here.path).is_file():
         return Receipt(instance=here, duplicate=True)
     path = spool.write(digest, file_header(incoming), incoming.dataset)
+    if here is not None:
+        intake.restore(here.id, now=now)
+        return Receipt(instance=here, duplicate=True)
     return intake.add(_arrival(incoming, identity, digest=digest, path=path, now=now))
 
 
@@ -52,4 +58,5 @@ def _arrival(incoming: Incoming, identity: Identity, *, digest: str, path: str, 
         called_ae=incoming.called_ae,
         peer=incoming.peer,
         received_at=now,
+        anatomic_region_code=identity.anatomic_region_code,
     )

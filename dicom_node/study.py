@@ -15,11 +15,12 @@ def close_quiet_studies(*, studies: Studies, policy: Policy, quiet: timedelta, n
 
     A late image re-opens its study; what went out before keeps the value that it went out with.
     """
-    closed = []
-    for study_uid in studies.quiet(since=now - quiet):
-        studies.close(study_uid, values=_values(studies, study_uid, policy), now=now)
-        closed.append(study_uid)
-    return closed
+    since = now - quiet
+    return [
+        study_uid
+        for study_uid in studies.quiet(since=since)
+        if studies.close(study_uid, since=since, values=_values(studies, study_uid, policy), now=now) is not None
+    ]
 
 
 def _values(studies: Studies, study_uid: str, policy: Policy) -> dict[str, str | None]:
@@ -32,7 +33,7 @@ def _values(studies: Studies, study_uid: str, policy: Policy) -> dict[str, str |
 def _series_value(images: list[tuple[Instance, Verdict]], policy: Policy) -> str | None:
     rulings = []
     for instance, verdict in images:
-        header = read_header_region(instance.body_part)
+        header = read_header_region(instance.body_part, instance.anatomic_region_code)
         region = verdict.region if verdict.outcome is Outcome.TAGGED else None
         ruling = rule_on(
             policy=policy, header=header, outcome=verdict.outcome, region=region, confidence=verdict.confidence

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from enum import Enum
 
 import structlog
 
@@ -19,9 +20,9 @@ from dicom_node.verdict import Sighting
 
 log = structlog.get_logger(__name__)
 
-NOTHING_LEFT = timedelta(milliseconds=500)  # the bell wakes a loop at once; this finds work of other processes
-MORE = timedelta(0)
-PAUSE = timedelta(seconds=2)  # after trouble with the ledger or a destination
+PAUSE = timedelta(seconds=2)
+# Nobody has to ring for this: it only bounds how long a lost bell could matter.
+LONGEST_SLEEP = timedelta(minutes=1)
 
 # After a crash, what was in hand waits this long. A round that takes longer is harmless: what is settled or delivered
 # twice comes to the same, and within one process nothing is claimed before its round has ended.
@@ -29,12 +30,18 @@ LEASE = timedelta(minutes=1)
 AT_A_TIME = 8  # deliveries that a lane has in hand
 
 
-class Loop:
-    """A thread that runs one round after another, sleeps in between as long as a round says or until the bell rings,
-    and stops between two rounds.
-    """
+class Then(Enum):
+    """What a loop does after a round."""
 
-    def __init__(self, name: str, one_round: Callable[[], timedelta]) -> None:
+    GO_ON = "go on"  # there may be more
+    SLEEP = "sleep"  # nothing is left: until somebody rings
+    PAUSE = "pause"  # there is trouble: for a while, whoever rings
+
+
+class Loop:
+    """A thread that runs one round after another, and stops between two rounds."""
+
+    def __init__(self, name: str, one_round: Callable[[], Then]) -> None:
         self._round = one_round
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -57,12 +64,15 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                longest = self._round()
+                then = self._round()
             except Exception as error:  # noqa: BLE001 - the images are safe in the ledger, and this thread must live
                 log.error("worker_trouble", worker=self._thread.name, error=reason(error))
-                longest = PAUSE
-            self._bell.wait(longest.total_seconds())
-            self._bell.clear()
+                then = Then.PAUSE
+            if then is Then.PAUSE:
+                self._stopping.wait(PAUSE.total_seconds())
+            elif then is Then.SLEEP:
+                self._bell.wait(LONGEST_SLEEP.total_seconds())
+                self._bell.clear()
 
 
 class Classifying:
@@ -88,24 +98,31 @@ class Classifying:
         self._now = now
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look")
 
-    def round(self) -> timedelta:
-        """Claim what waits and settle all of it; what fails is given back and tried again."""
-        claimed = self._work.claim(worker=self._worker, limit=self._at_once, now=self._now(), lease=LEASE)
+    def round(self) -> Then:
+        """Claim what waits and settle all of it. What fails keeps its lease, so that it comes back when that has run
+        out, and meanwhile is in nobody's way.
+        """
+        claimed = self._claimed()
         sightings = [self._pool.submit(self._look, instance) for instance in claimed]
-        failed = [
-            instance.id
-            for instance, sighting in zip(claimed, sightings, strict=True)
-            if not self._settled(instance, sighting)
-        ]
-        if failed:
-            self._work.release(failed)
-            return PAUSE
-        return MORE if claimed else NOTHING_LEFT
+        for instance, sighting in zip(claimed, sightings, strict=True):
+            self._settle_one(instance, sighting)
+        return Then.GO_ON if claimed else Then.SLEEP
+
+    def _claimed(self) -> Sequence[Instance]:
+        """What waits; but an instance that was in hand when something went wrong is looked at alone, so that one that
+        kills the process does not take its neighbours along.
+        """
+        claimed = self._work.claim(worker=self._worker, limit=self._at_once, now=self._now(), lease=LEASE)
+        suspect = next((instance for instance in claimed if instance.attempts > 1), None)
+        if suspect is None:
+            return claimed
+        self._work.release([instance.id for instance in claimed if instance is not suspect])
+        return [suspect]
 
     def close(self) -> None:
         self._pool.shutdown()
 
-    def _settled(self, instance: Instance, sighting: Future[Sighting]) -> bool:
+    def _settle_one(self, instance: Instance, sighting: Future[Sighting]) -> None:
         try:
             self._settle(instance, sighting.result())
         except Exception as error:  # noqa: BLE001 - one image's trouble must not hold up the others
@@ -115,8 +132,6 @@ class Classifying:
                 attempt=instance.attempts,
                 error=reason(error),
             )
-            return False
-        return True
 
 
 class Lane:
@@ -140,7 +155,7 @@ class Lane:
         self._now = now
         self._draining = threading.Event()
 
-    def round(self) -> timedelta:
+    def round(self) -> Then:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
         claimed = self._outbox.claim(
             destination=self._destination, worker=self._worker, limit=AT_A_TIME, now=self._now(), lease=LEASE
@@ -148,7 +163,7 @@ class Lane:
         for index, delivery in enumerate(claimed):
             if self._draining.is_set():
                 self._give_back(claimed[index:])
-                return NOTHING_LEFT
+                return Then.SLEEP
             try:
                 state = self._deliver(delivery)
             except Exception:
@@ -156,10 +171,10 @@ class Lane:
                 raise
             if state is DeliveryState.PENDING:
                 self._give_back(claimed[index + 1 :])
-                return PAUSE
+                return Then.PAUSE
         if not claimed:
             self._transport.close_if_idle()
-        return MORE if claimed else NOTHING_LEFT
+        return Then.GO_ON if claimed else Then.SLEEP
 
     def drain(self) -> None:
         """Finish the object in hand, and give the rest of the round back."""

@@ -53,12 +53,17 @@ def recognition(region: Region, confidence: float = 0.97) -> Recognition:
 
 
 def seen(
-    region: Region | None, *, header: str = "", confidence: float = 0.97, outcome: Outcome = Outcome.TAGGED
+    region: Region | None,
+    *,
+    header: str = "",
+    code: str = "",
+    confidence: float = 0.97,
+    outcome: Outcome = Outcome.TAGGED,
 ) -> Sighting:
     """What looking at an image came to."""
     return Sighting(
         outcome=outcome,
-        header=read_header_region(header),
+        header=read_header_region(header, code),
         values={"Modality": ("CR",), "BodyPartExamined": (header,)} if header else {"Modality": ("CR",)},
         recognition=recognition(region, confidence) if region else None,
     )

@@ -210,8 +210,8 @@ class RetentionSection(Section):
 class ScheduleSection(Section):
     """How often each periodic job runs."""
 
-    retries: Duration = timedelta(seconds=2)
-    leases: Duration = timedelta(seconds=30)
+    retries: Duration = timedelta(seconds=1)
+    leases: Duration = timedelta(seconds=1)
     studies: Duration = timedelta(seconds=5)
     retention: Duration = timedelta(hours=1)
     disk: Duration = timedelta(seconds=10)

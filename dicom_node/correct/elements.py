@@ -124,10 +124,13 @@ def code_item(value: str, scheme: str, meaning: str) -> Dataset:
 
 @contextmanager
 def translating(doing: str) -> Iterator[None]:
-    """Turn whatever a strange object makes pydicom or highdicom raise into CorrectionError."""
+    """Turn whatever a strange object makes pydicom or highdicom raise into CorrectionError.
+
+    OSError and MemoryError go through: a full disk is no property of the object, and no reason to send it uncorrected.
+    """
     try:
         yield
-    except CorrectionError:
+    except (CorrectionError, OSError, MemoryError):
         raise
     except Exception as error:
         raise CorrectionError(f"{doing} failed: {type(error).__name__}") from error

@@ -58,8 +58,10 @@ class _File:
         try:
             with path.open("rb") as file:
                 meta, _ = split_meta(file)
-        except (OSError, NotUnderstoodError) as error:
+        except NotUnderstoodError as error:
             raise PermanentError(f"the file to send cannot be read: {error}") from error
+        except OSError as error:
+            raise TransientError(f"the file to send cannot be read now: {error.strerror}") from error
         found = [text_of(meta, tag) for tag in (0x00020002, 0x00020003, 0x00020010)]
         if not all(found):
             raise PermanentError("the file to send has no complete File Meta Information")

@@ -101,6 +101,37 @@ def test_a_later_image_with_an_empty_header_takes_the_value_that_the_first_confi
     assert (verdict.decision, verdict.body_part) == (Decision.FILLS, "HAND")
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        seen(Region.WRIST, header="WRIST"),
+        seen(Region.HAND, header="CHEST"),
+        seen(Region.KNEE, header="KNEE", confidence=0.4, outcome=Outcome.ABSTAINED),
+        seen(Region.HAND, header="FOOT"),
+    ],
+    ids=["header and pixels agree on another", "outside the 14", "nobody knows", "header contradicts the pixels"],
+)
+def test_a_header_that_says_something_else_than_its_series_is_not_overwritten_by_default(ledger, second) -> None:
+    settle(received(ledger, 1), seen(Region.HAND), plan=plan(), work=ledger.work, now=NOON)
+    assert settle(received(ledger, 2), second, plan=plan(), work=ledger.work, now=NOON).body_part is None
+
+
+def test_where_the_policy_corrects_a_corrected_series_is_corrected_as_a_whole(ledger) -> None:
+    correcting = plan(correct_above=0.95)
+    settle(received(ledger, 1), seen(Region.HAND, header="FOOT"), plan=correcting, work=ledger.work, now=NOON)
+    unsure = seen(Region.HAND, header="FOOT", confidence=0.4, outcome=Outcome.ABSTAINED)
+    assert settle(received(ledger, 2), unsure, plan=correcting, work=ledger.work, now=NOON).body_part == "HAND"
+    other = seen(Region.WRIST, header="WRIST")
+    verdict = settle(received(ledger, 3), other, plan=correcting, work=ledger.work, now=NOON)
+    assert (verdict.decision, verdict.body_part) == (Decision.REVIEW, None)
+
+
+def test_images_without_a_series_uid_share_nothing(ledger) -> None:
+    settle(received(ledger, 1, series_uid=""), seen(Region.HAND), plan=plan(), work=ledger.work, now=NOON)
+    verdict = settle(received(ledger, 2, series_uid=""), seen(Region.KNEE), plan=plan(), work=ledger.work, now=NOON)
+    assert (verdict.decision, verdict.body_part) == (Decision.FILLS, "KNEE")
+
+
 def test_settling_again_after_a_crash_changes_nothing(ledger) -> None:
     instance = received(ledger)
     first = settle(instance, seen(Region.HAND), plan=plan(), work=ledger.work, now=NOON)

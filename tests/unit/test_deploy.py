@@ -39,7 +39,9 @@ def test_the_image_gets_every_folder_that_it_copies(root: Path) -> None:
     """.dockerignore leaves everything out that it does not name."""
     admitted = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     dockerfile = (root / "deploy" / "Dockerfile").read_text()
-    copied = {word for words in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE) for word in words.split()}
+    copied = {
+        word for words in re.findall(r"^COPY (?!--)(.+) \S+$", dockerfile, re.MULTILINE) for word in words.split()
+    }
     assert copied == admitted
 
 

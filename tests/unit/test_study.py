@@ -61,6 +61,15 @@ def test_a_closed_series_whose_images_disagree_goes_as_received(ledger) -> None:
     assert value(ledger) is None
 
 
+def test_the_anatomic_region_counts_as_a_header_when_the_study_closes(ledger) -> None:
+    """Body part empty, region code of the knee, pixels of a hand: a contradiction, and nothing to agree on."""
+    instance = received(ledger, 1, anatomic_region_code="72696002")
+    sighting = seen(Region.HAND, code="72696002")
+    assert settle(instance, sighting, plan=PLAN, work=ledger.work, now=NOON).body_part is None
+    closed(ledger, NOON + QUIET * 2)
+    assert value(ledger) is None
+
+
 def test_a_late_image_reopens_its_study_and_the_value_stands(ledger) -> None:
     settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
     closed(ledger, NOON + QUIET * 2)
