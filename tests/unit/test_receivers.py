@@ -1,0 +1,89 @@
+"""Receiver processes: they start, die and end without harm to each other, to the node or to what is being received."""
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from dicom_node.config import Config, load_config
+from dicom_node.errors import ConfigError
+from dicom_node.receivers import Receivers
+from tests.receiver_processes import die, note_pid, notify_a_lot, pid_file
+from tests.servers.programs import wait_until
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)})
+
+
+def receivers(config: Config, open_receiver: Callable, *, count: int = 1, arrived: Callable = bool) -> Receivers:
+    return Receivers(count=count, config=config, open_receiver=open_receiver, arrived=arrived, pause=0.2)
+
+
+def test_several_processes_end_together(config: Config) -> None:
+    """The first one to end is noticed while the others are still being asked to."""
+    several = receivers(config, note_pid, count=3)
+    several.start(0)
+    processes = list(several._processes.values())
+    several.stop()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+def test_a_process_that_dies_at_its_start_is_a_wrong_configuration(config: Config) -> None:
+    with pytest.raises(ConfigError, match="did not start"):
+        receivers(config, die).start(0)
+
+
+def test_a_store_never_waits_for_the_node_to_hear_of_it(config: Config, tmp_path: Path) -> None:
+    """The node's process is stuck, and the pipe to it full; the receiver goes on all the same."""
+    os.mkfifo(tmp_path / "go")
+    gate = threading.Event()
+    stuck = receivers(config, notify_a_lot, arrived=gate.wait)
+    stuck.start(0)
+    try:
+        (tmp_path / "go").write_bytes(b"now")
+        wait_until((tmp_path / "done").exists, what="the last notification")
+    finally:
+        gate.set()
+        stuck.stop()
+
+
+def test_what_dies_is_replaced_even_when_that_fails_at_first(config: Config, tmp_path: Path) -> None:
+    """Without a free file descriptor no process can be started; the watcher tries again later."""
+    watched = receivers(config, note_pid)
+    watched.start(0)
+    first = pid_file(tmp_path).read_text()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        with capture_logs() as logs:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+            try:
+                os.kill(int(first), signal.SIGKILL)
+                wait_until(lambda: "receiver_not_started" in [line["event"] for line in logs], what="a failed start")
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            wait_until(lambda: pid_file(tmp_path).read_text() != first, what="another process")
+    finally:
+        watched.stop()
+
+
+def test_a_process_that_dies_again_and_again_is_not_started_without_a_pause(config: Config, tmp_path: Path) -> None:
+    unlucky = Receivers(count=1, config=config, open_receiver=note_pid, arrived=bool, pause=60.0)
+    unlucky.start(0)
+    try:
+        with capture_logs() as logs:
+            for deaths in (1, 2):
+                os.kill(int(pid_file(tmp_path).read_text()), signal.SIGKILL)
+                pid_file(tmp_path).unlink()
+                wait_until(lambda d=deaths: len(logs) == d, what="a death")
+                if deaths == 1:
+                    wait_until(pid_file(tmp_path).exists, what="another process at once")
+            assert unlucky._processes == {}
+    finally:
+        unlucky.stop()  # the pause does not hold this up: the test's time limit would
