@@ -1,11 +1,14 @@
 """The ledger as the receiver sees it."""
 
-from sqlalchemy import Connection, case, func, insert, select
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from dicom_node.instance import Arrival, Instance, Receipt
 from dicom_node.ledger.engine import Database, insert_into
+from dicom_node.ledger.queueing import begin_anew
 from dicom_node.ledger.rows import instance_of, new_instance_row
-from dicom_node.ledger.schema import events, instances, studies
+from dicom_node.ledger.schema import deliveries, events, instances, is_pending, studies
 
 
 class SqlIntake:
@@ -32,6 +35,12 @@ class SqlIntake:
             _open_study(connection, instance)
         return Receipt(instance=instance, duplicate=False)
 
+    def restore(self, instance_id: int, *, now: datetime) -> None:
+        over = begin_anew(now).where(deliveries.c.instance_id == instance_id, ~is_pending)
+        with self._database.writing() as connection:
+            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=True))
+            connection.execute(over)
+
 
 def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
     """Let receivers of the same UID wait for each other; on SQLite, writers do so anyway."""
@@ -49,6 +58,8 @@ def _insert(connection: Connection, arrival: Arrival, *, conflict: bool) -> Inst
 
 
 def _open_study(connection: Connection, instance: Instance) -> None:
+    if not instance.study_uid:
+        return  # images without a Study Instance UID do not belong together, and no closing is ever theirs
     statement = insert_into(connection, studies).values(
         study_uid=instance.study_uid, newest_at=instance.received_at, closed_at=None
     )

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Instance
+from dicom_node.instance import Delivery, DeliveryState, Instance, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions
+from dicom_node.ledger.queueing import begin_anew, enqueue
 from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     destinations,
     instances,
+    is_open,
     is_pending,
+    is_settled,
     is_undelivered,
     predictions,
+    studies,
     verdicts,
 )
 from dicom_node.verdict import Recognition, Verdict
@@ -112,26 +116,38 @@ class SqlOutbox:
                 held = update(deliveries).where(deliveries.c.id.in_(ids), is_pending)
                 connection.execute(held.values(lease_owner=None, lease_until=None))
 
+    def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
+        """As the port says; and what would wait for a closing that is over already, or never comes, is due at once."""
+        # The instance's row is held, so that two who plan for it come one after the other.
+        study_of = select(instances.c.study_uid).where(instances.c.id == instance_id, is_settled).with_for_update()
+        routed = update(instances).where(instances.c.id == instance_id).values(routed=True)
+        with self._database.writing() as connection:
+            study_uid = connection.scalar(study_of)
+            if study_uid is None:
+                return 0
+            closing_ahead = _hold_open(connection, study_uid)
+            added = enqueue(connection, instance_id, deliveries, now=now, closing_ahead=closing_ahead)
+            if added:
+                connection.execute(routed)
+        return added
+
     def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
-        # planned_at moves too: a retry policy's patience counts from it, and this is a new beginning. A lease stays:
-        # a pending delivery that somebody is sending at this moment must not be sent by a second worker beside.
-        anew = update(deliveries).values(
-            state=DeliveryState.PENDING,
-            planned_at=now,
-            due_at=now,
-            attempts=0,
-            last_error=None,
-            delivered_at=None,
-            sent_uid=None,
-        )
+        waits: ColumnElement[bool] = is_pending & deliveries.c.due_at.is_(None)
+        anew = begin_anew(now).where(deliveries.c.state == state, ~waits)
         with self._database.writing() as connection:
             if not uids:
-                return connection.execute(anew.where(deliveries.c.state == state)).rowcount
-            ids = _deliveries_of(connection, uids)
+                return connection.execute(anew).rowcount
+            ids = _deliveries_of(connection, [uid for uid in uids if uid])
             return sum(
-                connection.execute(anew.where(deliveries.c.id.in_(portion), deliveries.c.state == state)).rowcount
+                connection.execute(anew.where(deliveries.c.id.in_(portion))).rowcount
                 for portion in in_portions(sorted(ids))
             )
+
+
+def _hold_open(connection: Connection, study_uid: str) -> bool:
+    """Whether a study is open, and until this transaction ends it stays so (PostgreSQL; SQLite has one writer)."""
+    held = select(studies.c.study_uid).where(studies.c.study_uid == study_uid, is_open).with_for_update(read=True)
+    return connection.scalar(held) is not None
 
 
 def _deliveries_of(connection: Connection, uids: Sequence[str]) -> set[int]:

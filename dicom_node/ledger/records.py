@@ -62,6 +62,7 @@ class SqlRecords:
             failed=n["failed"],
             abstained=n["abstained"],
             review=n["review"],
+            unrouted=n["unrouted"],
         )
 
     def destinations(self) -> Sequence[DestinationCounts]:
@@ -96,6 +97,8 @@ class SqlRecords:
         return oldest
 
     def find(self, uid: str) -> Sequence[InstanceRecord]:
+        if not uid:
+            return []  # images that lack a UID do not share one
         of_uid = or_(instances.c.sop_instance_uid == uid, instances.c.series_uid == uid, instances.c.study_uid == uid)
         query = select(instances).where(of_uid).order_by(instances.c.received_at, instances.c.id)
         with self._database.reading() as connection:

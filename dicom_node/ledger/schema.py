@@ -100,6 +100,7 @@ instances = Table(
     Column("series_uid", Text, nullable=False),
     Column("modality", Text, nullable=False),
     Column("body_part", Text, nullable=False),
+    Column("anatomic_region_code", Text, nullable=False),
     Column("path", Text, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("calling_ae", Text, nullable=False),
@@ -110,7 +111,7 @@ instances = Table(
     Column("attempts", Integer, nullable=False),
     Column("conflict", Boolean, nullable=False),
     Column("spooled", Boolean, nullable=False),
-    # Whether the verdict gave it a delivery: lets `forwarded` and `retired` be found without visiting every row.
+    # Whether it has a delivery: lets `forwarded`, `unrouted` and `retired` be found without visiting every row.
     Column("routed", Boolean, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),

@@ -40,6 +40,8 @@ class SqlStudies:
             return connection.scalars(query).all()
 
     def settled(self, study_uid: str) -> Sequence[tuple[Instance, Verdict]]:
+        if not study_uid:
+            return []  # images without a Study Instance UID are no study
         of_study = instances.c.study_uid == study_uid, is_settled
         images = select(instances).where(*of_study).order_by(instances.c.received_at, instances.c.id)
         answers = select(verdicts).join(instances, instances.c.id == verdicts.c.instance_id).where(*of_study)
@@ -48,16 +50,17 @@ class SqlStudies:
             by_id = {row["instance_id"]: verdict_of(row) for row in connection.execute(answers).mappings()}
         return [(instance, by_id[instance.id]) for instance in found]
 
-    def close(self, study_uid: str, *, values: Mapping[str, str | None], now: datetime) -> int:
-        """As the port says; and nothing, when an image without a verdict has come in since the study was found quiet:
-        it has re-opened the study, which will be quiet again later.
-        """
+    def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
         # Locks the study's row: an image that arrives now waits, and then re-opens what is closed here.
-        lock = select(studies.c.study_uid).where(studies.c.study_uid == study_uid, is_open).with_for_update()
+        lock = (
+            select(studies.c.study_uid)
+            .where(studies.c.study_uid == study_uid, is_open, studies.c.newest_at < since)
+            .with_for_update()
+        )
         waiting = select(instances.c.id).where(instances.c.study_uid == study_uid, is_received).limit(1)
         with self._database.writing() as connection:
             if connection.scalar(lock) is None or connection.scalar(waiting) is not None:
-                return 0
+                return None
             for series_uid, value in sorted(values.items()):
                 keep_series_value(connection, series_uid=series_uid, when=When.STUDY_CLOSED, value=value)
             connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(closed_at=now))

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, Select, case, insert, or_, select, update
 
-from dicom_node.instance import DeliveryState, Instance, InstanceState, PlannedDelivery
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions, insert_into
+from dicom_node.ledger.queueing import enqueue
 from dicom_node.ledger.rows import instance_of, prediction_row, verdict_row
 from dicom_node.ledger.schema import (
-    deliveries,
-    destinations,
     events,
     instances,
     is_received,
@@ -60,28 +60,36 @@ class SqlWork:
             update(instances)
             .where(instances.c.id == instance_id, is_received)
             .values(state=InstanceState.SETTLED, routed=bool(deliveries), lease_owner=None, lease_until=None)
+            .returning(instances.c.study_uid)
         )
         with self._database.writing() as connection:
-            if connection.execute(first).rowcount == 0:
+            study_uid = connection.scalar(first)
+            if study_uid is None:
                 return False
             connection.execute(insert(verdicts).values(verdict_row(instance_id, verdict)))
             if recognition is not None:
                 connection.execute(insert(predictions).values(prediction_row(instance_id, recognition)))
-            _plan(connection, instance_id, deliveries, verdict.decided_at)
+            # What has no verdict yet keeps its study open, so that only an image without a study waits in vain.
+            added = enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
+            if added < len(deliveries):
+                raise LedgerError("An instance goes to a destination once.")
             event = {"kind": "settled", "at": verdict.decided_at, "instance_id": instance_id}
             connection.execute(insert(events).values(event | {"detail": verdict.decision.value}))
         return True
 
     def release(self, instance_ids: Sequence[int]) -> None:
+        one_less = case((instances.c.attempts > 0, instances.c.attempts - 1), else_=0)
         with self._database.writing() as connection:
             for ids in in_portions(instance_ids):
-                held = update(instances).where(instances.c.id.in_(ids), is_received)
-                connection.execute(held.values(lease_owner=None, lease_until=None))
+                held = update(instances).where(
+                    instances.c.id.in_(ids), is_received, instances.c.lease_until.is_not(None)
+                )
+                connection.execute(held.values(lease_owner=None, lease_until=None, attempts=one_less))
 
     def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
-        kept = select(series_values.c.value).where(
-            series_values.c.series_uid == series_uid, series_values.c.when == when
-        )
+        if not series_uid:
+            return proposed  # images without a Series Instance UID share nothing
+        kept = _kept_value(series_uid, when)
         with self._database.reading() as connection:
             row = connection.execute(kept).first()
         if row is None:
@@ -91,9 +99,16 @@ class SqlWork:
         value: str | None = row[0]
         return value
 
+    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+        with self._database.reading() as connection:
+            value: str | None = connection.scalar(_kept_value(series_uid, when))
+        return value
+
 
 def keep_series_value(connection: Connection, *, series_uid: str, when: When, value: str | None) -> None:
-    """Keep a series' body part unless one is there already."""
+    """Keep a series' body part unless one is there already, or the series has no UID and is therefore none."""
+    if not series_uid:
+        return
     connection.execute(
         insert_into(connection, series_values)
         .values(series_uid=series_uid, when=when, value=value)
@@ -101,18 +116,5 @@ def keep_series_value(connection: Connection, *, series_uid: str, when: When, va
     )
 
 
-def _plan(connection: Connection, instance_id: int, planned: Sequence[PlannedDelivery], now: datetime) -> None:
-    for plan in sorted(planned, key=lambda plan: plan.destination):
-        # In order of name: two workers that meet a new destination at once must not wait for each other in a circle.
-        known = insert_into(connection, destinations).values(name=plan.destination).on_conflict_do_nothing()
-        connection.execute(known)
-        connection.execute(
-            insert(deliveries).values(
-                instance_id=instance_id,
-                destination=plan.destination,
-                state=DeliveryState.PENDING,
-                planned_at=now,
-                due_at=plan.due_at,
-                attempts=0,
-            )
-        )
+def _kept_value(series_uid: str, when: When) -> Select[str]:
+    return select(series_values.c.value).where(series_values.c.series_uid == series_uid, series_values.c.when == when)

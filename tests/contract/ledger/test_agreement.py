@@ -19,8 +19,8 @@ from tests.stories import NOON, arrival
 few = st.integers(1, 6)
 places = st.sampled_from(["AI", "PACS"])
 parts = st.sampled_from(["HAND", "KNEE", None])
-series = st.sampled_from(["1.8.1", "1.8.2"])
-studies = st.sampled_from(["1.7.1", "1.7.2"])
+series = st.sampled_from(["1.8.1", "1.8.2", ""])
+studies = st.sampled_from(["1.7.1", "1.7.2", ""])
 uids = st.one_of(series, studies, few.map(lambda n: f"1.2.3.{n}"))
 waits = st.sampled_from([None, 0, 3])
 plans = st.lists(st.tuples(places, waits), max_size=2, unique_by=lambda plan: plan[0])
@@ -36,8 +36,8 @@ class TwoLedgers(RuleBasedStateMachine):
         self.ledgers: list[Ledger] = [MemoryLedger(), open_ledger(f"sqlite:///{self.folder.name}/ledger.sqlite")]
 
     def teardown(self) -> None:
-        for study in ("1.7.1", "1.7.2"):
-            self.both("records", "find", study)
+        for number in range(1, 7):
+            self.both("records", "find", f"1.2.3.{number}")
         self.both("records", "settled", after_id=1, limit=4)
         for ledger in self.ledgers:
             ledger.close()
@@ -64,12 +64,23 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(number=few, plan=plans, outcome=st.sampled_from(Outcome), decision=st.sampled_from(Decision))
     def settle(self, number: int, plan: list[tuple[str, int | None]], outcome: Outcome, decision: Decision) -> None:
-        deliveries = [
+        deliveries = self.planned(plan)
+        answer = verdict(at=self.now, outcome=outcome, decision=decision)
+        self.both("work", "settle", number, answer, recognition=None, deliveries=deliveries)
+
+    def planned(self, plan: list[tuple[str, int | None]]) -> list[PlannedDelivery]:
+        return [
             PlannedDelivery(destination=name, due_at=None if wait is None else self.now + wait * SECOND)
             for name, wait in plan
         ]
-        answer = verdict(at=self.now, outcome=outcome, decision=decision)
-        self.both("work", "settle", number, answer, recognition=None, deliveries=deliveries)
+
+    @rule(number=few, plan=st.lists(st.tuples(places, waits), max_size=3))
+    def plan(self, number: int, plan: list[tuple[str, int | None]]) -> None:
+        self.both("outbox", "plan", number, self.planned(plan), now=self.now)
+
+    @rule(number=few)
+    def restore(self, number: int) -> None:
+        self.both("intake", "restore", number, now=self.now)
 
     @rule(numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]))
     def release(self, numbers: list[int], room: str) -> None:
@@ -77,6 +88,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(series_uid=series, when=st.sampled_from(When), proposed=parts)
     def series_value(self, series_uid: str, when: When, proposed: str | None) -> None:
+        self.both("work", "decided_value", series_uid=series_uid, when=when)
         self.both("work", "series_value", series_uid=series_uid, when=when, proposed=proposed)
 
     @rule(destination=places, limit=st.integers(1, 3), success=st.sampled_from(["delivered", "postpone", "fail", ""]))
@@ -106,10 +118,10 @@ class TwoLedgers(RuleBasedStateMachine):
     def requeue(self, state: DeliveryState, of: list[str]) -> None:
         self.both("outbox", "requeue", state=state, uids=of, now=self.now)
 
-    @rule(values=st.dictionaries(series, parts), study=studies)
-    def close(self, values: dict[str, str | None], study: str) -> None:
+    @rule(values=st.dictionaries(series, parts), study=studies, age=st.integers(-1, 4))
+    def close(self, values: dict[str, str | None], study: str, age: int) -> None:
         self.both("studies", "settled", study)
-        self.both("studies", "close", study, values=values, now=self.now)
+        self.both("studies", "close", study, since=self.now - age * SECOND, values=values, now=self.now)
 
     @rule(number=few)
     def retire(self, number: int) -> None:

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from dicom_node.instance import InstanceState
+from dicom_node.instance import DeliveryState, InstanceState
 from dicom_node.ports import Ledger
-from tests.contract.ledger.racing import SECOND, race, settled
+from tests.contract.ledger.racing import SECOND, due, race, settled, to
 from tests.stories import NOON, arrival
 
 
 def test_an_arrival_can_be_found_again_as_it_was_given(ledger: Ledger) -> None:
-    given = arrival(1, body_part="HÄND", size=2**40)
+    given = arrival(1, body_part="HÄND", anatomic_region_code="85562004", size=2**40)
     receipt = ledger.intake.add(given)
     found = ledger.intake.find(given.sop_instance_uid, given.digest)
     assert found == receipt.instance
@@ -82,3 +82,54 @@ def test_many_receivers_at_once_lose_nothing(ledger: Ledger) -> None:
 def test_text_that_no_database_column_holds_costs_no_image(ledger: Ledger) -> None:
     receipt = ledger.intake.add(arrival(1, body_part="HAND\0", calling_ae="\ud800"))
     assert ledger.intake.find("1.2.3.1", receipt.instance.digest) == receipt.instance
+
+
+def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=[*to("AI", "PACS", "STORE"), *to("CLOSED", due=None)])
+    neighbour = settled(ledger, 2, deliveries=to("PACS"))
+    for delivery in due(ledger, "PACS"):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone")
+    ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", due_at=NOON + 9 * SECOND)
+    ledger.records.forget_file(instance.id)
+    later = NOON + SECOND
+    ledger.intake.restore(instance.id, now=later)
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.instance.spooled
+    ways = {way.destination: way for way in record.deliveries}
+    assert {name: way.due_at for name, way in ways.items()} == {
+        "AI": later, "PACS": later, "STORE": NOON + 9 * SECOND, "CLOSED": None
+    }  # fmt: skip
+    for name in ("AI", "PACS"):
+        anew = ways[name]
+        assert (anew.state, anew.attempts, anew.planned_at) == (DeliveryState.PENDING, 0, later)
+        assert (anew.last_error, anew.delivered_at, anew.sent_uid) == (None, None, None)
+    assert ways["STORE"].attempts == 1
+    assert [one.instance_id for one in due(ledger, "PACS", now=later)] == [instance.id]
+    assert ledger.records.find(neighbour.sop_instance_uid)[0].deliveries[0].state is DeliveryState.DELIVERED
+
+
+def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    for _ in range(2):
+        ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+        assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
+        ledger.records.forget_file(instance.id)
+        ledger.intake.restore(instance.id, now=NOON)
+        assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
+
+
+def test_restoring_what_has_no_verdict_or_is_not_here_makes_no_delivery(ledger: Ledger) -> None:
+    instance = ledger.intake.add(arrival()).instance
+    ledger.intake.restore(instance.id, now=NOON)
+    ledger.intake.restore(404, now=NOON)
+    (record,) = ledger.records.find("1.2.1")
+    assert (record.instance, record.deliveries) == (instance, ())
+
+
+def test_images_without_a_uid_cannot_be_asked_for_together(ledger: Ledger) -> None:
+    settled(ledger, 1, study_uid="", deliveries=to("PACS"))
+    settled(ledger, 2, series_uid="", deliveries=to("PACS"))
+    assert ledger.records.find("") == []
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[""], now=NOON) == 0
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=["", "1.2.3.1"], now=NOON) == 1

@@ -150,3 +150,76 @@ def test_requeuing_takes_nothing_out_of_the_hands_of_a_sender(ledger: Ledger) ->
     due(ledger)
     assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 1
     assert due(ledger) == []
+
+
+def test_requeuing_leaves_what_waits_for_its_study_to_close(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=[*to("PACS", due=None), *to("AI", due=NOON + 9 * SECOND)])
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=["1.2.3.1"], now=NOON) == 1
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 1
+    assert (state_of(ledger).due_at, state_of(ledger, destination="AI").due_at) == (None, NOON)
+
+
+def test_a_settled_instance_gets_deliveries_for_destinations_that_it_has_none_for(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    later = NOON + 9 * SECOND
+    plans = [*to("PACS", "AI", due=later), *to("STORE", due=None)]
+    assert ledger.outbox.plan(instance.id, plans, now=later) == 2
+    assert ledger.outbox.plan(instance.id, plans, now=later + SECOND) == 0
+    assert state_of(ledger).state is DeliveryState.DELIVERED
+    new = state_of(ledger, destination="AI")
+    assert (new.state, new.attempts, new.planned_at, new.due_at) == (DeliveryState.PENDING, 0, later, later)
+    assert state_of(ledger, destination="STORE").due_at is None
+    assert [row.destination for row in ledger.records.destinations()] == ["AI", "PACS", "STORE"]
+
+
+def test_a_destination_that_is_planned_twice_at_once_gets_one_delivery(ledger: Ledger) -> None:
+    instance = settled(ledger)
+    assert ledger.outbox.plan(instance.id, [*to("PACS"), *to("PACS", due=None)], now=NOON) == 1
+    assert state_of(ledger).due_at == NOON
+
+
+def test_nothing_is_planned_for_what_has_no_verdict(ledger: Ledger) -> None:
+    """Its verdict will bring its deliveries; one that is there before would be in their way."""
+    instance = ledger.intake.add(arrival()).instance
+    assert ledger.outbox.plan(instance.id, to("PACS"), now=NOON) == 0
+    assert ledger.outbox.plan(404, to("PACS"), now=NOON) == 0
+    assert ledger.records.destinations() == []
+    assert ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS"))
+
+
+def test_planning_for_an_unrouted_image_lets_it_be_forwarded_and_retired(ledger: Ledger) -> None:
+    instance = settled(ledger)
+    assert ledger.records.counts().unrouted == 1
+    assert ledger.outbox.plan(instance.id, [], now=NOON) == 0
+    assert ledger.records.counts().unrouted == 1
+    ledger.outbox.plan(instance.id, to("PACS"), now=NOON)
+    assert (ledger.records.counts().unrouted, ledger.records.counts().forwarded) == (0, 0)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    assert (ledger.records.counts().unrouted, ledger.records.counts().forwarded) == (0, 1)
+    assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
+
+
+@pytest.mark.parametrize("study_uid", ["1.2.1", ""])
+def test_a_delivery_planned_when_no_closing_is_to_come_is_due_at_once(ledger: Ledger, study_uid: str) -> None:
+    instance = settled(ledger, study_uid=study_uid)
+    ledger.studies.close("1.2.1", since=NOON + SECOND, values={}, now=NOON)
+    assert ledger.outbox.plan(instance.id, to("PACS", due=None), now=NOON) == 1
+    assert [one.due_at for one in due(ledger)] == [NOON]
+
+
+def test_planners_that_race_make_one_delivery(ledger: Ledger) -> None:
+    instance = settled(ledger)
+    added = race(*[lambda: ledger.outbox.plan(instance.id, to("PACS", "AI"), now=NOON) for _ in range(6)])
+    assert sorted(added) == [0] * 5 + [2]
+    assert len(due(ledger, "PACS")) == len(due(ledger, "AI")) == 1
+
+
+def test_a_delivery_that_is_planned_while_its_study_closes_is_not_stranded(ledger: Ledger) -> None:
+    for number in range(8):
+        instance = settled(ledger, number, study_uid=f"1.7.{number}")
+        race(
+            lambda one=instance: ledger.outbox.plan(one.id, to("PACS", due=None), now=NOON),
+            lambda n=number: ledger.studies.close(f"1.7.{n}", since=NOON + SECOND, values={}, now=NOON),
+        )
+    assert len(due(ledger)) == 8

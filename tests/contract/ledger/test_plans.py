@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 
 from dicom_node.instance import DeliveryState
 from dicom_node.ledger import SqlLedger, open_ledger
+from dicom_node.ports import When
 from tests.contract.ledger.racing import due, settled, to
 from tests.stories import LEASE, NOON, arrival
 
@@ -19,10 +20,13 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "find before adding": lambda ledger: ledger.intake.find("1.2.3.1", "a"),
     "claim work": lambda ledger: ledger.work.claim(worker="w", limit=4, now=NOON, lease=LEASE),
     "claim deliveries": due,
+    "restore": lambda ledger: ledger.intake.restore(1, now=NOON),
+    "decided value": lambda ledger: ledger.work.decided_value(series_uid="1.2.2", when=When.AT_ONCE),
+    "plan": lambda ledger: ledger.outbox.plan(1, to("AI"), now=NOON),
     "requeue": lambda ledger: ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.1"], now=NOON),
     "quiet studies": lambda ledger: ledger.studies.quiet(since=LATER),
     "settled of a study": lambda ledger: ledger.studies.settled("1.2.1"),
-    "close a study": lambda ledger: ledger.studies.close("1.2.1", values={}, now=LATER),
+    "close a study": lambda ledger: ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER),
     "counts": lambda ledger: ledger.records.counts(),
     "oldest": lambda ledger: ledger.records.oldest_received(),
     "find": lambda ledger: ledger.records.find("1.2.1"),

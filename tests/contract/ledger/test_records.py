@@ -11,7 +11,7 @@ from tests.stories import NOON, arrival
 
 
 def test_an_empty_ledger_counts_nothing(ledger: Ledger) -> None:
-    empty = Counts(received=0, classified=0, forwarded=0, pending=0, failed=0, abstained=0, review=0)
+    empty = Counts(received=0, classified=0, forwarded=0, pending=0, failed=0, abstained=0, review=0, unrouted=0)
     assert ledger.records.counts() == empty
     assert ledger.records.oldest_received() is None
     assert ledger.records.destinations() == []
@@ -34,7 +34,7 @@ def test_counts_say_where_every_image_stands(ledger: Ledger) -> None:
     ledger.outbox.delivered(first.id, sent_uid="1.9", now=NOON)
     ledger.outbox.fail(second.id, error="no")
     assert ledger.records.counts() == Counts(
-        received=7, classified=6, forwarded=1, pending=2, failed=1, abstained=1, review=1
+        received=7, classified=6, forwarded=1, pending=2, failed=1, abstained=1, review=1, unrouted=3
     )
 
 

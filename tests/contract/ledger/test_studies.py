@@ -48,7 +48,7 @@ def test_closing_lets_go_what_waited_for_it_and_nothing_else(ledger: Ledger) -> 
     settled(ledger, 1, deliveries=to("PACS", due=None))
     settled(ledger, 2, deliveries=[*to("PACS", due=None), *to("AI", due=NOON + 9 * LATER.resolution)])
     settled(ledger, 3, study_uid="1.7.9", deliveries=to("PACS", due=None))
-    assert ledger.studies.close("1.2.1", values={"1.2.2": "HAND"}, now=LATER) == 2
+    assert ledger.studies.close("1.2.1", since=LATER, values={"1.2.2": "HAND"}, now=LATER) == 2
     claimed = due(ledger, now=LATER)
     assert [one.due_at for one in claimed] == [LATER, LATER]
     assert {ledger.outbox.subject(one)[0].study_uid for one in claimed} == {"1.2.1"}
@@ -56,16 +56,17 @@ def test_closing_lets_go_what_waited_for_it_and_nothing_else(ledger: Ledger) -> 
 
 def test_a_closed_study_is_quiet_no_more_and_closing_it_again_does_nothing(ledger: Ledger) -> None:
     settled(ledger, 1, deliveries=to("PACS", due=None))
-    assert ledger.studies.close("1.2.1", values={}, now=LATER) == 1
+    assert ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER) == 1
     assert ledger.studies.quiet(since=LATER) == []
-    assert ledger.studies.close("1.2.1", values={"1.2.2": "HAND"}, now=LATER) == 0
-    assert ledger.studies.close("1.404", values={}, now=LATER) == 0
+    assert ledger.studies.close("1.2.1", since=LATER, values={"1.2.2": "HAND"}, now=LATER) is None
+    assert ledger.studies.close("1.404", since=LATER, values={}, now=LATER) is None
+    assert ledger.work.decided_value(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
 
 
 def test_closing_keeps_the_value_of_each_series_unless_one_is_there(ledger: Ledger) -> None:
     settled(ledger, 1)
     ledger.work.series_value(series_uid="1.8.1", when=When.STUDY_CLOSED, proposed="KNEE")
-    ledger.studies.close("1.2.1", values={"1.8.1": "HAND", "1.8.2": "FOOT", "1.8.3": None}, now=LATER)
+    ledger.studies.close("1.2.1", since=LATER, values={"1.8.1": "HAND", "1.8.2": "FOOT", "1.8.3": None}, now=LATER)
 
     def kept(series_uid: str, when: When = When.STUDY_CLOSED) -> str | None:
         return ledger.work.series_value(series_uid=series_uid, when=when, proposed="OTHER")
@@ -76,17 +77,17 @@ def test_closing_keeps_the_value_of_each_series_unless_one_is_there(ledger: Ledg
 
 def test_a_late_image_opens_its_study_again(ledger: Ledger) -> None:
     settled(ledger, 1)
-    ledger.studies.close("1.2.1", values={}, now=LATER)
+    ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER)
     settled(ledger, 2, received_at=LATER, deliveries=to("PACS", due=None))
     assert due(ledger, now=LATER) == []
     assert ledger.studies.quiet(since=LATER + SECOND) == ["1.2.1"]
-    assert ledger.studies.close("1.2.1", values={}, now=LATER) == 1
+    assert ledger.studies.close("1.2.1", since=LATER + SECOND, values={}, now=LATER) == 1
     assert len(due(ledger, now=LATER)) == 1
 
 
 def test_a_duplicate_does_not_open_a_closed_study(ledger: Ledger) -> None:
     settled(ledger, 1)
-    ledger.studies.close("1.2.1", values={}, now=LATER)
+    ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER)
     ledger.intake.add(arrival(1, received_at=LATER))
     assert ledger.studies.quiet(since=LATER + SECOND) == []
 
@@ -96,10 +97,62 @@ def test_a_study_into_which_an_image_has_just_come_is_not_closed(ledger: Ledger)
     settled(ledger, 1, deliveries=to("PACS", due=None))
     (study_uid,) = ledger.studies.quiet(since=LATER)
     late = ledger.intake.add(arrival(2)).instance
-    assert ledger.studies.close(study_uid, values={"1.2.2": "HAND"}, now=LATER) == 0
+    assert ledger.studies.close(study_uid, since=LATER, values={"1.2.2": "HAND"}, now=LATER) is None
     assert due(ledger, now=LATER) == []
     ledger.work.settle(late.id, verdict(), recognition=None, deliveries=to("PACS", due=None))
-    assert ledger.studies.close(study_uid, values={}, now=LATER) == 2
+    assert ledger.studies.close(study_uid, since=LATER, values={}, now=LATER) == 2
+
+
+def test_an_image_that_came_and_settled_after_the_study_was_found_quiet_keeps_it_open(ledger: Ledger) -> None:
+    """The values were found without it, and more of the study is on its way."""
+    settled(ledger, 1, deliveries=to("PACS", due=None))
+    (study_uid,) = ledger.studies.quiet(since=LATER)
+    settled(ledger, 2, received_at=LATER, deliveries=to("PACS", due=None))
+    assert ledger.studies.close(study_uid, since=LATER, values={"1.2.2": "HAND"}, now=LATER) is None
+    assert due(ledger, now=LATER) == []
+    assert ledger.work.decided_value(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
+    assert ledger.studies.quiet(since=LATER + SECOND) == [study_uid]
+
+
+def test_a_study_that_nothing_waited_for_is_closed_nevertheless(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=to("PACS"))
+    assert ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER) == 0
+    assert ledger.studies.quiet(since=LATER) == []
+
+
+def test_a_closing_that_races_with_a_late_image_sees_it_or_is_undone_by_it(ledger: Ledger) -> None:
+    for study in range(8):
+        uid = f"1.7.{study}"
+        settled(ledger, 2 * study, study_uid=uid, deliveries=to("PACS", due=None))
+        closed, _ = race(
+            lambda uid=uid: ledger.studies.close(uid, since=LATER, values={}, now=LATER),
+            lambda n=2 * study + 1, uid=uid: settled(
+                ledger, n, study_uid=uid, received_at=LATER, deliveries=to("PACS", due=None)
+            ),
+        )
+        assert closed in {1, None}
+        assert ledger.studies.quiet(since=LATER + SECOND) == [uid]
+        rest = ledger.studies.close(uid, since=LATER + SECOND, values={}, now=LATER)
+        assert (closed or 0) + rest == 2
+
+
+def test_images_without_a_study_uid_are_no_study_and_wait_for_none(ledger: Ledger) -> None:
+    decided = NOON + SECOND
+    instance = ledger.intake.add(arrival(1, study_uid="")).instance
+    plans = [*to("PACS", due=None), *to("AI", due=LATER)]
+    assert ledger.work.settle(instance.id, verdict(at=decided), recognition=None, deliveries=plans)
+    assert ledger.studies.quiet(since=LATER) == []
+    assert ledger.studies.settled("") == []
+    assert ledger.studies.close("", since=LATER, values={}, now=LATER) is None
+    assert [(one.due_at, one.planned_at) for one in due(ledger, "PACS", now=decided)] == [(decided, decided)]
+    assert due(ledger, "AI", now=decided) == []
+
+
+def test_closing_keeps_no_value_for_images_without_a_series_uid(ledger: Ledger) -> None:
+    settled(ledger, 1, series_uid="")
+    assert ledger.studies.close("1.2.1", since=LATER, values={"": "HAND"}, now=LATER) == 0
+    assert ledger.work.series_value(series_uid="", when=When.STUDY_CLOSED, proposed="KNEE") == "KNEE"
+    assert ledger.work.decided_value(series_uid="", when=When.STUDY_CLOSED) is None
 
 
 def test_no_delivery_is_stranded_when_closing_races_with_arrivals(ledger: Ledger) -> None:
@@ -111,9 +164,9 @@ def test_no_delivery_is_stranded_when_closing_races_with_arrivals(ledger: Ledger
 
     def close() -> None:
         for _ in range(12):
-            ledger.studies.close("1.2.1", values={}, now=LATER)
+            ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER)
 
     race(lambda: arrive(1), lambda: arrive(20), close, close)
     for study_uid in ledger.studies.quiet(since=LATER):
-        ledger.studies.close(study_uid, values={}, now=LATER)
+        ledger.studies.close(study_uid, since=LATER, values={}, now=LATER)
     assert len(due(ledger, now=LATER)) == 17

@@ -41,6 +41,29 @@ def test_a_claim_that_was_given_back_can_be_taken_at_once(ledger: Ledger) -> Non
     assert [one.id for one in claim(ledger)] == [taken.id]
 
 
+def test_giving_back_takes_the_attempt_back_once(ledger: Ledger) -> None:
+    """An image is given up after so many attempts: those that a stopping worker broke off are not its doing."""
+    ledger.intake.add(arrival())
+    claim(ledger)
+    claim(ledger, now=NOON + LEASE)
+    (taken,) = claim(ledger, now=NOON + 2 * LEASE)
+    assert taken.attempts == 3
+    for _ in range(5):
+        ledger.work.release([taken.id])
+    assert ledger.records.find("1.2.3.1")[0].instance.attempts == 2
+    assert claim(ledger)[0].attempts == 3
+
+
+def test_giving_back_what_nobody_claimed_or_what_is_settled_changes_nothing(ledger: Ledger) -> None:
+    fresh = ledger.intake.add(arrival(1)).instance
+    ledger.intake.add(arrival(2, received_at=NOON - SECOND))
+    (done,) = claim(ledger, limit=1)
+    ledger.work.settle(done.id, verdict(), recognition=None, deliveries=[])
+    ledger.work.release([fresh.id, done.id, 404])
+    attempts = [record.instance.attempts for record in ledger.records.find("1.2.1")]
+    assert attempts == [1, 0]
+
+
 def test_workers_that_race_never_get_the_same_instance(ledger: Ledger) -> None:
     for number in range(60):
         ledger.intake.add(arrival(number))
@@ -121,6 +144,22 @@ def test_the_first_proposal_for_a_series_stands_for_good(ledger: Ledger, first: 
     assert propose(series_uid="1.2.2", when=When.AT_ONCE, proposed="KNEE") == first
     assert propose(series_uid="1.2.2", when=When.STUDY_CLOSED, proposed="WRIST") == "WRIST"
     assert propose(series_uid="1.2.9", when=When.AT_ONCE, proposed="FOOT") == "FOOT"
+
+
+def test_asking_for_a_decided_value_decides_nothing(ledger: Ledger) -> None:
+    decided = ledger.work.decided_value
+    assert decided(series_uid="1.2.2", when=When.AT_ONCE) is None
+    assert ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND") == "HAND"
+    assert decided(series_uid="1.2.2", when=When.AT_ONCE) == "HAND"
+    assert decided(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
+    ledger.work.series_value(series_uid="1.2.9", when=When.AT_ONCE, proposed=None)
+    assert decided(series_uid="1.2.9", when=When.AT_ONCE) is None
+
+
+def test_images_without_a_series_uid_share_no_value(ledger: Ledger) -> None:
+    for proposed in ("HAND", "KNEE", None):
+        assert ledger.work.series_value(series_uid="", when=When.AT_ONCE, proposed=proposed) == proposed
+        assert ledger.work.decided_value(series_uid="", when=When.AT_ONCE) is None
 
 
 def test_workers_that_race_with_proposals_agree_on_one(ledger: Ledger) -> None:

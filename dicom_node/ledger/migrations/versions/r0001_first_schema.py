@@ -28,7 +28,8 @@ def _instances() -> None:
         "instances",
         sa.Column("id", NUMBER, nullable=False),
         *_texts(
-            "sop_instance_uid digest sop_class_uid transfer_syntax_uid study_uid series_uid modality body_part path"
+            "sop_instance_uid digest sop_class_uid transfer_syntax_uid study_uid series_uid modality body_part "
+            "anatomic_region_code path"
         ),
         sa.Column("size", sa.BigInteger, nullable=False),
         *_texts("calling_ae called_ae peer"),

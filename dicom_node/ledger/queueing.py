@@ -1,0 +1,58 @@
+"""How a delivery enters the queue, for the first time and anew."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Update, update
+
+from dicom_node.instance import DeliveryState, PlannedDelivery
+from dicom_node.ledger.engine import insert_into
+from dicom_node.ledger.schema import deliveries, destinations
+
+
+def enqueue(
+    connection: Connection, instance_id: int, planned: Sequence[PlannedDelivery], *, now: datetime, closing_ahead: bool
+) -> int:
+    """Add deliveries where the instance has none for their destinations yet; returns how many.
+
+    `closing_ahead`: whether its study will still be closed. If not, nothing may wait for that, and `now` takes the
+    place of a due_at of None.
+    """
+    added = 0
+    # In order of name: two workers that meet a new destination at once must not wait for each other in a circle.
+    for plan in sorted(planned, key=lambda plan: plan.destination):
+        due_at = plan.due_at if closing_ahead else plan.due_at or now
+        added += _enqueue_one(connection, instance_id, plan.destination, due_at=due_at, now=now)
+    return added
+
+
+def _enqueue_one(
+    connection: Connection, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime
+) -> bool:
+    connection.execute(insert_into(connection, destinations).values(name=destination).on_conflict_do_nothing())
+    new = insert_into(connection, deliveries).values(
+        instance_id=instance_id,
+        destination=destination,
+        state=DeliveryState.PENDING,
+        planned_at=now,
+        due_at=due_at,
+        attempts=0,
+    )
+    return connection.scalar(new.on_conflict_do_nothing().returning(deliveries.c.id)) is not None
+
+
+def begin_anew(now: datetime) -> Update:
+    """Deliveries as if they had just been planned, and due at once; the caller says which.
+
+    planned_at moves too: a retry policy's patience counts from it, and this is a new beginning. A lease stays: a
+    pending delivery that somebody is sending at this moment must not be sent by a second worker beside.
+    """
+    return update(deliveries).values(
+        state=DeliveryState.PENDING,
+        planned_at=now,
+        due_at=now,
+        attempts=0,
+        last_error=None,
+        delivered_at=None,
+        sent_uid=None,
+    )

@@ -1,0 +1,48 @@
+"""The ledger as the receiver sees it, in memory."""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+
+from dicom_node.instance import Arrival, DeliveryState, Event, Instance, InstanceState, Receipt
+from dicom_node.testing.shelf import Room
+
+
+class MemoryIntake(Room):
+    """Implements `dicom_node.ports.Intake`."""
+
+    def find(self, sop_instance_uid: str, digest: str) -> Instance | None:
+        with self._shelf.lock:
+            here = (one for one in self._shelf.instances.values() if one.sop_instance_uid == sop_instance_uid)
+            return next((one for one in here if one.digest == digest), None)
+
+    def add(self, arrival: Arrival) -> Receipt:
+        shelf = self._shelf
+        with shelf.lock:
+            here = self.find(arrival.sop_instance_uid, arrival.digest)
+            if here is not None:
+                return Receipt(instance=here, duplicate=True)
+            conflict = any(one.sop_instance_uid == arrival.sop_instance_uid for one in shelf.instances.values())
+            key = len(shelf.instances) + 1
+            instance = Instance(**asdict(arrival), id=key, state=InstanceState.RECEIVED, conflict=conflict)
+            shelf.instances[key] = instance
+            self._open_study(arrival.study_uid, arrival.received_at)
+            if conflict:
+                shelf.events.append(Event(kind="conflict", at=arrival.received_at, instance_id=key))
+            return Receipt(instance=instance, duplicate=False)
+
+    def restore(self, instance_id: int, *, now: datetime) -> None:
+        shelf = self._shelf
+        with shelf.lock:
+            if instance_id not in shelf.instances:
+                return
+            shelf.instances[instance_id] = replace(shelf.instances[instance_id], spooled=True)
+            for one in shelf.deliveries_of(instance_id):
+                if one.state is not DeliveryState.PENDING:
+                    shelf.begin_anew(one, now)
+
+    def _open_study(self, study_uid: str, received_at: datetime) -> None:
+        if not study_uid:
+            return  # images without a Study Instance UID do not belong together
+        shelf = self._shelf
+        shelf.newest[study_uid] = max(received_at, shelf.newest.get(study_uid, received_at))
+        shelf.closed.discard(study_uid)

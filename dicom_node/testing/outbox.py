@@ -1,0 +1,105 @@
+"""The ledger as the forwarder of one destination sees it, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Delivery, DeliveryState, Instance, InstanceState, PlannedDelivery
+from dicom_node.testing.shelf import Room, is_free, uids_of
+from dicom_node.verdict import Recognition, Verdict
+
+
+class MemoryOutbox(Room):
+    """Implements `dicom_node.ports.Outbox`."""
+
+    def claim(
+        self,
+        *,
+        destination: str,
+        worker: str,  # noqa: ARG002 - nobody asks who it was
+        limit: int,
+        now: datetime,
+        lease: timedelta,
+    ) -> Sequence[Delivery]:
+        shelf = self._shelf
+        with shelf.lock:
+            due = [
+                (one.due_at, one.id)
+                for one in shelf.deliveries.values()
+                if one.destination == destination
+                and one.state is DeliveryState.PENDING
+                and one.due_at is not None
+                and one.due_at <= now
+                and is_free(shelf.delivery_leases, one.id, now)
+            ]
+            ids = [key for _, key in sorted(due)[:limit]]
+            shelf.delivery_leases.update(dict.fromkeys(ids, now + lease))
+            return [shelf.deliveries[key] for key in ids]
+
+    def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
+        key = delivery.instance_id
+        with self._shelf.lock:
+            if key not in self._shelf.verdicts:
+                raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
+            return self._shelf.instances[key], self._shelf.verdicts[key], self._shelf.recognitions.get(key)
+
+    def delivered(self, delivery_id: int, *, sent_uid: str, now: datetime) -> None:
+        with self._shelf.lock:
+            one = self._shelf.deliveries.get(delivery_id)
+            if one is None or one.state is DeliveryState.DELIVERED:
+                return
+            self._shelf.deliveries[delivery_id] = replace(
+                one, state=DeliveryState.DELIVERED, delivered_at=now, sent_uid=sent_uid, attempts=one.attempts + 1
+            )
+            self._shelf.delivery_leases.pop(delivery_id, None)
+            self._shelf.last_errors[one.destination] = None
+
+    def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
+        with self._shelf.lock:
+            if self._count_failure(delivery_id, error):
+                self._shelf.deliveries[delivery_id] = replace(self._shelf.deliveries[delivery_id], due_at=due_at)
+
+    def fail(self, delivery_id: int, *, error: str) -> None:
+        with self._shelf.lock:
+            if self._count_failure(delivery_id, error):
+                one = self._shelf.deliveries[delivery_id]
+                self._shelf.deliveries[delivery_id] = replace(one, state=DeliveryState.FAILED)
+
+    def _count_failure(self, delivery_id: int, error: str) -> bool:
+        one = self._shelf.deliveries.get(delivery_id)
+        if one is None or one.state is not DeliveryState.PENDING:
+            return False
+        self._shelf.deliveries[delivery_id] = replace(one, attempts=one.attempts + 1, last_error=error)
+        self._shelf.delivery_leases.pop(delivery_id, None)
+        self._shelf.last_errors[one.destination] = error
+        return True
+
+    def release(self, delivery_ids: Sequence[int]) -> None:
+        with self._shelf.lock:
+            for delivery_id in delivery_ids:
+                self._shelf.delivery_leases.pop(delivery_id, None)
+
+    def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
+        shelf = self._shelf
+        with shelf.lock:
+            instance = shelf.instances.get(instance_id)
+            if instance is None or instance.state is not InstanceState.SETTLED:
+                return 0
+            closing_ahead = shelf.is_open(instance.study_uid)
+            return shelf.enqueue(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
+
+    def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
+        shelf = self._shelf
+        with shelf.lock:
+            chosen = [one for one in shelf.deliveries.values() if one.state is state and not _waits(one)]
+            if uids:
+                chosen = [one for one in chosen if not uids_of(shelf.instances[one.instance_id]).isdisjoint(uids)]
+            for one in chosen:
+                shelf.begin_anew(one, now)
+            return len(chosen)
+
+
+def _waits(delivery: Delivery) -> bool:
+    """Whether it waits for its study to close."""
+    return delivery.state is DeliveryState.PENDING and delivery.due_at is None

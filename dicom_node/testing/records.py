@@ -1,0 +1,99 @@
+"""The ledger as people and monitors see it, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
+from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
+from dicom_node.testing.shelf import Room, oldest_first, uids_of
+from dicom_node.verdict import Decision, Outcome
+
+
+class MemoryRecords(Room):
+    """Implements `dicom_node.ports.Records`."""
+
+    def counts(self) -> Counts:
+        shelf = self._shelf
+        with shelf.lock:
+            settled = shelf.in_state(InstanceState.SETTLED)
+            states = [one.state for one in shelf.deliveries.values()]
+            verdicts = shelf.verdicts.values()
+            return Counts(
+                received=len(shelf.instances),
+                classified=len(settled),
+                forwarded=sum(shelf.everywhere(one) for one in settled),
+                pending=len(shelf.instances) - len(settled) + states.count(DeliveryState.PENDING),
+                failed=states.count(DeliveryState.FAILED),
+                abstained=sum(one.outcome is Outcome.ABSTAINED for one in verdicts),
+                review=sum(one.decision is Decision.REVIEW for one in verdicts),
+                unrouted=sum(not shelf.deliveries_of(one.id) for one in settled),
+            )
+
+    def destinations(self) -> Sequence[DestinationCounts]:
+        with self._shelf.lock:
+            return [self._destination(name) for name in sorted(self._shelf.last_errors)]
+
+    def _destination(self, name: str) -> DestinationCounts:
+        ways = [one for one in self._shelf.deliveries.values() if one.destination == name]
+        states = [one.state for one in ways]
+        waiting = [one.due_at for one in ways if one.state is DeliveryState.PENDING and one.due_at is not None]
+        return DestinationCounts(
+            destination=name,
+            pending=states.count(DeliveryState.PENDING),
+            delivered=states.count(DeliveryState.DELIVERED),
+            failed=states.count(DeliveryState.FAILED),
+            oldest_due=min(waiting, default=None),
+            last_error=self._shelf.last_errors[name],
+        )
+
+    def oldest_received(self) -> datetime | None:
+        with self._shelf.lock:
+            waiting = self._shelf.in_state(InstanceState.RECEIVED)
+            return waiting[0].received_at if waiting else None
+
+    def find(self, uid: str) -> Sequence[InstanceRecord]:
+        with self._shelf.lock:
+            found = oldest_first(one for one in self._shelf.instances.values() if uid in uids_of(one))
+            return [self._record(instance) for instance in found]
+
+    def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
+        with self._shelf.lock:
+            later = [one for key, one in sorted(self._shelf.instances.items()) if key > after_id]
+            page = [one for one in later if one.state is InstanceState.SETTLED][:limit]
+            return [self._record(instance) for instance in page]
+
+    def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
+        with self._shelf.lock:
+            old = (one for one in self._shelf.instances.values() if one.spooled and one.received_at < before)
+            return oldest_first(one for one in old if self._shelf.everywhere(one))[:limit]
+
+    def forget_file(self, instance_id: int) -> None:
+        with self._shelf.lock:
+            if instance_id in self._shelf.instances:
+                self._shelf.instances[instance_id] = replace(self._shelf.instances[instance_id], spooled=False)
+
+    def note(self, event: Event) -> None:
+        with self._shelf.lock:
+            if event.instance_id is not None and event.instance_id not in self._shelf.instances:
+                raise LedgerError("The ledger holds no instance of this number.")
+            self._shelf.events.append(event)
+
+    def job_ran(self, run: JobRun) -> None:
+        with self._shelf.lock:
+            self._shelf.jobs[run.name] = run
+
+    def jobs(self) -> Sequence[JobRun]:
+        with self._shelf.lock:
+            return [run for _, run in sorted(self._shelf.jobs.items())]
+
+    def _record(self, instance: Instance) -> InstanceRecord:
+        key = instance.id
+        return InstanceRecord(
+            instance=instance,
+            verdict=self._shelf.verdicts.get(key),
+            recognition=self._shelf.recognitions.get(key),
+            deliveries=tuple(self._shelf.deliveries_of(key)),
+            events=tuple(event for event in self._shelf.events if event.instance_id == key),
+        )

@@ -1,0 +1,92 @@
+"""What the rooms of a ledger in memory share."""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.ports import JobRun, When
+from dicom_node.verdict import Recognition, Verdict
+
+
+@dataclass(kw_only=True)
+class Shelf:
+    """What the five rooms share; whoever reads or writes it holds the lock."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    instances: dict[int, Instance] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    recognitions: dict[int, Recognition] = field(default_factory=dict)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
+    leases: dict[int, datetime] = field(default_factory=dict)
+    delivery_leases: dict[int, datetime] = field(default_factory=dict)
+    newest: dict[str, datetime] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    series_values: dict[tuple[str, When], str | None] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    jobs: dict[str, JobRun] = field(default_factory=dict)
+    last_errors: dict[str, str | None] = field(default_factory=dict)
+
+    def in_state(self, state: InstanceState) -> list[Instance]:
+        return oldest_first(instance for instance in self.instances.values() if instance.state is state)
+
+    def deliveries_of(self, instance_id: int) -> list[Delivery]:
+        return [delivery for delivery in self.deliveries.values() if delivery.instance_id == instance_id]
+
+    def enqueue(
+        self, instance_id: int, planned: Sequence[PlannedDelivery], *, now: datetime, closing_ahead: bool
+    ) -> int:
+        """Add deliveries for new destinations; unless a closing is ahead, `now` takes the place of a due_at of None."""
+        known = {delivery.destination for delivery in self.deliveries_of(instance_id)}
+        first = {plan.destination: plan for plan in reversed(planned) if plan.destination not in known}
+        for _, plan in sorted(first.items()):
+            self.last_errors.setdefault(plan.destination, None)
+            due_at = plan.due_at if closing_ahead else plan.due_at or now
+            self._put(len(self.deliveries) + 1, instance_id, plan.destination, due_at=due_at, now=now)
+        return len(first)
+
+    def begin_anew(self, delivery: Delivery, now: datetime) -> None:
+        """Make it as if it had just been planned, and due at once; whoever is sending it keeps it."""
+        self._put(delivery.id, delivery.instance_id, delivery.destination, due_at=now, now=now)
+
+    def _put(self, key: int, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime) -> None:
+        self.deliveries[key] = Delivery(
+            id=key,
+            instance_id=instance_id,
+            destination=destination,
+            state=DeliveryState.PENDING,
+            planned_at=now,
+            due_at=due_at,
+        )
+
+    def everywhere(self, instance: Instance) -> bool:
+        """Whether it has deliveries, and all of them are made."""
+        states = {delivery.state for delivery in self.deliveries_of(instance.id)}
+        return states == {DeliveryState.DELIVERED}
+
+    def is_open(self, study_uid: str) -> bool:
+        return study_uid in self.newest and study_uid not in self.closed
+
+    def is_waiting(self, study_uid: str) -> bool:
+        return any(instance.study_uid == study_uid for instance in self.in_state(InstanceState.RECEIVED))
+
+
+class Room:
+    """One of the five rooms."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+
+def is_free(leases: Mapping[int, datetime], key: int, now: datetime) -> bool:
+    return key not in leases or leases[key] <= now
+
+
+def oldest_first(instances: Iterable[Instance]) -> list[Instance]:
+    return sorted(instances, key=lambda instance: (instance.received_at, instance.id))
+
+
+def uids_of(instance: Instance) -> frozenset[str]:
+    """What it may be asked for by; images that lack a UID do not share one."""
+    return frozenset({instance.sop_instance_uid, instance.series_uid, instance.study_uid}) - {""}

@@ -1,0 +1,68 @@
+"""The ledger as the classifier sees it, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.ports import When
+from dicom_node.testing.shelf import Room, is_free
+from dicom_node.verdict import Recognition, Verdict
+
+
+class MemoryWork(Room):
+    """Implements `dicom_node.ports.Work`."""
+
+    def claim(self, *, worker: str, limit: int, now: datetime, lease: timedelta) -> Sequence[Instance]:  # noqa: ARG002
+        shelf = self._shelf
+        with shelf.lock:
+            free = [one for one in shelf.in_state(InstanceState.RECEIVED) if is_free(shelf.leases, one.id, now)]
+            taken = [replace(one, attempts=one.attempts + 1) for one in free[:limit]]
+            for instance in taken:
+                shelf.instances[instance.id] = instance
+                shelf.leases[instance.id] = now + lease
+            return taken
+
+    def settle(
+        self,
+        instance_id: int,
+        verdict: Verdict,
+        *,
+        recognition: Recognition | None,
+        deliveries: Sequence[PlannedDelivery],
+    ) -> bool:
+        shelf = self._shelf
+        with shelf.lock:
+            instance = shelf.instances.get(instance_id)
+            if instance is None or instance.state is InstanceState.SETTLED:
+                return False
+            if len({plan.destination for plan in deliveries}) < len(deliveries):
+                raise LedgerError("An instance goes to a destination once.")
+            shelf.instances[instance_id] = replace(instance, state=InstanceState.SETTLED)
+            shelf.verdicts[instance_id] = verdict
+            if recognition is not None:
+                shelf.recognitions[instance_id] = recognition
+            closing_ahead = bool(instance.study_uid)
+            shelf.enqueue(instance_id, deliveries, now=verdict.decided_at, closing_ahead=closing_ahead)
+            shelf.events.append(
+                Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
+            )
+            return True
+
+    def release(self, instance_ids: Sequence[int]) -> None:
+        shelf = self._shelf
+        with shelf.lock:
+            for instance in shelf.in_state(InstanceState.RECEIVED):
+                if instance.id in instance_ids and shelf.leases.pop(instance.id, None) is not None:
+                    shelf.instances[instance.id] = replace(instance, attempts=max(instance.attempts - 1, 0))
+
+    def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
+        if not series_uid:
+            return proposed  # images without a Series Instance UID share nothing
+        with self._shelf.lock:
+            return self._shelf.series_values.setdefault((series_uid, when), proposed)
+
+    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+        with self._shelf.lock:
+            return self._shelf.series_values.get((series_uid, when))
