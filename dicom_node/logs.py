@@ -26,11 +26,14 @@ def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    _quiet_libraries()
+    quiet_libraries()
 
 
-def _quiet_libraries() -> None:
-    # pydicom and pynetdicom quote the values that they complain about, names of patients among them.
+def quiet_libraries() -> None:
+    """Keep the libraries' own warnings off standard error; also for child processes, which inherit none of this.
+
+    pydicom and pynetdicom quote the values that they complain about, names of patients among them.
+    """
     warnings.filterwarnings("ignore")
     for name in ("pydicom", "pynetdicom", "apscheduler", "alembic", "highdicom", "gdcm"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -17,7 +17,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicom_node.errors import NotUnderstoodError, PermanentError
+from dicom_node.errors import DeliveryError, NotUnderstoodError, PermanentError, TransientError
+from dicom_node.logs import quiet_libraries
 from dicom_node.part10 import (
     DEFLATED,
     IMPLEMENTATION_CLASS_UID,
@@ -30,6 +31,9 @@ from dicom_node.part10 import (
 # Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node.
 TIMEOUT_SECONDS = 300.0
 LARGEST_INFLATED = 2 << 30
+# How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
+_OUT_OF_RESOURCES = 75
+_NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
 
 # What one value of these VRs is made of (PS3.5 section 7.3); the others come decoded, or are bytes (OB, UN).
 _WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
@@ -40,7 +44,8 @@ _JPEG_FAMILY = frozenset(_BY_GDCM + last for last in ("50", "51", "57", "70", "8
 def transcode(path: Path, to_syntax: str, target: Path) -> Path:
     """Write the object in the file `path` to `target` in an uncompressed little endian syntax, and return `target`.
 
-    Raises PermanentError when its pixels cannot be decoded or its data set cannot be parsed.
+    Raises PermanentError when its pixels cannot be decoded or its data set cannot be parsed, TransientError when this
+    machine has no disk, memory or process left for it.
     """
     if UID(to_syntax) not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
         raise PermanentError("objects are transcoded to uncompressed little endian syntaxes only")
@@ -51,8 +56,10 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
             _in_a_child(path, to_syntax, target)
         else:
             convert(path, to_syntax, target)
-    except PermanentError:
+    except DeliveryError:
         raise
+    except (OSError, MemoryError) as error:
+        raise TransientError(_NOT_NOW) from error
     except Exception as error:
         reason = type(error).__name__
         raise PermanentError(
@@ -130,12 +137,17 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
         child.kill()
         child.join()
         raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
+    if child.exitcode == _OUT_OF_RESOURCES:
+        raise TransientError(_NOT_NOW)
     if child.exitcode != 0:
         raise PermanentError("the peer takes only uncompressed objects, and this one's pixel data cannot be decoded")
 
 
 def _convert_or_exit(path: Path, to_syntax: str, target: Path) -> None:
+    quiet_libraries()
     try:
         convert(path, to_syntax, target)
+    except (OSError, MemoryError):
+        sys.exit(_OUT_OF_RESOURCES)
     except BaseException:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
         sys.exit(1)

@@ -1,9 +1,6 @@
 """The spool keeps whole files or none, and never touches the reserve."""
 
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +8,7 @@ import pytest
 
 from dicom_node.errors import OutOfResourcesError
 from dicom_node.spool import Spool
+from tests.full_disk import no_file_longer_than
 
 DIGEST = "abcd" + "0" * 60
 
@@ -18,17 +16,6 @@ DIGEST = "abcd" + "0" * 60
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
     return Spool(tmp_path / "spool", reserve_bytes=0)
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """The kernel refuses longer files with EFBIG, as a full disk does with ENOSPC."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def files_under(folder: Path) -> list[Path]:

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from dicom_node.dimse.transcode import convert, transcode
-from dicom_node.errors import PermanentError
-from tests.dimse_objects import bundled_objects, incoming, written
+from dicom_node.errors import PermanentError, TransientError
+from tests.dimse_objects import bundled_objects, cr, encoded, incoming, incoming_bytes, written
+from tests.full_disk import no_file_longer_than
 from tests.servers.dcmtk import run_dcmtk
 
 
@@ -92,3 +94,21 @@ def _bytes_of(ds: Dataset) -> np.ndarray:
 def test_a_compressed_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError):
         transcode(written(tmp_path, incoming()), "1.2.840.10008.1.2.5", tmp_path / "out.dcm")
+
+
+def test_a_child_quotes_no_patient_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """pydicom warns with the value that it does not like; here the character set, where it could be a name."""
+    ds = cr(SpecificCharacterSet="MUELLER", PixelData=encapsulate([b"no RLE at all"]))
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+    path = written(tmp_path, incoming_bytes(encoded(ds), syntax=RLELossless))
+    with pytest.raises(PermanentError) as refused:
+        transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
+    assert "MUELLER" not in str(refused.value) + capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "CT_small.dcm"])
+def test_a_full_disk_is_worth_another_try(tmp_path: Path, name: str) -> None:
+    """In the child that decodes, and in this process, which rewrites what needs no decoding."""
+    path = file_of(tmp_path, name)
+    with no_file_longer_than(4096), pytest.raises(TransientError, match="disk"):
+        transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
