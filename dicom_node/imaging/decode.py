@@ -34,21 +34,21 @@ DECODERS = {
 }
 """The pydicom plugin for each syntax that is decoded in this process."""
 
-REASON_LENGTH = 200
 REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 
 
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """Return the first frame's stored values: (H, W), integers of up to 16 bits, unused bits cleared.
 
-    Raises UndecodableError, and nothing else, with the reason.
+    Raises UndecodableError, and nothing else, with the reason. Of a foreign error the reason gives only the type:
+    pydicom's texts quote the header, and the reason goes to ledger and log.
     """
     try:
         return _stored_values(ds)
     except UndecodableError:
         raise
     except Exception as error:  # decoders raise whatever they like
-        raise UndecodableError(f"the pixel data cannot be decoded: {_one_line(error)}") from error
+        raise UndecodableError(f"the pixel data cannot be decoded: {type(error).__name__}") from error
     except BaseException as error:  # a panic in pylibjpeg-rle is no Exception, and its type has no public name
         if type(error).__name__ != "PanicException":
             raise
@@ -86,7 +86,7 @@ def _checked_syntax(ds: Dataset) -> UID:
     if ds.get("SamplesPerPixel", 1) != 1 or not str(ds.PhotometricInterpretation).startswith("MONOCHROME"):
         raise UndecodableError("the image is in colour")
     if ds.BitsAllocated not in (1, 8, 16):
-        raise UndecodableError(f"{ds.BitsAllocated} bits allocated to a pixel are not supported")
+        raise UndecodableError(f"{int(ds.BitsAllocated)} bits allocated to a pixel are not supported")
     refuse_absurd_size(int(ds.Rows), int(ds.Columns))
     syntax = getattr(ds, "file_meta", Dataset()).get("TransferSyntaxUID")
     if syntax is None:
@@ -115,8 +115,3 @@ def _used_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     if not 0 < stored <= high + 1 <= allocated:
         raise UndecodableError(f"{stored} bits stored with high bit {high} of {allocated} make no sense")
     return (values << (allocated - 1 - high)) >> (allocated - stored)  # numpy extends the sign of signed values
-
-
-def _one_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:REASON_LENGTH] or type(error).__name__

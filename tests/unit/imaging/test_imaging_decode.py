@@ -1,5 +1,6 @@
 """Every transfer syntax: real files decode, to the right values, or say why not; and nothing else comes out."""
 
+import re
 import shutil
 import subprocess
 import warnings
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.data import get_testdata_files
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit
@@ -137,6 +138,20 @@ def test_rubbish_in_a_frame_is_a_reason(radiograph: Callable[..., Dataset], synt
         stored_values(ds)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [{"PhotometricInterpretation": "MONOCHROME^MUELLER"}, {"BitsStored": "MUELLER"}, {"BitsAllocated": "MUELLER"}],
+)
+def test_a_reason_quotes_no_values(radiograph: Callable[..., Dataset], elements: dict) -> None:
+    """pydicom names what it does not like, which may be anything that stands in the header."""
+    ds = radiograph(np.zeros((8, 8), np.uint16))
+    for keyword, value in elements.items():
+        ds[keyword] = DataElement(keyword, "LO" if isinstance(value, str) else "OW", value)
+    with pytest.raises(UndecodableError) as refused:
+        stored_values(ds)
+    assert re.fullmatch(r"the pixel data cannot be decoded: \w+", str(refused.value))
 
 
 @pytest.mark.shared
