@@ -8,7 +8,7 @@ from dicom_node.instance import Instance, PlannedDelivery
 from dicom_node.policy import Policy, Ruling, rule_on, series_proposal, within_series
 from dicom_node.ports import When, Work
 from dicom_node.rules import Facts, Routing, Rule, route
-from dicom_node.verdict import Decision, Sighting, Verdict
+from dicom_node.verdict import Agreement, Decision, Sighting, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,16 +64,23 @@ def ruling_for(sighting: Sighting, policy: Policy) -> Ruling:
 
 def routing_for(instance: Instance, sighting: Sighting, verdict: Verdict, plan: Plan) -> Routing:
     """Which destinations get this image, by the rules, and why."""
-    facts = Facts(
+    facts = facts_about(
+        sighting, agreement=verdict.agreement, calling_ae=instance.calling_ae, called_ae=instance.called_ae
+    )
+    return route(plan.rules, [stop.name for stop in plan.stops], facts)
+
+
+def facts_about(sighting: Sighting, *, agreement: Agreement | None, calling_ae: str, called_ae: str) -> Facts:
+    """What the rules may ask about something that was seen."""
+    return Facts(
         outcome=sighting.outcome,
         region=sighting.region,
         confidence=sighting.confidence,
-        agreement=verdict.agreement,
-        calling_ae=instance.calling_ae,
-        called_ae=instance.called_ae,
+        agreement=agreement,
+        calling_ae=calling_ae,
+        called_ae=called_ae,
         header=sighting.values,
     )
-    return route(plan.rules, [stop.name for stop in plan.stops], facts)
 
 
 def planned(

@@ -11,23 +11,21 @@ from typing import Self
 
 import structlog
 
-from dicom_node.classify import Plan, Stop, settle
+from dicom_node.classify import settle
 from dicom_node.config import Config, Destination
-from dicom_node.dimse.scp import ScpSettings, StoreScp
+from dicom_node.config.plan import plan_of
 from dicom_node.dimse.scu import Peer, StoreScu
-from dicom_node.errors import RefusedError
 from dicom_node.eye import Eye
 from dicom_node.forward import deliver
-from dicom_node.instance import Delivery, DeliveryState, Incoming, Instance, Receipt
+from dicom_node.instance import Delivery, DeliveryState, Instance, Receipt
 from dicom_node.ledger import open_ledger
-from dicom_node.logs import configure_logging
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
 from dicom_node.outgoing import Dispatch
 from dicom_node.ports import Ledger
-from dicom_node.receive import receive
 from dicom_node.receivers import Receivers
+from dicom_node.receiving import open_receiver, receiver
 from dicom_node.retention import retire_files
 from dicom_node.schedule import Job, Schedule
 from dicom_node.spool import Spool
@@ -64,18 +62,6 @@ def open_eye(config: Config) -> Iterator[Eye]:
         yield Eye(model=model, batcher=batcher)
 
 
-def plan_of(config: Config) -> Plan:
-    """Policy, rules and stops of a configuration."""
-    return Plan(
-        policy=config.policy.policy(),
-        rules=[section.rule() for section in config.rules],
-        stops=[
-            Stop(name=destination.name, when=destination.when, hold_for_review=destination.hold_for_review)
-            for destination in config.destinations
-        ],
-    )
-
-
 class Node:
     """A whole node in this process: receiver, classifier, one lane per destination, periodic jobs, web port."""
 
@@ -101,7 +87,15 @@ class Node:
         self._lane_loops = [
             Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)
         ]
-        self._scp = StoreScp(_scp_settings(config, config.node.port), self._receive)
+        self._scp = receiver(
+            config,
+            port=config.node.port,
+            intake=ledger.intake,
+            spool=spool,
+            now=now,
+            arrived=self._arrived,
+            refused=lambda error: self._metrics.refused.labels(error=type(error).__name__).inc(),
+        )
         self._receivers = Receivers(
             count=config.node.receivers - 1, config=config, open_receiver=open_receiver, arrived=self._classifier.ring
         )
@@ -154,6 +148,14 @@ class Node:
         self._closing.callback(self._receivers.stop)
         self._receivers.start(self._scp.port)
         log.info("started", port=self._scp.port, web_port=self.web_port, model=self._eye.model_id)
+        self._warn_of_orphans()
+
+    def _warn_of_orphans(self) -> None:
+        """Deliveries for a destination that is no longer configured wait for ever, unless somebody is told."""
+        names = {destination.name for destination in self._config.destinations}
+        for row in self._ledger.records.destinations():
+            if row.pending and row.destination not in names:
+                log.error("deliveries_without_destination", destination=row.destination, pending=row.pending)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -175,15 +177,9 @@ class Node:
         web = f", web http://{self._config.web.host}:{self.web_port}" if self._web is not None else ""
         return f"{section.ae_title} listens on {section.host}:{self.port}{web}, model {self._eye.model_id}"
 
-    def _receive(self, incoming: Incoming) -> Receipt:
-        try:
-            receipt = receive(incoming, spool=self._spool, intake=self._ledger.intake, now=self._now())
-        except RefusedError as error:
-            self._metrics.refused.labels(error=type(error).__name__).inc()
-            raise
+    def _arrived(self, receipt: Receipt) -> None:
         self._metrics.stored.labels(duplicate=str(receipt.duplicate).lower()).inc()
         self._classifier.ring()
-        return receipt
 
     def _settle(self, instance: Instance, sighting: Sighting) -> None:
         verdict = settle(instance, sighting, plan=self._plan, work=self._ledger.work, now=self._now())
@@ -282,44 +278,3 @@ class Node:
     def _check_ready(self) -> None:
         self._ledger.ready()
         self._spool.check_room(0)
-
-
-class _FurtherReceiver:
-    """A receiver in a process of its own, with its own connections to the ledger."""
-
-    def __init__(self, config: Config, port: int, arrived: Callable[[Receipt], None]) -> None:
-        self._ledger = open_ledger(config.ledger_url)
-        spool = Spool(config.spool_dir, config.node.disk_reserve)
-
-        def take(incoming: Incoming) -> Receipt:
-            receipt = receive(incoming, spool=spool, intake=self._ledger.intake, now=utc_now())
-            arrived(receipt)
-            return receipt
-
-        self._scp = StoreScp(_scp_settings(config, port), take)
-        self._scp.start()
-
-    def stop(self) -> None:
-        self._scp.stop()
-        self._ledger.close()
-
-
-def open_receiver(config: Config, port: int, arrived: Callable[[Receipt], None]) -> _FurtherReceiver:
-    """What a receiver process runs; `arrived` is told about every image that is durable."""
-    configure_logging(form=config.log.format, level=config.log.level)
-    return _FurtherReceiver(config, port, arrived)
-
-
-def _scp_settings(config: Config, port: int) -> ScpSettings:
-    section = config.node
-    return ScpSettings(
-        ae_title=section.ae_title,
-        host=section.host,
-        port=port,
-        reuse_port=section.receivers > 1,
-        max_associations=section.max_associations,
-        called_aes=section.called_ae,
-        calling_aes=section.calling_ae,
-        networks=section.allow_from,
-        idle_timeout=section.idle_timeout,
-    )
