@@ -27,7 +27,7 @@ def find_config_file(given: Path | None) -> Path | None:
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read and validate the configuration; raises ConfigError naming each key that is wrong."""
     values = _read_toml(path) if path is not None else {}
-    for name, text in sorted(environ.items()):
+    for name, text in sorted(environ.items(), key=_in_order):
         if name.startswith(PREFIX):
             _override(values, name, text)
     try:
@@ -45,6 +45,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _in_order(variable: tuple[str, str]) -> list[tuple[int, str]]:
+    """Sorts the places in a list of tables by number: the tenth comes after the second, and each after the list."""
+    return [(int(step), "") if step.isdecimal() else (-1, step) for step in variable[0].split("__")]
 
 
 def _override(values: dict[str, Any], name: str, text: str) -> None:

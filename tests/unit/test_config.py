@@ -87,6 +87,13 @@ def test_the_environment_overrides_every_key_lists_of_tables_too(tmp_path: Path)
     assert config.ledger_url == "postgresql://node:secret@db/ledger"
 
 
+def test_the_environment_alone_can_name_a_dozen_destinations() -> None:
+    """The eleventh place sorts before the third as text."""
+    keys = {"NAME": "pacs{}", "AE_TITLE": "PACS", "HOST": "h", "PORT": "104"}
+    environ = {f"DICOM_NODE_DESTINATIONS__{n}__{key}": text.format(n) for n in range(12) for key, text in keys.items()}
+    assert [d.name for d in load_config(None, environ).destinations] == [f"pacs{n}" for n in range(12)]
+
+
 def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
     config = load_config(None, {"DICOM_NODE_LEDGER__URL": "postgresql://node:secret@db/ledger"})
     assert "secret" not in repr(config)
