@@ -30,6 +30,7 @@ class Spool:
         self._root = root
         self._reserve = reserve_bytes
         self._tmp = root / "tmp"
+        self._synced: set[str] = set()
 
     def write(self, digest: str, header: bytes, dataset: bytes) -> str:
         """Put header and data set into one file and return its path relative to the spool, once it is durable.
@@ -110,12 +111,23 @@ class Spool:
         return self._tmp / f"{uuid.uuid4().hex}.part"
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder and its parents durable: a file is not safe in a folder that a power cut may undo."""
-        if folder.is_dir():
+        """Make a folder and its parents durable: a file is not safe in a folder that a power cut may undo.
+
+        Once per process that is done for folders that are there, too: whoever made them may have died before this.
+        """
+        found = folder.is_dir()
+        if found and str(folder) in self._synced:
             return
-        self._make_folder(folder.parent)
+        if folder.parent != folder:
+            self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
+        try:
+            _sync_folder(folder.parent)
+        except PermissionError:
+            # Folders above the spool may be somebody else's: not ours to read, and not made by us.
+            if not found or folder.is_relative_to(self._root):
+                raise
+        self._synced.add(str(folder))
 
 
 def _write_durably(path: Path, *parts: bytes) -> None:

@@ -1,6 +1,8 @@
 """The spool keeps whole files or none, and never touches the reserve."""
 
 import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -94,3 +96,27 @@ def test_removing_twice_is_as_removing_once(spool: Spool) -> None:
     spool.remove(relative)
     spool.remove(relative)
     assert not spool.path(relative).exists()
+
+
+def test_folders_that_a_dead_process_left_unsynced_are_made_durable_once(tmp_path: Path) -> None:
+    """Which folders are opened as such, to be synced, is watched by an audit hook, which nobody gets rid of again."""
+    (tmp_path / "spool/ab/cd").mkdir(parents=True)
+    program = """
+import os, sys
+from pathlib import Path
+from dicom_node.spool import Spool
+root, digest = Path(sys.argv[1]), sys.argv[2]
+sys.addaudithook(
+    lambda event, values: event == "open" and (values[2] or 0) & os.O_DIRECTORY and print(Path(values[0]))
+)
+spool = Spool(root / "spool", reserve_bytes=0)
+for text in (b"one", b"two"):
+    spool.write(digest, b"", text)
+    print("written")
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), DIGEST]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    first, second, _ = (part.split() for part in done.stdout.split("written\n"))
+    chain = [str(tmp_path / part) for part in ("", "spool", "spool/ab", "spool/ab/cd")]
+    assert set(chain) <= set(first)
+    assert second == chain[-1:]
