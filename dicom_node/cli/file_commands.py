@@ -95,7 +95,7 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
     settings = read_config(config)
     spool = Spool(settings.spool_dir, settings.node.disk_reserve)
     taken: dict[str, int] = {"taken in": 0, "here already": 0}
-    with opened_ledger(settings) as ledger, media_files(paths) as found:
+    with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
         candidates = [media for media in found if media.named or is_part10(media.path)]
 
         def take(media: MediaFile) -> None:

@@ -17,7 +17,7 @@ from dicom_node.presentation import records_view, status_view
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Counts per state, queue ages, destinations and the next periodic jobs."""
-    with opened_ledger(read_config(config)) as ledger:
+    with opened_ledger(read_config(config), create=False) as ledger:
         view = status_view(ledger.records, now=datetime.now(UTC))
     if as_json:
         typer.echo(json.dumps(view))
@@ -58,7 +58,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Everything the ledger knows of an instance or a study."""
-    with opened_ledger(read_config(config)) as ledger:
+    with opened_ledger(read_config(config), create=False) as ledger:
         views = records_view(ledger.records.find(uid))
     if not views:
         raise NodeError(
@@ -112,7 +112,7 @@ def requeue(
     config: ConfigOption = None,
 ) -> None:
     """Put deliveries back into the queue, due now."""
-    with opened_ledger(read_config(config)) as ledger:
+    with opened_ledger(read_config(config), create=False) as ledger:
         count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=datetime.now(UTC))
     typer.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} put back")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dicom_node.config import Config, find_config_file, load_config
+from dicom_node.errors import LedgerError
 from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
 
@@ -33,15 +34,37 @@ def read_config(path: Path | None) -> Config:
 
 
 @contextmanager
-def opened_ledger(config: Config) -> Iterator[Ledger]:
-    """The configuration's ledger, brought up to date, closed afterwards. Raises LedgerError."""
+def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
+    """The configuration's ledger, closed afterwards. Raises LedgerError.
+
+    With `create` it is made and brought up to date; without, it has to be there already, for commands that only look
+    at it or that would find nothing to do.
+    """
     from dicom_node.ledger import open_ledger
 
-    ledger = open_ledger(config.ledger_url)
+    try:
+        ledger = open_ledger(config.ledger_url, create=create)
+    except LedgerError as error:
+        if create:
+            raise
+        raise _not_there(config, error) from error
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+def _not_there(config: Config, error: LedgerError) -> LedgerError:
+    """Says which ledger it was: most often the command was given in the wrong folder."""
+    from dicom_node.ledger.engine import read_url
+
+    url = read_url(config.ledger_url)
+    if url.get_backend_name() != "sqlite":
+        return LedgerError(f"{error} The ledger is {url.render_as_string(hide_password=True)}.")
+    file = Path(url.database or "").resolve()
+    if file.exists():
+        return LedgerError(f"{error} The ledger is {file}.")
+    return LedgerError(f"there is no ledger {file}: start the node first, or name its configuration with --config")
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def replay(config: ConfigOption = None) -> None:
     matched: Counter[str] = Counter()
     moved = Table("sop instance uid", "went to", "would go to", title="Would go elsewhere", title_justify="left")
     images = 0
-    with opened_ledger(settings) as ledger:
+    with opened_ledger(settings, create=False) as ledger:
         for record in settled_records(ledger.records):
             images += 1
             routing = route_again(record, plan, spool)

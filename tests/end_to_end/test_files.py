@@ -112,7 +112,18 @@ def test_a_faulty_configuration_is_refused_with_the_nearest_name(tmp_path) -> No
     assert "did you mean 'port'?" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["status"], ["show", "1.2.3"], ["requeue"], ["rules", "replay"]])
+def test_a_ledger_that_is_not_there_is_named_and_not_made(node, command) -> None:
+    """As when the command is given in another folder than the node's."""
+    done = node.run(*command, check=False)
+    assert done.returncode == 1
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith(f"error: there is no ledger {node.folder / 'data' / 'ledger.sqlite'}: start the node")
+    assert not (node.folder / "data").exists()
+
+
 def test_show_of_an_unknown_uid_says_so(node) -> None:
+    node.run("migrate")
     done = node.run("show", "1.2.3", check=False)
     assert done.returncode == 1
     assert "the ledger knows nothing of 1.2.3" in done.stderr
