@@ -4,6 +4,7 @@ Nothing here changes a data set: its bytes are found, looked at, digested and ha
 """
 
 import hashlib
+import re
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,10 +36,13 @@ PREAMBLE = bytes(128) + b"DICM"
 # The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
 INFLATED_HEAD = 16 << 20
 LONGEST_TEXT = 64
+# As much of a file is read to see whether it is DICOM at all; installers and videos lie on media, too.
+FILE_HEAD = 1 << 20
 
 _SHORTEST_ELEMENT = 8
 _GROUP_OF_ITEMS = 0xFFFE
 _UNDEFINED_LENGTH = 0xFFFFFFFF
+_UID = re.compile(r"[0-2](\.[0-9]+)+")
 _VRS = frozenset(str(vr).encode("ascii") for vr in STANDARD_VR)
 
 _SOP_CLASS_UID = 0x00080016
@@ -76,7 +80,17 @@ def digest_of(incoming: Incoming) -> str:
 
 
 def file_header(incoming: Incoming) -> bytes:
-    """Preamble, prefix and our own File Meta Information for an object (PS3.10 section 7.1)."""
+    """Preamble, prefix and our own File Meta Information for an object (PS3.10 section 7.1).
+
+    Raises NotUnderstoodError when a UID cannot be written, since it is not even ASCII.
+    """
+    try:
+        return PREAMBLE + _encoded_meta(incoming)
+    except Exception as error:
+        raise NotUnderstoodError("the object's UIDs or transfer syntax cannot be written into a file") from error
+
+
+def _encoded_meta(incoming: Incoming) -> bytes:
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"
     meta.MediaStorageSOPClassUID = UID(incoming.sop_class_uid)
@@ -88,16 +102,25 @@ def file_header(incoming: Incoming) -> bytes:
         meta.SourceApplicationEntityTitle = incoming.calling_ae.strip()[:16]
     buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
-    return PREAMBLE + buffer.getvalue()
+    return bytes(buffer.getvalue())
 
 
-def is_part10(path: Path) -> bool:
-    """Whether a file bears the prefix of a DICOM file; a file that cannot be read does not."""
+def is_dicom(path: Path) -> bool:
+    """Whether a file bears the prefix of a DICOM file or, where that is missing, begins with a data set that says
+    which object it is. Raises NotUnderstoodError when the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(len(PREAMBLE))[128:] == b"DICM"
-    except OSError:
+            head = file.read(FILE_HEAD)
+    except OSError as error:
+        raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
+    if head[: len(PREAMBLE)][128:] == b"DICM":
+        return True
+    try:
+        bare = _taken_apart(head)
+    except NotUnderstoodError:
         return False
+    return bool(_UID.fullmatch(bare.sop_class_uid) and _UID.fullmatch(bare.sop_instance_uid))
 
 
 def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str) -> Incoming:
@@ -110,6 +133,10 @@ def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str
         content = path.read_bytes()
     except OSError as error:
         raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
+    return _taken_apart(content, calling_ae=calling_ae, called_ae=called_ae, peer=peer)
+
+
+def _taken_apart(content: bytes, *, calling_ae: str = "", called_ae: str = "", peer: str = "") -> Incoming:
     meta, offset = split_meta(BytesIO(content))
     dataset = content[offset:]
     syntax = text_of(meta, 0x00020010) or _guessed_syntax(dataset)

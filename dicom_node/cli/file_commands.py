@@ -24,7 +24,7 @@ from dicom_node.errors import (
     UndecodableError,
 )
 from dicom_node.media import MediaFile, media_files
-from dicom_node.part10 import file_header, incoming_from_file, is_part10
+from dicom_node.part10 import file_header, incoming_from_file, is_dicom
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome, Sighting, agreement_of
@@ -41,20 +41,28 @@ T = TypeVar("T")
 def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say which region each DICOM, PNG or JPEG file shows; with --json one object per line."""
     settings = read_config(config)
-    unreadable = 0
+    images, unreadable = 0, 0
     with opened_eye(settings) as eye, media_files(paths) as found, ThreadPoolExecutor(max_workers=4) as pool:
-        candidates = [media for media in found if media.named or media.is_picture or is_part10(media.path)]
-        for view in _progress("classify", candidates, pool.map(lambda media: _classified(eye, media), candidates)):
+        for view in _progress("classify", found, pool.map(lambda media: _classified(eye, media), found)):
+            if view is None:
+                continue
+            images += 1
             unreadable += view["outcome"] == Outcome.UNREADABLE
             typer.echo(json.dumps(view) if as_json else _line(view))
-    _exit_if(unreadable, f"{unreadable} of {len(candidates)} files could not be read")
+    _exit_if(unreadable, f"{unreadable} of {images} files could not be read")
 
 
-def _classified(eye: "Eye", media: MediaFile) -> dict[str, Any]:
+def _classified(eye: "Eye", media: MediaFile) -> dict[str, Any] | None:
+    """What `classify` says of a file; None for one in a folder or archive that is no image at all."""
     try:
-        sighting = eye.look_at_picture(media.path) if media.is_picture else eye.look(media.path)
-    except UndecodableError as error:
+        with media.opened() as path:
+            if not (media.named or media.is_picture or is_dicom(path)):
+                return None
+            sighting = eye.look_at_picture(path) if media.is_picture else eye.look(path)
+    except (UndecodableError, RefusedError) as error:
         return _view(media, None, eye.model_id, str(error))
+    except OSError as error:
+        return _view(media, None, eye.model_id, f"the file cannot be read: {error.strerror}")
     return _view(media, sighting, eye.model_id, sighting.reason or None)
 
 
@@ -96,22 +104,18 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
     spool = Spool(settings.spool_dir, settings.node.disk_reserve)
     taken: dict[str, int] = {"taken in": 0, "here already": 0}
     with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
-        candidates = [media for media in found if media.named or is_part10(media.path)]
 
-        def take(media: MediaFile) -> None:
-            incoming = incoming_from_file(
-                media.path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import"
-            )
+        def take(path: Path) -> None:
+            incoming = incoming_from_file(path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import")
             receipt = receive(incoming, spool=spool, intake=ledger.intake, now=datetime.now(UTC))
             taken["here already" if receipt.duplicate else "taken in"] += 1
 
-        refused = _each("import", candidates, take, stop_on=OutOfResourcesError)
-    passed_over = len(found) - len(candidates)
+        refused, passed_over = _each("import", found, take, stop_on=OutOfResourcesError)
     typer.echo(
         f"{taken['taken in']} taken in, {taken['here already']} here already, "
         f"{refused} refused, {passed_over} passed over (no DICOM files)"
     )
-    _exit_if(refused, f"{refused} of {len(candidates)} files could not be taken in")
+    _exit_if(refused, f"{refused} of {len(found) - passed_over} files could not be taken in")
 
 
 def send(
@@ -128,13 +132,13 @@ def send(
 
     scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet)
     with media_files(paths) as found:
-        candidates = [media for media in found if media.named or is_part10(media.path)]
         try:
-            failed = _each("send", candidates, lambda media: _send(scu, media.path, aet), stop_on=TransientError)
+            failed, passed_over = _each("send", found, lambda path: _send(scu, path, aet), stop_on=TransientError)
         finally:
             scu.close()
-    typer.echo(f"{len(candidates) - failed} sent, {failed} failed")
-    _exit_if(failed, f"{failed} of {len(candidates)} files were not sent")
+    images = len(found) - passed_over
+    typer.echo(f"{images - failed} sent, {failed} failed")
+    _exit_if(failed, f"{failed} of {images} files were not sent")
 
 
 def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
@@ -146,15 +150,24 @@ def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
         scu.send(Path(file.name))
 
 
-def _each(what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], None], *, stop_on: type[NodeError]) -> int:
-    """Work on each file, say what failed, and count that; `stop_on` is what would befall every further file too."""
-    failed = 0
+def _each(
+    what: str, files: Sequence[MediaFile], work: Callable[[Path], None], *, stop_on: type[NodeError]
+) -> tuple[int, int]:
+    """Work on each DICOM file and say what failed; returns how many failed, and how many are no DICOM files.
+
+    `stop_on` is what would befall every further file too.
+    """
+    failed, passed_over = 0, 0
 
     def attempted() -> Iterator[None]:
-        nonlocal failed
+        nonlocal failed, passed_over
         for media in files:
             try:
-                work(media)
+                with media.opened() as path:
+                    if media.named or is_dicom(path):
+                        work(path)
+                    else:
+                        passed_over += 1
             except stop_on as error:
                 raise NodeError(f"stopped at {media.label}: {error}") from error
             except (RefusedError, DeliveryError) as error:
@@ -164,7 +177,7 @@ def _each(what: str, files: Sequence[MediaFile], work: Callable[[MediaFile], Non
 
     for _ in _progress(what, files, attempted()):
         pass
-    return failed
+    return failed, passed_over
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 
 from tests.configurations import model
 from tests.dicomfiles import dataset_bytes
+from tests.full_disk import no_file_longer_than
 from tests.radiographs import pictures
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.node import NodeProcess
@@ -86,6 +87,49 @@ def test_import_takes_folders_and_archives_as_if_they_had_been_received(node, tm
         [record] = node.instances(zipped.SOPInstanceUID)
     assert dataset_bytes(node.spool / record["path"]) == dataset_bytes(file)
     assert record["calling_ae"] == "IMPORT"
+
+
+def test_import_says_what_it_refuses_and_takes_the_rest(node, tmp_path, file_of) -> None:
+    """On one medium: a damaged archive, a damaged file meta, a data set without preamble, an image, a text."""
+    folder = tmp_path / "cd"
+    folder.mkdir()
+    (folder / "a.zip").write_bytes(b"PK\3\4 and then nothing")
+    damaged = file_of(bright()).read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.\xff\0")
+    (folder / "b.dcm").write_bytes(damaged)
+    (folder / "c").write_bytes(dataset_bytes(file_of(bright())))
+    shutil.copy(file_of(dark()), folder / "d.dcm")
+    (folder / "readme.txt").write_text("a viewer for Windows")
+    done = node.run("import", folder, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("2 taken in, 0 here already, 2 refused, 1 passed over")
+    archive, file, summary = done.stderr.splitlines()
+    assert archive.startswith(f"{folder / 'a.zip'}: the archive cannot be read")
+    assert file.startswith(f"{folder / 'b.dcm'}: ")
+    assert summary == "error: 2 of 4 files could not be taken in"
+
+
+def test_classify_says_which_archive_is_damaged_and_reads_the_rest(node, tmp_path, file_of) -> None:
+    archive = tmp_path / "cd.zip"
+    archive.write_bytes(b"PK\3\4 and then nothing")
+    done = node.run("classify", archive, file_of(bright()), "--json", check=False)
+    assert done.returncode == 1
+    first, second = lines(done)
+    assert (first["path"], first["outcome"]) == (str(archive), "unreadable")
+    assert second["outcome"] == "tagged"
+
+
+def test_a_ledger_that_cannot_be_written_stops_an_import_with_one_sentence(node, tmp_path, file_of) -> None:
+    """The kernel lets its write-ahead log grow for some of the images, and no further."""
+    node.run("migrate")
+    files = [file_of(bright()) for _ in range(12)]
+    with no_file_longer_than(1 << 16):
+        done = node.run("import", *files, check=False)
+    assert done.returncode == 1
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith("error: ")
+    node.run("import", *files)
+    count = json.loads(node.run("status", "--json").stdout)["received"]
+    assert count == len(files)
 
 
 def test_send_sends_and_says_how_many(node, tmp_path, file_of) -> None:

@@ -14,7 +14,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.errors import NotUnderstoodError
-from dicom_node.part10 import file_header, incoming_from_file, is_part10, read_identity
+from dicom_node.part10 import file_header, incoming_from_file, is_dicom, read_identity
 from tests.dimse_objects import bundled_objects, cr, encoded, incoming, incoming_bytes, written
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
@@ -68,7 +68,7 @@ def test_a_file_gives_back_the_very_bytes_that_were_written(tmp_path: Path) -> N
     path = written(tmp_path, item)
     again = incoming_from_file(path, calling_ae="MODALITY", called_ae="REGION", peer="192.0.2.1")
     assert again == item
-    assert is_part10(path)
+    assert is_dicom(path)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES[:3])
@@ -76,7 +76,7 @@ def test_a_file_without_preamble_and_meta_is_taken_for_what_its_first_element_sa
     path = tmp_path / "bare"
     path.write_bytes(incoming(syntax=syntax).dataset)
     assert incoming_from_file(path, calling_ae="", called_ae="", peer="").transfer_syntax_uid == syntax
-    assert not is_part10(path)
+    assert is_dicom(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"just text, and no DICOM at all", bytes(132), bytes(128) + b"DICM"])
@@ -85,11 +85,29 @@ def test_other_files_are_not_understood(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(NotUnderstoodError):
         incoming_from_file(path, calling_ae="", called_ae="", peer="")
+    assert is_dicom(path) == content.endswith(b"DICM")
+
+
+def test_a_data_set_of_no_object_is_no_dicom_file(tmp_path: Path) -> None:
+    """Without a prefix it takes UIDs that look like some to tell a data set from a file that only begins like one."""
+    path = tmp_path / "other"
+    path.write_bytes(encoded(cr()).replace(b"1.2.3.4", b"a-b-c-d"))
+    assert not is_dicom(path)
+
+
+def test_a_transfer_syntax_that_is_not_ascii_is_not_understood(tmp_path: Path) -> None:
+    path = written(tmp_path, incoming())
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.\xff\0"))
+    item = incoming_from_file(path, calling_ae="", called_ae="", peer="")
+    with pytest.raises(NotUnderstoodError, match="cannot be written"):
+        file_header(item)
 
 
 def test_a_file_that_is_not_there_is_not_understood(tmp_path: Path) -> None:
     with pytest.raises(NotUnderstoodError):
         incoming_from_file(tmp_path / "nowhere", calling_ae="", called_ae="", peer="")
+    with pytest.raises(NotUnderstoodError, match="No such file"):
+        is_dicom(tmp_path / "nowhere")
 
 
 def test_the_group_length_leads_from_the_header_to_the_data_set() -> None:
