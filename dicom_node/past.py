@@ -1,6 +1,6 @@
 """Images of the past before today's rules: for `rules replay`, and to deliver what no destination wanted then."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from dicom_node.classify import Plan, planned
@@ -19,14 +19,19 @@ def route_again(record: InstanceRecord, plan: Plan, spool: Spool) -> Routing:
     return route(plan.rules, [stop.name for stop in plan.stops], _facts(record, spool))
 
 
-def plan_unrouted(*, records: Records, outbox: Outbox, spool: Spool, plan: Plan, now: datetime) -> int:
+def plan_unrouted(
+    *, records: Records, outbox: Outbox, spool: Spool, plan: Plan, uids: Sequence[str], now: datetime
+) -> int:
     """Give settled images that have no delivery the ones that today's configuration wants; returns how many it gave.
+    `uids`: of SOP instances, series or studies; empty for all.
 
     Images arrive before a destination is configured, or match no rule of their day: they are kept, and wait for this.
     """
     count = 0
     for record in settled_records(records):
         if record.deliveries or record.verdict is None or not record.instance.spooled:
+            continue
+        if uids and not _own_uids(record) & set(uids):
             continue
         names = route_again(record, plan, spool).destinations
         count += outbox.plan(record.instance.id, planned(names, record.verdict.decision, plan.stops, now), now=now)
@@ -39,6 +44,11 @@ def settled_records(records: Records) -> Iterator[InstanceRecord]:
     while page := records.settled(after_id=after, limit=PAGE):
         yield from page
         after = page[-1].instance.id
+
+
+def _own_uids(record: InstanceRecord) -> set[str]:
+    instance = record.instance
+    return {instance.sop_instance_uid, instance.series_uid, instance.study_uid}
 
 
 def _facts(record: InstanceRecord, spool: Spool) -> Facts:

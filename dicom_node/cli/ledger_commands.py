@@ -1,6 +1,7 @@
 """`status`, `show`, `requeue` and `migrate`: the ledger for people and scripts."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -10,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.config import Config
+from dicom_node.config.plan import plan_of
 from dicom_node.errors import NodeError
 from dicom_node.instance import DeliveryState
+from dicom_node.ports import Ledger
 from dicom_node.presentation import records_view, status_view
 
 
@@ -27,7 +31,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _print_status(view: dict[str, Any]) -> None:
     console = Console()
-    names = ("received", "classified", "forwarded", "pending", "failed", "abstained", "review")
+    names = ("received", "classified", "forwarded", "pending", "failed", "abstained", "review", "unrouted")
     counts = Table("", "count", title="Images", title_justify="left")
     for name in names:
         counts.add_row(name, str(view[name]))
@@ -99,11 +103,14 @@ def _seconds(time: str | None) -> str:
 
 
 class Requeueable(StrEnum):
-    """Deliveries that can be put back: failed ones, and (to send again) delivered or waiting ones."""
+    """What can be put into the queue: failed deliveries, delivered ones to send again, waiting ones to send at once, and
+    images that no destination wanted when they came.
+    """
 
     FAILED = "failed"
     DELIVERED = "delivered"
     PENDING = "pending"
+    UNROUTED = "unrouted"
 
 
 def requeue(
@@ -111,10 +118,28 @@ def requeue(
     state: Annotated[Requeueable, typer.Option(help="Which deliveries to put back.")] = Requeueable.FAILED,
     config: ConfigOption = None,
 ) -> None:
-    """Put deliveries back into the queue, due now."""
-    with opened_ledger(read_config(config), create=False) as ledger:
-        count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=datetime.now(UTC))
+    """Put deliveries back into the queue, due now; `--state unrouted` routes images that have none by today's rules."""
+    settings = read_config(config)
+    with opened_ledger(settings, create=False) as ledger:
+        if state is Requeueable.UNROUTED:
+            count = _route_unrouted(settings, ledger, uids or [])
+        else:
+            count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=datetime.now(UTC))
     typer.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} put back")
+
+
+def _route_unrouted(settings: Config, ledger: Ledger, uids: Sequence[str]) -> int:
+    from dicom_node.past import plan_unrouted
+    from dicom_node.spool import Spool
+
+    return plan_unrouted(
+        records=ledger.records,
+        outbox=ledger.outbox,
+        spool=Spool(settings.spool_dir, settings.node.disk_reserve),
+        plan=plan_of(settings),
+        uids=uids,
+        now=datetime.now(UTC),
+    )
 
 
 def migrate_schema(config: ConfigOption = None) -> None:

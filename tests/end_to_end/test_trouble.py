@@ -79,6 +79,21 @@ def test_a_refusal_for_good_fails_at_once_and_can_be_requeued(tmp_path, tiny_mod
                 assert len(other.files()) == 1
 
 
+def test_images_that_came_before_the_pacs_was_configured_can_be_sent_to_it(tmp_path, tiny_model, file_of) -> None:
+    image = bright()
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    with node:
+        storescu(node.port, [file_of(image)])
+        assert node.settled(1)["unrouted"] == 1
+    with StoreScpProcess(tmp_path / "pacs") as pacs:
+        node.file.write_text(node.file.read_text() + destination("pacs", pacs.port))
+        assert "1 delivery put back" in node.run("requeue", "--state", "unrouted").stdout
+        with node:
+            status = node.idle()
+            assert (status["unrouted"], status["forwarded"]) == (0, 1)
+        assert len(pacs.files()) == 1
+
+
 def test_sigterm_finishes_what_is_in_hand_and_exits_with_zero(tmp_path, tiny_model, file_of) -> None:
     node = NodeProcess(tmp_path / "node", model(tiny_model))
     with node:
