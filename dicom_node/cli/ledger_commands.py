@@ -103,8 +103,8 @@ def _seconds(time: str | None) -> str:
 
 
 class Requeueable(StrEnum):
-    """What can be put into the queue: failed deliveries, delivered ones to send again, waiting ones to send at once, and
-    images that no destination wanted when they came.
+    """What can be put into the queue: failed deliveries, delivered ones to send again, waiting ones to send at once,
+    and images that no destination wanted when they came.
     """
 
     FAILED = "failed"

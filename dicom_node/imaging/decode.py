@@ -45,7 +45,7 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """
     try:
         return _stored_values(ds)
-    except UndecodableError:
+    except (UndecodableError, OSError, MemoryError):  # trouble of the machine says nothing about the object
         raise
     except Exception as error:  # decoders raise whatever they like
         raise UndecodableError(f"the pixel data cannot be decoded: {type(error).__name__}") from error

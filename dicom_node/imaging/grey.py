@@ -21,7 +21,7 @@ def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
     stored = stored_values(ds)
     try:
         return _as_displayed(stored, ds)
-    except UndecodableError:
+    except (UndecodableError, OSError, MemoryError):  # trouble of the machine says nothing about the object
         raise
     except Exception as error:  # headers are damaged in more ways than can be named
         reason = f"the grey scale attributes cannot be used: {type(error).__name__}"
