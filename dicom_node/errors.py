@@ -13,6 +13,7 @@
     ├── CorrectionError            no corrected copy can be made; the original goes instead
     └── DeliveryError              an object did not reach its destination
         ├── TransientError         trying again later can help
+        │   └── AbortedError       the destination broke off over this object: a few times may be chance
         └── PermanentError         trying again cannot help until somebody changes something
 
 Edges (DIMSE, SQL, ONNX, file system) translate foreign exceptions into these once. The message is one sentence that
@@ -70,6 +71,10 @@ class DeliveryError(NodeError):
 
 class TransientError(DeliveryError):
     """The destination was away, busy or full: trying again later can help."""
+
+
+class AbortedError(TransientError):
+    """The destination broke the connection off while it was given this object."""
 
 
 class PermanentError(DeliveryError):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from dicom_node.errors import PermanentError, TransientError
+from dicom_node.errors import AbortedError, PermanentError, TransientError
 from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Outbox
 from dicom_node.retry import Retry
@@ -16,17 +16,22 @@ from dicom_node.verdict import Recognition, Verdict
 
 log = structlog.get_logger(__name__)
 
+# A peer that breaks off over the same object again and again cannot take it: a damaged data set, most often.
+MOST_ABORTS = 8
+
 # Files to send for one delivery, in order; they exist as long as the context is open.
 Preparation = Callable[[Instance, Verdict, Recognition | None], AbstractContextManager[Sequence["Outgoing"]]]
 
 
 class Outgoing(Protocol):
-    """A file that is ready to be sent, and the UID that it bears."""
+    """A file that is ready to be sent, the UID that it bears, and the body part that it was given."""
 
     @property
     def path(self) -> Path: ...
     @property
     def sop_instance_uid(self) -> str: ...
+    @property
+    def written(self) -> str | None: ...
 
 
 class Transport(Protocol):
@@ -63,15 +68,24 @@ def deliver(
             for item in outgoing:
                 transport.send(item.path)
             sent_uid = outgoing[-1].sop_instance_uid if outgoing else ""
+            written = outgoing[-1].written if outgoing else None
+    except AbortedError as error:
+        if delivery.attempts + 1 >= MOST_ABORTS:
+            return _fail(delivery, f"broken off {delivery.attempts + 1} times: {error}", outbox=outbox, now=now())
+        return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
     except TransientError as error:
         return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
     except PermanentError as error:
-        outbox.fail(delivery.id, error=str(error))
-        log.error("delivery_failed", destination=delivery.destination, delivery=delivery.id, error=str(error))
-        return DeliveryState.FAILED
-    outbox.delivered(delivery.id, sent_uid=sent_uid, now=now())
+        return _fail(delivery, str(error), outbox=outbox, now=now())
+    outbox.delivered(delivery.id, sent_uid=sent_uid, written=written, now=now())
     log.info("delivered", destination=delivery.destination, delivery=delivery.id, sop_instance_uid=sent_uid)
     return DeliveryState.DELIVERED
+
+
+def _fail(delivery: Delivery, error: str, *, outbox: Outbox, now: datetime) -> DeliveryState:
+    outbox.fail(delivery.id, error=error, now=now)
+    log.error("delivery_failed", destination=delivery.destination, delivery=delivery.id, error=error)
+    return DeliveryState.FAILED
 
 
 def _postpone(
@@ -79,9 +93,7 @@ def _postpone(
 ) -> DeliveryState:
     due_at = retry.next_attempt(attempts=delivery.attempts + 1, planned_at=delivery.planned_at, now=now, chance=chance)
     if due_at is None:
-        outbox.fail(delivery.id, error=f"gave up after {delivery.attempts + 1} attempts: {error}")
-        log.error("delivery_given_up", destination=delivery.destination, delivery=delivery.id, error=str(error))
-        return DeliveryState.FAILED
+        return _fail(delivery, f"gave up after {delivery.attempts + 1} attempts: {error}", outbox=outbox, now=now)
     outbox.postpone(delivery.id, error=str(error), due_at=due_at)
     log.warning(
         "delivery_postponed",

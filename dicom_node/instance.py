@@ -94,7 +94,9 @@ class PlannedDelivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """One instance on its way to one destination. `sent_uid`: the SOP Instance UID under which it went."""
+    """One instance on its way to one destination. `sent_uid`: the SOP Instance UID under which it went (of several
+    objects, the last); `written`: the body part that the copy was given, None for as received.
+    """
 
     id: int
     instance_id: int
@@ -106,6 +108,7 @@ class Delivery:
     last_error: str | None = None
     delivered_at: datetime | None = None
     sent_uid: str | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

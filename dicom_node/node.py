@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 # A file whose classification failed, or on which the process died, this often is not looked at again; it goes on as it
 # came. Attempts are a lease apart.
 MOST_ATTEMPTS = 20
+# Without room for one more radiograph the node is not ready, whatever the reserve is.
+ROOM_TO_BE_READY = 32 << 20
 
 
 def utc_now() -> datetime:
@@ -189,7 +191,7 @@ class Node:
             "settled",
             sop_instance_uid=instance.sop_instance_uid,
             outcome=verdict.outcome,
-            region=verdict.region,
+            region=sighting.region,
             decision=verdict.decision,
         )
         for loop in self._lane_loops:
@@ -277,4 +279,4 @@ class Node:
 
     def _check_ready(self) -> None:
         self._ledger.ready()
-        self._spool.check_room(0)
+        self._spool.check_room(ROOM_TO_BE_READY)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +26,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingFile:
-    """A Part 10 file that is ready to be sent, and the SOP Instance UID that it bears."""
+    """A Part 10 file that is ready to be sent, the SOP Instance UID that it bears, and the body part that it was given."""
 
     path: Path
     sop_instance_uid: str
+    written: str | None = None
 
 
 class Dispatch:
@@ -108,7 +109,7 @@ class Dispatch:
         ds = corrected(_read(source), self._correction(instance, verdict, recognition, value))
         if self._destination.mode is DestinationMode.COPY:
             ds = with_new_uids(ds, self._namespace(instance))
-        return _written(ds, target)
+        return replace(_written(ds, target), written=value)
 
     def _value(self, instance: Instance, verdict: Verdict) -> str | None:
         """The body part to write: the verdict's own at once, the closed series' later."""

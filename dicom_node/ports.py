@@ -35,7 +35,6 @@ class Intake(Protocol):
         The same UID with another digest is a new instance with `conflict` set, and an event of kind "conflict".
         """
 
-
     def restore(self, instance_id: int, *, now: datetime) -> None:
         """An instance whose file had gone was sent again and its file is back: note that, and make its DELIVERED and
         FAILED deliveries PENDING and due now, since whoever sends it again misses it.
@@ -85,13 +84,13 @@ class Outbox(Protocol):
     def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
         """The instance that a delivery carries, with its verdict."""
 
-    def delivered(self, delivery_id: int, *, sent_uid: str, now: datetime) -> None:
-        """The destination has confirmed it."""
+    def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
+        """The destination has confirmed it. `written`: the body part that the copy was given, None for as received."""
 
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
         """A transient failure: count the attempt, keep the error, try again at `due_at`."""
 
-    def fail(self, delivery_id: int, *, error: str) -> None:
+    def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         """A permanent failure: FAILED until somebody requeues it."""
 
     def release(self, delivery_ids: Sequence[int]) -> None:
@@ -116,9 +115,7 @@ class Studies(Protocol):
     def settled(self, study_uid: str) -> Sequence[tuple[Instance, Verdict]]:
         """The settled instances of a study, oldest first."""
 
-    def close(
-        self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime
-    ) -> int | None:
+    def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
         """Close a study: keep each series' value for STUDY_CLOSED (one that is there already stands), make the
         deliveries that waited for it due now, and say how many those were.
 
@@ -143,7 +140,9 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationCounts:
-    """How one destination stands. `oldest_due`: the time at which its longest waiting delivery became due."""
+    """How one destination stands. `oldest_due`: the time at which its longest waiting delivery became due.
+    `last_error`: the latest error of a delivery that has not arrived; None when there is none.
+    """
 
     destination: str
     pending: int
@@ -189,7 +188,10 @@ class Records(Protocol):
         """When the longest waiting instance without a verdict arrived."""
 
     def find(self, uid: str) -> Sequence[InstanceRecord]:
-        """The instances with this SOP Instance, Series Instance or Study Instance UID, oldest first."""
+        """The instances with this SOP Instance, Series Instance or Study Instance UID, or of which a copy or report was
+        sent under this UID; oldest first. Events: "received", "conflict", "settled", "delivered", "failed", "requeued",
+        and what was noted.
+        """
 
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
         """A page of settled instances in order of id, for replaying rules over the past."""

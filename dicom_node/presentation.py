@@ -7,7 +7,7 @@ from typing import Any
 
 from dicom_node.instance import Delivery, Event
 from dicom_node.ports import InstanceRecord, Records
-from dicom_node.verdict import Recognition, Verdict
+from dicom_node.verdict import Outcome, Recognition, Verdict
 
 
 def status_view(records: Records, *, now: datetime) -> dict[str, Any]:
@@ -66,7 +66,11 @@ def records_view(records: Sequence[InstanceRecord]) -> list[dict[str, Any]]:
 
 
 def _verdict_view(verdict: Verdict | None) -> dict[str, Any] | None:
-    return None if verdict is None else asdict(verdict) | {"decided_at": _iso(verdict.decided_at)}
+    if verdict is None:
+        return None
+    # What the model would have guessed is under `recognition`; where it abstained the node names no region.
+    region = verdict.region if verdict.outcome is Outcome.TAGGED else None
+    return asdict(verdict) | {"decided_at": _iso(verdict.decided_at), "region": region}
 
 
 def _recognition_view(recognition: Recognition | None) -> dict[str, Any] | None:
@@ -90,6 +94,7 @@ def _delivery_view(delivery: Delivery) -> dict[str, Any]:
         "delivered_at": _iso(delivery.delivered_at),
         "last_error": delivery.last_error,
         "sent_uid": delivery.sent_uid,
+        "written": delivery.written,
     }
 
 
@@ -102,4 +107,5 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def _age(since: datetime | None, now: datetime) -> float | None:
-    return None if since is None else round((now - since).total_seconds(), 3)
+    """How long ago a time was; what lies in the future waits for nobody yet."""
+    return None if since is None else max(0.0, round((now - since).total_seconds(), 3))

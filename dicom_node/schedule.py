@@ -28,6 +28,7 @@ class Schedule:
     def __init__(self, *, jobs: Sequence[Job], records: Records, now: Callable[[], datetime]) -> None:
         self._records = records
         self._now = now
+        self._jobs = tuple(jobs)
         self._scheduler = BackgroundScheduler(timezone="UTC")
         for job in jobs:
             self._scheduler.add_job(
@@ -43,6 +44,10 @@ class Schedule:
             )
 
     def start(self) -> None:
+        """Start every job's clock; `status` knows the first runs from now on. Raises LedgerError."""
+        now = self._now()
+        for job in self._jobs:
+            self._records.job_ran(JobRun(name=job.name, last_run=None, next_run=now + job.every))
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -7,8 +7,9 @@ from dicom_node.errors import DeliveryError, PermanentError, TransientError
 
 # Failures that pass (PS3.7 annex C): 0110 processing failure, 0213 resource limitation. PS3.4 B.2.3: A7xx.
 _TRANSIENT = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
-# Warnings: the object is stored (PS3.4 B.2.3, PS3.7 annex C).
-_WARNINGS = frozenset({0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)})
+# Warnings: the object is stored (PS3.4 B.2.3, PS3.7 annex C). 0111 says that it was there already, as after a crash
+# between sending and noting it.
+_WARNINGS = frozenset({0x0001, 0x0107, 0x0111, 0x0116, *range(0xB000, 0xC000)})
 _MEANINGS = {
     0x0110: "processing failure",
     0x0117: "invalid SOP instance",

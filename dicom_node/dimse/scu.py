@@ -21,7 +21,7 @@ from dicom_node.dimse.outcome import failure_of, is_warning, rejection_of
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
 from dicom_node.dimse.transcode import transcode
 from dicom_node.dimse.wire import send_promptly
-from dicom_node.errors import NotUnderstoodError, PermanentError, TransientError
+from dicom_node.errors import AbortedError, NotUnderstoodError, PermanentError, TransientError
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta, text_of
 
 log = structlog.get_logger(__name__)
@@ -68,10 +68,6 @@ class _File:
         return cls(path=path, sop_class_uid=found[0], sop_instance_uid=found[1], transfer_syntax_uid=found[2])
 
 
-class _LostError(TransientError):
-    """The association ended under our hands."""
-
-
 class StoreScu:
     """Sends files to one peer, for one thread. A kept association is opened again when the peer has closed it.
 
@@ -115,7 +111,7 @@ class StoreScu:
         kept = self._open_association() is not None
         try:
             self._send(file)
-        except _LostError:
+        except AbortedError:
             # That a kept association is gone says nothing about the peer; that a fresh one goes does.
             if not kept:
                 raise
@@ -187,13 +183,13 @@ class StoreScu:
         try:
             response = association.send_c_store(path)
         except RuntimeError as error:
-            raise _LostError(f"{self._peer} closed the association") from error
+            raise AbortedError(f"{self._peer} closed the association") from error
         except (OSError, ValueError, AttributeError) as error:
             raise PermanentError(f"the object cannot be sent: {type(error).__name__}") from error
         if "Status" not in response:
             self._association = None
             if monotonic() - began < patience:
-                raise _LostError(f"{self._peer} closed the association while it received an object")
+                raise AbortedError(f"{self._peer} closed the association while it received an object")
             raise TransientError(f"{self._peer} did not confirm an object within {patience:.0f} s")
         failure = failure_of(response)
         if failure is not None:
