@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingFile:
-    """A Part 10 file that is ready to be sent, the SOP Instance UID that it bears, and the body part that it was given."""
+    """A Part 10 file that is ready to be sent, the UID that it bears, and the body part that it was given."""
 
     path: Path
     sop_instance_uid: str

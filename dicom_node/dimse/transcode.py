@@ -14,10 +14,19 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import generate_frames
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
+)
 
 from dicom_node.errors import DeliveryError, NotUnderstoodError, PermanentError, TransientError
+from dicom_node.imaging.decode import within_stored_bits
+from dicom_node.imaging.jpeg import jpeg_values
 from dicom_node.logs import quiet_libraries
 from dicom_node.part10 import (
     DEFLATED,
@@ -72,7 +81,9 @@ def convert(path: Path, to_syntax: str, target: Path) -> None:
     """As `transcode`, in this process, raising whatever pydicom and the decoders raise."""
     ds = _read(path)
     source = ds.file_meta.TransferSyntaxUID
-    if _is_encapsulated(source):
+    if _needs_own_decoding(ds):
+        _decompress_extended(ds)
+    elif _is_encapsulated(source):
         ds.decompress(as_rgb=False, generate_instance_uid=False, decoding_plugin=_plugin(source))
         # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
         if ds.PhotometricInterpretation == "YBR_FULL_422":
@@ -87,6 +98,21 @@ def convert(path: Path, to_syntax: str, target: Path) -> None:
 
 def _is_encapsulated(syntax: str) -> bool:
     return UID(syntax).is_transfer_syntax and UID(syntax).is_encapsulated and syntax not in DEFLATED
+
+
+def _needs_own_decoding(ds: Dataset) -> bool:
+    """JPEG Extended of 12 bits: GDCM decodes it, but pydicom does not let it."""
+    grey = str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
+    return ds.file_meta.TransferSyntaxUID == JPEGExtended12Bit and grey and ds.get("BitsAllocated") == 16
+
+
+def _decompress_extended(ds: Dataset) -> None:
+    count = int(ds.get("NumberOfFrames") or 1)
+    frames = generate_frames(ds.PixelData, number_of_frames=count)
+    pixels = b"".join(within_stored_bits(jpeg_values(f, JPEGExtended12Bit, ds), ds).tobytes() for f in frames)
+    ds.PixelData = pixels
+    ds["PixelData"].VR = "OW"
+    ds["PixelData"].is_undefined_length = False
 
 
 def _plugin(syntax: str) -> str:

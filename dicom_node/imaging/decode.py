@@ -64,11 +64,11 @@ def _stored_values(ds: Dataset) -> NDArray[np.integer]:
     if syntax != RLELossless:
         _check_codestream(ds)
     if syntax in JPEG_SYNTAXES:
-        return _within_stored_bits(jpeg_values(_first_frame(ds), syntax, ds), ds)
+        return within_stored_bits(jpeg_values(_first_frame(ds), syntax, ds), ds)
     return np.asarray(pixel_array(ds, index=0, raw=True, decoding_plugin=DECODERS[syntax]))
 
 
-def _within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
+def within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Keep what a lossy decoder overshot at the stored bits' limit, where masking would turn white into black."""
     if ds.PixelRepresentation:
         return _used_bits(values, ds)

@@ -112,3 +112,15 @@ def test_a_full_disk_is_worth_another_try(tmp_path: Path, name: str) -> None:
     path = file_of(tmp_path, name)
     with no_file_longer_than(4096), pytest.raises(TransientError, match="disk"):
         transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+@pytest.mark.parametrize("name", ["RG2_JPLY.dcm", "MR1_JPLY.dcm", "NM1_JPLY.dcm"])
+def test_jpeg_extended_of_twelve_bits_becomes_what_dcmtk_makes_of_it(shared, tmp_path, name):
+    """pydicom refuses to let GDCM decode these, and DCMTK warns about their scan headers; a PACS may want them all."""
+    source = shared / "data" / "dicom" / name
+    done = run_dcmtk("dcmdjpeg", source, tmp_path / "dcmtk.dcm")
+    assert done.returncode == 0, done.stderr
+    ours = dcmread(transcode(source, ExplicitVRLittleEndian, tmp_path / "ours.dcm"))
+    theirs = dcmread(tmp_path / "dcmtk.dcm")
+    np.testing.assert_array_equal(ours.pixel_array, theirs.pixel_array)
+    assert ours.SOPInstanceUID == theirs.SOPInstanceUID

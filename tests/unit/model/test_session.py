@@ -1,6 +1,10 @@
 """A model file opens only when it fits this node, and says what it sees."""
 
 import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +118,15 @@ def test_the_starter_model_opens_and_predicts_in_this_node():
     assert prediction.embedding.shape == (512,)
     assert prediction.activation_map.shape[0] == 14
     assert prediction.outcome == "abstained"
+
+
+def test_nothing_is_told_to_the_maker_of_the_runtime(tmp_path):
+    """onnxruntime keeps a queue of reports under the home folder as soon as it is imported, unless told not to."""
+    code = "from dicom_node.model import Model; import sys; Model.open(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(write_tiny_model(tmp_path / "tiny.onnx"))]
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    root = Path(__file__).parents[3]
+    subprocess.run(command, check=True, timeout=100, cwd=root, env=environment | {"HOME": str(home)})
+    assert list(home.rglob("*")) == []
