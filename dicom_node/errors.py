@@ -84,3 +84,17 @@ class PermanentError(DeliveryError):
 def reason(error: BaseException) -> str:
     """What a log may say of an error: our own sentence, or a foreign one's type, since its text may quote a patient."""
     return str(error) if isinstance(error, NodeError) else type(error).__name__
+
+
+def is_of_the_machine(error: BaseException) -> bool:
+    """Whether an error tells of disk, memory or open files, and nothing of the object in hand: trying again can help.
+
+    pydicom raises OSError for damaged data as well, but only the operating system's have a number; and it wraps those
+    into errors of its own, so that what an error came from counts too.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.bodypart import EMPTY_HEADER
-from dicom_node.errors import ModelError, UndecodableError
+from dicom_node.errors import ModelError, UndecodableError, is_of_the_machine
 from dicom_node.header import header_region, header_values
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
 from dicom_node.model.session import Model, Prediction
@@ -50,11 +50,13 @@ class Eye:
         """
         try:
             return self._look_at(open_object(path))
-        except (ModelError, OSError, MemoryError):
+        except ModelError:
             raise
         except UndecodableError as error:
             return Sighting.unreadable(str(error))
-        except Exception as error:  # noqa: BLE001 - pydicom raises anything on a broken file; the file stays, the reason is kept
+        except Exception as error:
+            if is_of_the_machine(error):
+                raise
             return Sighting.unreadable(f"the object cannot be read ({type(error).__name__})")
 
     def look_at_picture(self, path: Path) -> Sighting:

@@ -14,7 +14,7 @@ from dicom_node import __version__
 from dicom_node.bodypart import HeaderRegion, body_parts, read_header_region
 from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
-from dicom_node.errors import CorrectionError, PermanentError, TransientError
+from dicom_node.errors import CorrectionError, PermanentError, TransientError, is_of_the_machine
 from dicom_node.instance import Event, Instance
 from dicom_node.policy import Policy, closed_series_value
 from dicom_node.ports import Records, When, Work
@@ -163,9 +163,9 @@ def _header(instance: Instance) -> HeaderRegion:
 def _read(path: Path) -> Dataset:
     try:
         return pydicom.dcmread(path, force=True)
-    except (OSError, MemoryError):
-        raise
     except Exception as error:
+        if is_of_the_machine(error):
+            raise
         raise CorrectionError(f"the object cannot be parsed for correction: {type(error).__name__}") from error
 
 

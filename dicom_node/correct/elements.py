@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
-from dicom_node.errors import CorrectionError
+from dicom_node.errors import CorrectionError, is_of_the_machine
 
 
 def tag_of(keyword: str) -> BaseTag:
@@ -126,11 +126,13 @@ def code_item(value: str, scheme: str, meaning: str) -> Dataset:
 def translating(doing: str) -> Iterator[None]:
     """Turn whatever a strange object makes pydicom or highdicom raise into CorrectionError.
 
-    OSError and MemoryError go through: a full disk is no property of the object, and no reason to send it uncorrected.
+    Trouble of the machine goes through: a full disk is no property of the object, and no reason to send it uncorrected.
     """
     try:
         yield
-    except (CorrectionError, OSError, MemoryError):
+    except CorrectionError:
         raise
     except Exception as error:
+        if is_of_the_machine(error):
+            raise
         raise CorrectionError(f"{doing} failed: {type(error).__name__}") from error

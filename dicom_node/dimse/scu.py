@@ -60,6 +60,8 @@ class _File:
                 meta, _ = split_meta(file)
         except NotUnderstoodError as error:
             raise PermanentError(f"the file to send cannot be read: {error}") from error
+        except FileNotFoundError as error:
+            raise PermanentError("the file to send is not there") from error
         except OSError as error:
             raise TransientError(f"the file to send cannot be read now: {error.strerror}") from error
         found = [text_of(meta, tag) for tag in (0x00020002, 0x00020003, 0x00020010)]

@@ -24,7 +24,7 @@ from pydicom.uid import (
     JPEGExtended12Bit,
 )
 
-from dicom_node.errors import DeliveryError, NotUnderstoodError, PermanentError, TransientError
+from dicom_node.errors import DeliveryError, NotUnderstoodError, PermanentError, TransientError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
 from dicom_node.imaging.jpeg import jpeg_values
 from dicom_node.logs import quiet_libraries
@@ -67,9 +67,9 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
             convert(path, to_syntax, target)
     except DeliveryError:
         raise
-    except (OSError, MemoryError) as error:
-        raise TransientError(_NOT_NOW) from error
     except Exception as error:
+        if is_of_the_machine(error):
+            raise TransientError(_NOT_NOW) from error
         reason = type(error).__name__
         raise PermanentError(
             f"the peer takes only uncompressed objects, this one cannot be rewritten: {reason}"
@@ -173,7 +173,5 @@ def _convert_or_exit(path: Path, to_syntax: str, target: Path) -> None:
     quiet_libraries()
     try:
         convert(path, to_syntax, target)
-    except (OSError, MemoryError):
-        sys.exit(_OUT_OF_RESOURCES)
-    except BaseException:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
-        sys.exit(1)
+    except BaseException as error:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
+        sys.exit(_OUT_OF_RESOURCES if is_of_the_machine(error) else 1)

@@ -20,7 +20,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_node.errors import UndecodableError
+from dicom_node.errors import UndecodableError, is_of_the_machine
 from dicom_node.imaging.codestreams import refuse_absurd_size, stated_size
 from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
 
@@ -45,9 +45,11 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """
     try:
         return _stored_values(ds)
-    except (UndecodableError, OSError, MemoryError):  # trouble of the machine says nothing about the object
+    except UndecodableError:
         raise
     except Exception as error:  # decoders raise whatever they like
+        if is_of_the_machine(error):
+            raise
         raise UndecodableError(f"the pixel data cannot be decoded: {type(error).__name__}") from error
     except BaseException as error:  # a panic in pylibjpeg-rle is no Exception, and its type has no public name
         if type(error).__name__ != "PanicException":

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut
 
-from dicom_node.errors import UndecodableError
+from dicom_node.errors import UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import stored_values
 from dicom_node.imaging.windows import values_of_interest
 
@@ -21,9 +21,11 @@ def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
     stored = stored_values(ds)
     try:
         return _as_displayed(stored, ds)
-    except (UndecodableError, OSError, MemoryError):  # trouble of the machine says nothing about the object
+    except UndecodableError:
         raise
     except Exception as error:  # headers are damaged in more ways than can be named
+        if is_of_the_machine(error):
+            raise
         reason = f"the grey scale attributes cannot be used: {type(error).__name__}"
         raise UndecodableError(reason) from error
 
