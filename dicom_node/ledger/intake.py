@@ -4,11 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, func, insert, select, update
 
-from dicom_node.instance import Arrival, Instance, Receipt
+from dicom_node.instance import Arrival, Event, Instance, Receipt
 from dicom_node.ledger.engine import Database, insert_into
+from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew
 from dicom_node.ledger.rows import instance_of, new_instance_row
-from dicom_node.ledger.schema import deliveries, events, instances, is_pending, studies
+from dicom_node.ledger.schema import deliveries, instances, is_pending, studies
 
 
 class SqlIntake:
@@ -51,9 +52,8 @@ def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
 def _insert(connection: Connection, arrival: Arrival, *, conflict: bool) -> Instance:
     statement = insert(instances).values(new_instance_row(arrival, conflict=conflict)).returning(instances)
     instance = instance_of(connection.execute(statement).mappings().one())
-    if conflict:
-        event = {"kind": "conflict", "at": arrival.received_at, "instance_id": instance.id, "detail": ""}
-        connection.execute(insert(events).values(event))
+    kinds = ("received", "conflict") if conflict else ("received",)
+    keep_events(connection, [Event(kind=kind, at=arrival.received_at, instance_id=instance.id) for kind in kinds])
     return instance
 
 

@@ -13,7 +13,7 @@ from dicom_node.ledger.engine import Database
 from dicom_node.ledger.intake import SqlIntake
 from dicom_node.ledger.outbox import SqlOutbox
 from dicom_node.ledger.records import SqlRecords
-from dicom_node.ledger.schema import jobs
+from dicom_node.ledger.schema import jobs, metadata
 from dicom_node.ledger.studies import SqlStudies
 from dicom_node.ledger.work import SqlWork
 
@@ -87,6 +87,7 @@ def _migrate(database: Database) -> tuple[str | None, str]:
             if before != head:
                 config.attributes.update(connection=connection, version_table=VERSION_TABLE)
                 command.upgrade(config, "head")
+            _require_our_columns(connection)
     return before, head
 
 
@@ -97,9 +98,20 @@ def _require_current(database: Database) -> None:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         with database.reading() as connection:
-            revision = _revision(connection, config)
-        if revision != _head(config):
-            raise LedgerError("The ledger's tables are missing or from an older version: run `dicom-node migrate`.")
+            if _revision(connection, config) != _head(config):
+                raise LedgerError("The ledger's tables are missing or from an older version: run `dicom-node migrate`.")
+            _require_our_columns(connection)
+
+
+def _require_our_columns(connection: Connection) -> None:
+    """Raise LedgerError for tables that a state of the software between two versions made: no migration helps them."""
+    reflected = inspect(connection).get_multi_columns()
+    found = {name: {column["name"] for column in columns} for (_, name), columns in reflected.items()}
+    if any(found.get(table.name) != set(table.columns.keys()) for table in metadata.tables.values()):
+        raise LedgerError(
+            "The ledger's tables are not those of this version, though their revision is: a development version made "
+            "them. Install that one again, or remove this ledger and let the node make a new one."
+        )
 
 
 def _head(config: Config) -> str:

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, or_, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Update, func, or_, select, update
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Instance, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Event, Instance, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions
+from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew, enqueue
 from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
-    destinations,
     instances,
     is_open,
     is_pending,
@@ -64,7 +64,7 @@ class SqlOutbox:
             raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
         return instance_of(instance), verdict_of(verdict), recognition_of(seen) if seen else None
 
-    def delivered(self, delivery_id: int, *, sent_uid: str, now: datetime) -> None:
+    def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
         done = (
             update(deliveries)
             .where(deliveries.c.id == delivery_id, is_undelivered)
@@ -72,43 +72,24 @@ class SqlOutbox:
                 state=DeliveryState.DELIVERED,
                 delivered_at=now,
                 sent_uid=sent_uid,
+                written=written,
+                trouble=None,
                 attempts=deliveries.c.attempts + 1,
                 lease_owner=None,
                 lease_until=None,
             )
-            .returning(deliveries.c.destination)
         )
         with self._database.writing() as connection:
-            destination = connection.scalar(done)
-            healed = update(destinations).where(
-                destinations.c.name == destination, destinations.c.last_error.is_not(None)
-            )
-            connection.execute(healed.values(last_error=None))
+            _execute_as(connection, done, kind="delivered", now=now)
 
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
-        self._failed_attempt(delivery_id, error=error, due_at=due_at)
-
-    def fail(self, delivery_id: int, *, error: str) -> None:
-        self._failed_attempt(delivery_id, error=error, state=DeliveryState.FAILED)
-
-    def _failed_attempt(self, delivery_id: int, *, error: str, **changes: object) -> None:
-        error = storable(error)
-        tried = (
-            update(deliveries)
-            .where(deliveries.c.id == delivery_id, is_pending)
-            .values(
-                last_error=error,
-                attempts=deliveries.c.attempts + 1,
-                lease_owner=None,
-                lease_until=None,
-                **changes,
-            )
-            .returning(deliveries.c.destination)
-        )
         with self._database.writing() as connection:
-            destination = connection.scalar(tried)
-            troubled = update(destinations).where(destinations.c.name == destination)
-            connection.execute(troubled.values(last_error=error))
+            connection.execute(_failed_attempt(delivery_id, error).values(due_at=due_at))
+
+    def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
+        refused = _failed_attempt(delivery_id, error).values(state=DeliveryState.FAILED)
+        with self._database.writing() as connection:
+            _execute_as(connection, refused, kind="failed", now=now)
 
     def release(self, delivery_ids: Sequence[int]) -> None:
         with self._database.writing() as connection:
@@ -136,12 +117,51 @@ class SqlOutbox:
         anew = begin_anew(now).where(deliveries.c.state == state, ~waits)
         with self._database.writing() as connection:
             if not uids:
-                return connection.execute(anew).rowcount
+                return _execute_as(connection, anew, kind="requeued", now=now)
             ids = _deliveries_of(connection, [uid for uid in uids if uid])
             return sum(
-                connection.execute(anew.where(deliveries.c.id.in_(portion))).rowcount
+                _execute_as(connection, anew.where(deliveries.c.id.in_(portion)), kind="requeued", now=now)
                 for portion in in_portions(sorted(ids))
             )
+
+
+def _failed_attempt(delivery_id: int, error: str) -> Update:
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id, is_pending)
+        .values(
+            last_error=storable(error),
+            attempts=deliveries.c.attempts + 1,
+            trouble=func.coalesce(_latest_trouble(), 0) + 1,
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+
+
+def _latest_trouble() -> ScalarSelect[int]:
+    """The highest place that an error has at the destination of the delivery that is being updated."""
+    others = deliveries.alias("others")
+    return (
+        select(others.c.trouble)
+        .where(others.c.destination == deliveries.c.destination, others.c.trouble.is_not(None))
+        .order_by(others.c.trouble.desc())
+        .limit(1)
+        .correlate(deliveries)
+        .scalar_subquery()
+    )
+
+
+def _execute_as(connection: Connection, change: Update, *, kind: str, now: datetime) -> int:
+    """Change deliveries, with an event for each that changed; returns how many did."""
+    changed = connection.execute(
+        change.returning(deliveries.c.id, deliveries.c.instance_id, deliveries.c.destination)
+    ).all()
+    keep_events(
+        connection,
+        (Event(kind=kind, at=now, instance_id=key, detail=destination) for _, key, destination in sorted(changed)),
+    )
+    return len(changed)
 
 
 def _hold_open(connection: Connection, study_uid: str) -> bool:

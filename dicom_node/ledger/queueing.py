@@ -55,4 +55,6 @@ def begin_anew(now: datetime) -> Update:
         last_error=None,
         delivered_at=None,
         sent_uid=None,
+        written=None,
+        trouble=None,
     )

@@ -2,14 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, or_, select, union, update
 
 from dicom_node.instance import DeliveryState, Event, Instance
 from dicom_node.ledger.engine import Database, in_portions, insert_into
-from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, recognition_of, storable, verdict_of
+from dicom_node.ledger.history import keep_events
+from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, recognition_of, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     destinations,
@@ -22,11 +22,13 @@ from dicom_node.ledger.schema import (
     is_pending,
     is_received,
     is_settled,
+    is_troubled,
     is_undelivered,
     is_unrouted,
     jobs,
     predictions,
     verdicts,
+    was_sent,
 )
 from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
 
@@ -74,11 +76,17 @@ class SqlRecords:
             .where(is_pending)
             .group_by(deliveries.c.destination)
         )
-        known = select(destinations.c.name, destinations.c.last_error).order_by(destinations.c.name)
+        latest = (
+            select(deliveries.c.last_error)
+            .where(deliveries.c.destination == destinations.c.name, is_troubled)
+            .order_by(deliveries.c.trouble.desc(), deliveries.c.id.desc())
+            .limit(1)
+        )
+        known = select(destinations.c.name, latest.scalar_subquery())
         with self._database.reading() as connection:
             counts = {(name, state): count for name, state, count in connection.execute(per_state)}
             due = {row[0]: row[1] for row in connection.execute(oldest)}
-            rows = connection.execute(known).all()
+            errors = {row[0]: row[1] for row in connection.execute(known)}
         return [
             DestinationCounts(
                 destination=name,
@@ -86,9 +94,9 @@ class SqlRecords:
                 delivered=counts.get((name, DeliveryState.DELIVERED), 0),
                 failed=counts.get((name, DeliveryState.FAILED), 0),
                 oldest_due=due.get(name),
-                last_error=last_error,
+                last_error=errors[name],
             )
-            for name, last_error in sorted(rows)
+            for name in sorted(errors)
         ]
 
     def oldest_received(self) -> datetime | None:
@@ -100,7 +108,12 @@ class SqlRecords:
         if not uid:
             return []  # images that lack a UID do not share one
         of_uid = or_(instances.c.sop_instance_uid == uid, instances.c.series_uid == uid, instances.c.study_uid == uid)
-        query = select(instances).where(of_uid).order_by(instances.c.received_at, instances.c.id)
+        # Each half has its index; joined by OR, PostgreSQL would walk through every instance.
+        ids = union(
+            select(instances.c.id).where(of_uid),
+            select(deliveries.c.instance_id).where(deliveries.c.sent_uid == uid, was_sent),
+        )
+        query = select(instances).where(instances.c.id.in_(ids)).order_by(instances.c.received_at, instances.c.id)
         with self._database.reading() as connection:
             return _records(connection, [instance_of(row) for row in connection.execute(query).mappings()])
 
@@ -125,9 +138,8 @@ class SqlRecords:
             connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=False))
 
     def note(self, event: Event) -> None:
-        row = {name: storable(value) for name, value in asdict(event).items()}
         with self._database.writing() as connection:
-            connection.execute(insert(events).values(row))
+            keep_events(connection, [event])
 
     def job_ran(self, run: JobRun) -> None:
         times = {"last_run": run.last_run, "next_run": run.next_run}

@@ -175,17 +175,20 @@ deliveries = Table(
     Column("last_error", Text),
     Column("delivered_at", UtcTime),
     Column("sent_uid", Text),
+    Column("written", Text),
+    # Its place among the errors of its destination, the latest highest (two of the same moment may share one); None
+    # without an error, and once it is delivered.
+    Column("trouble", Number),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     UniqueConstraint("instance_id", "destination"),
 )
 
-# Every destination that ever had a delivery, with its latest trouble; None again once something arrived there.
+# Every destination that ever had a delivery.
 destinations = Table(
     "destinations",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("last_error", Text),
 )
 
 events = Table(
@@ -218,6 +221,8 @@ is_for_review: Condition = verdicts.c.decision == literal_column("'review'")
 is_pending: Condition = deliveries.c.state == literal_column("'pending'")
 is_failed: Condition = deliveries.c.state == literal_column("'failed'")
 is_undelivered: Condition = deliveries.c.state != literal_column("'delivered'")
+is_troubled: Condition = deliveries.c.trouble.is_not(None)
+was_sent: Condition = deliveries.c.sent_uid.is_not(None)
 
 
 def _partial(name: str, *columns: Column[object], only: Condition) -> None:
@@ -237,4 +242,6 @@ Index(None, deliveries.c.destination, deliveries.c.state)
 _partial("ix_deliveries_pending", deliveries.c.destination, deliveries.c.due_at, deliveries.c.id, only=is_pending)
 _partial("ix_deliveries_failed", deliveries.c.destination, deliveries.c.id, only=is_failed)
 _partial("ix_deliveries_undelivered", deliveries.c.instance_id, only=is_undelivered)
+_partial("ix_deliveries_troubled", deliveries.c.destination, deliveries.c.trouble, deliveries.c.id, only=is_troubled)
+_partial("ix_deliveries_sent", deliveries.c.sent_uid, only=was_sent)
 Index(None, events.c.instance_id)

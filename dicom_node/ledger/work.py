@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Select, case, insert, or_, select, update
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions, insert_into
+from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import enqueue
 from dicom_node.ledger.rows import instance_of, prediction_row, verdict_row
 from dicom_node.ledger.schema import (
-    events,
     instances,
     is_received,
     predictions,
@@ -73,8 +73,8 @@ class SqlWork:
             added = enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
             if added < len(deliveries):
                 raise LedgerError("An instance goes to a destination once.")
-            event = {"kind": "settled", "at": verdict.decided_at, "instance_id": instance_id}
-            connection.execute(insert(events).values(event | {"detail": verdict.decision.value}))
+            event = Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
+            keep_events(connection, [event])
         return True
 
     def release(self, instance_ids: Sequence[int]) -> None:

@@ -26,6 +26,7 @@ class MemoryIntake(Room):
             instance = Instance(**asdict(arrival), id=key, state=InstanceState.RECEIVED, conflict=conflict)
             shelf.instances[key] = instance
             self._open_study(arrival.study_uid, arrival.received_at)
+            shelf.events.append(Event(kind="received", at=arrival.received_at, instance_id=key))
             if conflict:
                 shelf.events.append(Event(kind="conflict", at=arrival.received_at, instance_id=key))
             return Receipt(instance=instance, duplicate=False)

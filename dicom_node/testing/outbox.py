@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.testing.shelf import Room, is_free, uids_of
 from dicom_node.verdict import Recognition, Verdict
 
@@ -44,27 +44,28 @@ class MemoryOutbox(Room):
                 raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
             return self._shelf.instances[key], self._shelf.verdicts[key], self._shelf.recognitions.get(key)
 
-    def delivered(self, delivery_id: int, *, sent_uid: str, now: datetime) -> None:
+    def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
         with self._shelf.lock:
             one = self._shelf.deliveries.get(delivery_id)
             if one is None or one.state is DeliveryState.DELIVERED:
                 return
-            self._shelf.deliveries[delivery_id] = replace(
-                one, state=DeliveryState.DELIVERED, delivered_at=now, sent_uid=sent_uid, attempts=one.attempts + 1
-            )
+            done = replace(one, state=DeliveryState.DELIVERED, delivered_at=now, sent_uid=sent_uid, written=written)
+            self._shelf.deliveries[delivery_id] = replace(done, attempts=one.attempts + 1)
             self._shelf.delivery_leases.pop(delivery_id, None)
-            self._shelf.last_errors[one.destination] = None
+            self._shelf.troubles.pop(delivery_id, None)
+            self._note("delivered", one, now)
 
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
         with self._shelf.lock:
             if self._count_failure(delivery_id, error):
                 self._shelf.deliveries[delivery_id] = replace(self._shelf.deliveries[delivery_id], due_at=due_at)
 
-    def fail(self, delivery_id: int, *, error: str) -> None:
+    def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         with self._shelf.lock:
             if self._count_failure(delivery_id, error):
                 one = self._shelf.deliveries[delivery_id]
                 self._shelf.deliveries[delivery_id] = replace(one, state=DeliveryState.FAILED)
+                self._note("failed", one, now)
 
     def _count_failure(self, delivery_id: int, error: str) -> bool:
         one = self._shelf.deliveries.get(delivery_id)
@@ -72,8 +73,13 @@ class MemoryOutbox(Room):
             return False
         self._shelf.deliveries[delivery_id] = replace(one, attempts=one.attempts + 1, last_error=error)
         self._shelf.delivery_leases.pop(delivery_id, None)
-        self._shelf.last_errors[one.destination] = error
+        self._shelf.troubles.pop(delivery_id, None)
+        self._shelf.troubles[delivery_id] = error
         return True
+
+    def _note(self, kind: str, delivery: Delivery, now: datetime) -> None:
+        event = Event(kind=kind, at=now, instance_id=delivery.instance_id, detail=delivery.destination)
+        self._shelf.events.append(event)
 
     def release(self, delivery_ids: Sequence[int]) -> None:
         with self._shelf.lock:
@@ -97,6 +103,7 @@ class MemoryOutbox(Room):
                 chosen = [one for one in chosen if not uids_of(shelf.instances[one.instance_id]).isdisjoint(uids)]
             for one in chosen:
                 shelf.begin_anew(one, now)
+                self._note("requeued", one, now)
             return len(chosen)
 
 

@@ -33,11 +33,14 @@ class MemoryRecords(Room):
 
     def destinations(self) -> Sequence[DestinationCounts]:
         with self._shelf.lock:
-            return [self._destination(name) for name in sorted(self._shelf.last_errors)]
+            names = {one.destination for one in self._shelf.deliveries.values()}
+            return [self._destination(name) for name in sorted(names)]
 
     def _destination(self, name: str) -> DestinationCounts:
         ways = [one for one in self._shelf.deliveries.values() if one.destination == name]
         states = [one.state for one in ways]
+        ids = {one.id for one in ways}
+        errors = [error for key, error in self._shelf.troubles.items() if key in ids]
         waiting = [one.due_at for one in ways if one.state is DeliveryState.PENDING and one.due_at is not None]
         return DestinationCounts(
             destination=name,
@@ -45,7 +48,7 @@ class MemoryRecords(Room):
             delivered=states.count(DeliveryState.DELIVERED),
             failed=states.count(DeliveryState.FAILED),
             oldest_due=min(waiting, default=None),
-            last_error=self._shelf.last_errors[name],
+            last_error=errors[-1] if errors else None,
         )
 
     def oldest_received(self) -> datetime | None:
@@ -55,7 +58,9 @@ class MemoryRecords(Room):
 
     def find(self, uid: str) -> Sequence[InstanceRecord]:
         with self._shelf.lock:
-            found = oldest_first(one for one in self._shelf.instances.values() if uid in uids_of(one))
+            sent = {one.instance_id for one in self._shelf.deliveries.values() if one.sent_uid == uid != ""}
+            here = self._shelf.instances.values()
+            found = oldest_first(one for one in here if uid in uids_of(one) or one.id in sent)
             return [self._record(instance) for instance in found]
 
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:

@@ -26,7 +26,8 @@ class Shelf:
     series_values: dict[tuple[str, When], str | None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     jobs: dict[str, JobRun] = field(default_factory=dict)
-    last_errors: dict[str, str | None] = field(default_factory=dict)
+    # The errors of deliveries that are not made, by delivery, the latest last.
+    troubles: dict[int, str] = field(default_factory=dict)
 
     def in_state(self, state: InstanceState) -> list[Instance]:
         return oldest_first(instance for instance in self.instances.values() if instance.state is state)
@@ -41,13 +42,13 @@ class Shelf:
         known = {delivery.destination for delivery in self.deliveries_of(instance_id)}
         first = {plan.destination: plan for plan in reversed(planned) if plan.destination not in known}
         for _, plan in sorted(first.items()):
-            self.last_errors.setdefault(plan.destination, None)
             due_at = plan.due_at if closing_ahead else plan.due_at or now
             self._put(len(self.deliveries) + 1, instance_id, plan.destination, due_at=due_at, now=now)
         return len(first)
 
     def begin_anew(self, delivery: Delivery, now: datetime) -> None:
         """Make it as if it had just been planned, and due at once; whoever is sending it keeps it."""
+        self.troubles.pop(delivery.id, None)
         self._put(delivery.id, delivery.instance_id, delivery.destination, due_at=now, now=now)
 
     def _put(self, key: int, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime) -> None:

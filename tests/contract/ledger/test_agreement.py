@@ -17,6 +17,7 @@ from tests.contract.ledger.racing import SECOND, verdict
 from tests.stories import NOON, arrival
 
 few = st.integers(1, 6)
+copies = [f"1.9.{number}" for number in range(3)]
 places = st.sampled_from(["AI", "PACS"])
 parts = st.sampled_from(["HAND", "KNEE", None])
 series = st.sampled_from(["1.8.1", "1.8.2", ""])
@@ -38,6 +39,8 @@ class TwoLedgers(RuleBasedStateMachine):
     def teardown(self) -> None:
         for number in range(1, 7):
             self.both("records", "find", f"1.2.3.{number}")
+        for uid in copies:
+            self.both("records", "find", uid)
         self.both("records", "settled", after_id=1, limit=4)
         for ledger in self.ledgers:
             ledger.close()
@@ -103,9 +106,9 @@ class TwoLedgers(RuleBasedStateMachine):
 
     def report(self, delivery: Delivery, success: str) -> None:
         details = {
-            "delivered": {"sent_uid": "1.9", "now": self.now},
-            "postpone": {"error": f"away at {self.now}", "due_at": self.now + 2 * SECOND},
-            "fail": {"error": f"refused at {self.now}"},
+            "delivered": {"sent_uid": copies[delivery.id % 3], "written": "HAND", "now": self.now},
+            "postpone": {"error": f"away {delivery.id} at {self.now}", "due_at": self.now + 2 * SECOND},
+            "fail": {"error": f"refused {delivery.id} at {self.now}", "now": self.now},
         }
         if success:
             self.both("outbox", success, delivery.id, **details[success])

@@ -37,6 +37,7 @@ def test_the_same_object_again_is_the_instance_that_is_here(ledger: Ledger) -> N
     again = ledger.intake.add(arrival(1, path="elsewhere", received_at=NOON + SECOND))
     assert again.duplicate
     assert again.instance == first.instance
+    assert [event.kind for event in ledger.records.find("1.2.3.1")[0].events] == ["received"]
     assert ledger.records.counts().received == 1
 
 
@@ -54,8 +55,10 @@ def test_the_same_uid_with_other_content_is_kept_beside_and_flagged(ledger: Ledg
     assert not other.duplicate
     assert (first.instance.conflict, other.instance.conflict) == (False, True)
     original, flagged = ledger.records.find("1.2.3.1")
-    assert original.events == ()
-    assert [(event.kind, event.at) for event in flagged.events] == [("conflict", NOON + SECOND)]
+    assert [(event.kind, event.at) for event in original.events] == [("received", NOON)]
+    assert [(event.kind, event.at) for event in flagged.events] == [
+        ("received", NOON + SECOND), ("conflict", NOON + SECOND)
+    ]  # fmt: skip
 
 
 def test_receivers_that_race_with_one_object_make_one_instance(ledger: Ledger) -> None:
@@ -88,8 +91,8 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
     instance = settled(ledger, 1, deliveries=[*to("AI", "PACS", "STORE"), *to("CLOSED", due=None)])
     neighbour = settled(ledger, 2, deliveries=to("PACS"))
     for delivery in due(ledger, "PACS"):
-        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
-    ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone")
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written="HAND", now=NOON)
+    ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone", now=NOON)
     ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", due_at=NOON + 9 * SECOND)
     ledger.records.forget_file(instance.id)
     later = NOON + SECOND
@@ -103,7 +106,7 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
     for name in ("AI", "PACS"):
         anew = ways[name]
         assert (anew.state, anew.attempts, anew.planned_at) == (DeliveryState.PENDING, 0, later)
-        assert (anew.last_error, anew.delivered_at, anew.sent_uid) == (None, None, None)
+        assert (anew.last_error, anew.delivered_at, anew.sent_uid, anew.written) == (None, None, None, None)
     assert ways["STORE"].attempts == 1
     assert [one.instance_id for one in due(ledger, "PACS", now=later)] == [instance.id]
     assert ledger.records.find(neighbour.sop_instance_uid)[0].deliveries[0].state is DeliveryState.DELIVERED
@@ -112,7 +115,7 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
 def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=to("PACS"))
     for _ in range(2):
-        ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+        ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
         assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
         ledger.records.forget_file(instance.id)
         ledger.intake.restore(instance.id, now=NOON)

@@ -94,6 +94,17 @@ def test_a_ledger_of_a_newer_version_is_refused(url: str) -> None:
             open_ledger(url, create=create)
 
 
+@pytest.mark.parametrize("change", ["DROP COLUMN written", "ADD COLUMN unknown TEXT"])
+def test_a_ledger_of_a_development_version_is_refused_with_a_way_out(url: str, change: str) -> None:
+    """Its revision is ours, so that migrating would change nothing and be advised for ever."""
+    migrate(url)
+    execute(url, f"ALTER TABLE deliveries {change}")
+    for create in (True, False):
+        with pytest.raises(LedgerError, match="remove this ledger") as raised:
+            open_ledger(url, create=create)
+        assert "migrate`" not in str(raised.value)
+
+
 def test_a_database_of_another_program_is_refused_and_left_alone(url: str) -> None:
     if url.startswith("sqlite"):
         Path(read_url(url).database or "").parent.mkdir()

@@ -67,10 +67,11 @@ def test_forwarders_that_race_never_get_the_same_delivery(ledger: Ledger) -> Non
 def test_a_confirmed_delivery_is_over(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON + SECOND)
-    ledger.outbox.delivered(delivery.id, sent_uid="1.10", now=NOON + 2 * SECOND)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", written="HAND", now=NOON + SECOND)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.10", written=None, now=NOON + 2 * SECOND)
     done = state_of(ledger)
     assert (done.state, done.sent_uid, done.delivered_at) == (DeliveryState.DELIVERED, "1.9", NOON + SECOND)
+    assert done.written == "HAND"
     assert due(ledger, now=NOON + 2 * LEASE) == []
 
 
@@ -86,7 +87,7 @@ def test_a_transient_failure_counts_and_waits_for_its_time(ledger: Ledger) -> No
 def test_a_permanent_failure_waits_for_a_person(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.fail(delivery.id, error="the peer refuses this SOP class")
+    ledger.outbox.fail(delivery.id, error="the peer refuses this SOP class", now=NOON)
     assert due(ledger, now=NOON + 2 * LEASE) == []
     failed = state_of(ledger)
     assert (failed.state, failed.attempts) == (DeliveryState.FAILED, 1)
@@ -97,11 +98,33 @@ def test_a_late_failure_does_not_undo_a_delivery(ledger: Ledger) -> None:
     """A worker whose lease ran out may report after the one that took over."""
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     ledger.outbox.postpone(delivery.id, error="timeout", due_at=NOON)
-    ledger.outbox.fail(delivery.id, error="timeout")
+    ledger.outbox.fail(delivery.id, error="timeout", now=NOON)
     assert state_of(ledger).state is DeliveryState.DELIVERED
     assert ledger.records.destinations()[0].last_error is None
+
+
+def test_the_way_of_an_image_is_kept_as_events(ledger: Ledger) -> None:
+    """Each is there once, also when a worker reports late; a transient failure shows in the delivery alone."""
+    settled(ledger, deliveries=to("AI", "PACS"))
+    (to_ai,), (to_pacs,) = due(ledger, "AI"), due(ledger, "PACS")
+    ledger.outbox.postpone(to_ai.id, error="away", due_at=NOON)
+    ledger.outbox.fail(to_ai.id, error="refused", now=NOON + SECOND)
+    for seconds in (2, 3):
+        ledger.outbox.delivered(to_pacs.id, sent_uid="1.9", written=None, now=NOON + seconds * SECOND)
+    ledger.outbox.fail(to_pacs.id, error="timeout", now=NOON + 4 * SECOND)
+    ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], now=NOON + 5 * SECOND)
+    ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.3.1"], now=NOON + 6 * SECOND)
+    (record,) = ledger.records.find("1.2.3.1")
+    assert [(event.kind, event.at, event.detail) for event in record.events] == [
+        ("received", NOON, ""),
+        ("settled", NOON, "fills"),
+        ("failed", NOON + SECOND, "AI"),
+        ("delivered", NOON + 2 * SECOND, "PACS"),
+        ("requeued", NOON + 5 * SECOND, "AI"),
+        ("requeued", NOON + 6 * SECOND, "PACS"),
+    ]
 
 
 def test_giving_back_counts_no_attempt(ledger: Ledger) -> None:
@@ -116,7 +139,7 @@ def failed(ledger: Ledger, *numbers: int) -> None:
     for number in numbers:
         settled(ledger, number, study_uid=f"1.7.{number}", series_uid=f"1.8.{number}", deliveries=to("PACS"))
     for delivery in due(ledger):
-        ledger.outbox.fail(delivery.id, error="no")
+        ledger.outbox.fail(delivery.id, error="no", now=NOON)
 
 
 def test_requeuing_begins_anew(ledger: Ledger) -> None:
@@ -139,7 +162,7 @@ def test_requeuing_by_uid_takes_instances_series_and_studies(ledger: Ledger) -> 
 
 def test_requeuing_what_is_delivered_sends_it_again(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
-    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
     assert ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.1"], now=NOON) == 1
     (again,) = due(ledger)
     assert (again.sent_uid, again.delivered_at, again.attempts) == (None, None, 0)
@@ -161,7 +184,7 @@ def test_requeuing_leaves_what_waits_for_its_study_to_close(ledger: Ledger) -> N
 
 def test_a_settled_instance_gets_deliveries_for_destinations_that_it_has_none_for(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=to("PACS"))
-    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
     later = NOON + 9 * SECOND
     plans = [*to("PACS", "AI", due=later), *to("STORE", due=None)]
     assert ledger.outbox.plan(instance.id, plans, now=later) == 2
@@ -195,7 +218,7 @@ def test_planning_for_an_unrouted_image_lets_it_be_forwarded_and_retired(ledger:
     assert ledger.records.counts().unrouted == 1
     ledger.outbox.plan(instance.id, to("PACS"), now=NOON)
     assert (ledger.records.counts().unrouted, ledger.records.counts().forwarded) == (0, 0)
-    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
     assert (ledger.records.counts().unrouted, ledger.records.counts().forwarded) == (0, 1)
     assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Event
+from dicom_node.instance import DeliveryState, Event
 from dicom_node.ports import Counts, DestinationCounts, JobRun, Ledger
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, settled, to, verdict
@@ -29,10 +29,10 @@ def test_counts_say_where_every_image_stands(ledger: Ledger) -> None:
         instance = ledger.intake.add(arrival(number)).instance
         ledger.work.settle(instance.id, verdict(**change), recognition=None, deliveries=[])
     for delivery in due(ledger, "PACS"):
-        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     first, second = due(ledger, "AI")
-    ledger.outbox.delivered(first.id, sent_uid="1.9", now=NOON)
-    ledger.outbox.fail(second.id, error="no")
+    ledger.outbox.delivered(first.id, sent_uid="1.9", written=None, now=NOON)
+    ledger.outbox.fail(second.id, error="no", now=NOON)
     assert ledger.records.counts() == Counts(
         received=7, classified=6, forwarded=1, pending=2, failed=1, abstained=1, review=1, unrouted=3
     )
@@ -42,9 +42,9 @@ def test_every_destination_tells_how_it_stands(ledger: Ledger) -> None:
     settled(ledger, 1, deliveries=[*to("b", due=NOON - SECOND), *to("B"), *to("a", due=None)])
     settled(ledger, 2, deliveries=to("b", "B"))
     for delivery in due(ledger, "B"):
-        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     (first, second) = due(ledger, "b")
-    ledger.outbox.fail(first.id, error="refused")
+    ledger.outbox.fail(first.id, error="refused", now=NOON)
     ledger.outbox.postpone(second.id, error="away", due_at=NOON + SECOND)
 
     def row(name: str, **over) -> DestinationCounts:
@@ -58,12 +58,40 @@ def test_every_destination_tells_how_it_stands(ledger: Ledger) -> None:
     ]
 
 
-def test_trouble_is_over_once_something_arrives(ledger: Ledger) -> None:
+def test_trouble_lasts_as_long_as_an_image_has_it(ledger: Ledger) -> None:
+    """What arrives meanwhile says nothing of what the destination refused."""
+    for number in (1, 2, 3):
+        settled(ledger, number, deliveries=to("PACS"))
+    refused, late, fine = due(ledger)
+
+    def trouble() -> str | None:
+        return ledger.records.destinations()[0].last_error
+
+    ledger.outbox.postpone(late.id, error="away", due_at=NOON)
+    ledger.outbox.fail(refused.id, error="refused", now=NOON)
+    assert trouble() == "refused"
+    ledger.outbox.postpone(late.id, error="still away", due_at=NOON)
+    assert trouble() == "still away"
+    for delivery in (fine, late):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
+    assert trouble() == "refused"
+    ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], now=NOON)
+    assert trouble() is None
+
+
+def test_the_trouble_of_one_destination_is_not_that_of_another(ledger: Ledger) -> None:
+    settled(ledger, 1, deliveries=to("AI", "PACS", "STORE"))
+    for name in ("PACS", "AI"):
+        ledger.outbox.fail(due(ledger, name)[0].id, error=f"refused by {name}", now=NOON)
+    assert [row.last_error for row in ledger.records.destinations()] == ["refused by AI", "refused by PACS", None]
+
+
+def test_trouble_is_over_once_the_image_arrives(ledger: Ledger) -> None:
     settled(ledger, 1, deliveries=to("PACS"))
     (delivery,) = due(ledger)
     ledger.outbox.postpone(delivery.id, error="away", due_at=NOON)
     assert ledger.records.destinations()[0].last_error == "away"
-    ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     assert ledger.records.destinations()[0].last_error is None
 
 
@@ -89,6 +117,20 @@ def test_records_are_found_by_instance_series_and_study(ledger: Ledger) -> None:
     assert found("1.404") == []
 
 
+def test_an_image_is_found_by_the_uid_under_which_it_was_sent(ledger: Ledger) -> None:
+    """The archive shows the copy's or the report's UID, and who asks there has no other."""
+    copied = settled(ledger, 1, deliveries=to("AI", "PACS"))
+    kept = settled(ledger, 2, deliveries=to("PACS"))
+    settled(ledger, 3, deliveries=to("PACS"))
+    (to_ai,), (first, second, _) = due(ledger, "AI"), due(ledger, "PACS")
+    ledger.outbox.delivered(to_ai.id, sent_uid="2.25.7", written="HAND", now=NOON)
+    ledger.outbox.delivered(first.id, sent_uid="2.25.7", written="HAND", now=NOON)
+    ledger.outbox.delivered(second.id, sent_uid=kept.sop_instance_uid, written=None, now=NOON)
+    (record,) = ledger.records.find("2.25.7")
+    assert record == ledger.records.find(copied.sop_instance_uid)[0]
+    assert [record.instance.id for record in ledger.records.find(kept.sop_instance_uid)] == [kept.id]
+
+
 def test_the_past_can_be_read_page_by_page(ledger: Ledger) -> None:
     ids = [settled(ledger, number, deliveries=to("PACS")).id for number in (1, 2, 3)]
     ledger.intake.add(arrival(4))
@@ -103,20 +145,20 @@ def test_a_file_may_go_when_it_is_old_and_every_destination_has_it(ledger: Ledge
         settled(ledger, number, deliveries=to(*names), received_at=NOON - number * SECOND)
     settled(ledger, 4, deliveries=to("PACS"), received_at=NOON + SECOND)
     for delivery in due(ledger, "PACS"):
-        ledger.outbox.delivered(delivery.id, sent_uid="1.9", now=NOON)
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
 
     def retired(limit: int = 9) -> list[str]:
         return [one.sop_instance_uid for one in ledger.records.retired(before=NOON, limit=limit)]
 
     assert retired() == ["1.2.3.1"]
-    ledger.outbox.delivered(due(ledger, "AI")[0].id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(due(ledger, "AI")[0].id, sent_uid="1.9", written=None, now=NOON)
     assert retired() == ["1.2.3.2", "1.2.3.1"]
     assert retired(limit=1) == ["1.2.3.2"]
 
 
 def test_a_forgotten_file_is_not_named_again(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=to("PACS"))
-    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", now=NOON)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
     ledger.records.forget_file(instance.id)
     assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
     assert not ledger.records.find("1.2.3.1")[0].instance.spooled
@@ -128,7 +170,7 @@ def test_events_are_kept_in_order(ledger: Ledger) -> None:
     for event in events:
         ledger.records.note(event)
     ledger.records.note(Event(kind="started", at=NOON))
-    assert ledger.records.find("1.2.3.1")[0].events == tuple(events)
+    assert ledger.records.find("1.2.3.1")[0].events[1:] == tuple(events)
 
 
 def test_an_event_of_no_instance_is_refused(ledger: Ledger) -> None:

@@ -114,6 +114,8 @@ def _deliveries() -> None:
         sa.Column("last_error", sa.Text),
         sa.Column("delivered_at", TIME),
         sa.Column("sent_uid", sa.Text),
+        sa.Column("written", sa.Text),
+        sa.Column("trouble", NUMBER),
         sa.Column("lease_owner", sa.Text),
         sa.Column("lease_until", TIME),
         _of_instance("deliveries"),
@@ -126,10 +128,11 @@ def _deliveries() -> None:
     _index("ix_deliveries_pending", "deliveries", "destination", "due_at", "id", only=pending)
     _index("ix_deliveries_failed", "deliveries", "destination", "id", only=failed)
     _index("ix_deliveries_undelivered", "deliveries", "instance_id", only=undelivered)
+    _index("ix_deliveries_troubled", "deliveries", "destination", "trouble", "id", only=sa.text("trouble IS NOT NULL"))
+    _index("ix_deliveries_sent", "deliveries", "sent_uid", only=sa.text("sent_uid IS NOT NULL"))
     op.create_table(
         "destinations",
         *_texts("name"),
-        sa.Column("last_error", sa.Text),
         sa.PrimaryKeyConstraint("name", name="pk_destinations"),
     )
 
