@@ -16,13 +16,19 @@ def _group() -> None:
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Validate the configuration, and show what follows from it."""
+    """Validate the configuration, the model file and the ledger's address, and show what follows from them."""
+    from dicom_node.ledger.engine import read_url
+    from dicom_node.node import open_model
+
     settings = read_config(config)
+    model = open_model(settings)
+    ledger = read_url(settings.ledger_url).render_as_string(hide_password=True)
     table = Table(show_header=False)
     table.add_row("listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}")
     table.add_row("web", f"http://{settings.web.host}:{settings.web.port}" if settings.web.enabled else "off")
     table.add_row("data", str(settings.node.data_dir))
-    table.add_row("model", str(settings.model.path or "the starter model"))
+    table.add_row("ledger", ledger)
+    table.add_row("model", model.model_id)
     for destination in settings.destinations:
         way = f"{destination.ae_title}@{destination.host}:{destination.port}"
         table.add_row(f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}")

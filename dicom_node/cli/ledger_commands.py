@@ -13,7 +13,7 @@ from rich.table import Table
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
-from dicom_node.errors import NodeError
+from dicom_node.errors import ConfigError, NodeError
 from dicom_node.instance import DeliveryState
 from dicom_node.ports import Ledger
 from dicom_node.presentation import records_view, status_view
@@ -120,6 +120,8 @@ def requeue(
 ) -> None:
     """Put deliveries back into the queue, due now; `--state unrouted` routes images that have none by today's rules."""
     settings = read_config(config)
+    if state is Requeueable.DELIVERED and not uids:
+        raise ConfigError("name the UIDs of what to send again: without, it would be everything that ever arrived")
     with opened_ledger(settings, create=False) as ledger:
         if state is Requeueable.UNROUTED:
             count = _route_unrouted(settings, ledger, uids or [])

@@ -12,6 +12,8 @@ from dicom_node.config.sections import Config, nearest
 from dicom_node.errors import ConfigError
 
 PREFIX = "DICOM_NODE_"
+# Keys of the design that later versions will know.
+PLANNED = frozenset({"tls", "auth", "storage_commitment", "stow", "webhook"})
 DEFAULT_FILE = Path("node.toml")
 
 
@@ -91,8 +93,12 @@ def _parsed(text: str) -> Any:
 
 def _sentence(detail: Any) -> str:
     where = ".".join(str(step) for step in detail["loc"])
+    if detail["type"] == "model_type":
+        return f"{where}: this must be a table, [{where}]"
     if detail["type"] == "extra_forbidden":
         *parents, key = detail["loc"]
+        if key in PLANNED:
+            return f"{where}: not supported in this version; remove it"
         return f"{where}: there is no such key{nearest(str(key), _valid_keys(parents))}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{where}: {message}" if where else message

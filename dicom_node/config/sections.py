@@ -1,13 +1,14 @@
 """The sections of the configuration and what each key may hold (DESIGN 4.3)."""
 
+import re
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydicom.datadict import keyword_dict
 
 from dicom_node.config.quantities import Duration, Size
@@ -18,11 +19,47 @@ from dicom_node.retry import Retry
 from dicom_node.rules import FACT_CONDITIONS, Rule
 from dicom_node.verdict import Agreement, Outcome
 
-# AE: 16 characters of the default repertoire, no backslash or control characters (PS3.5 table 6.2-1).
-AeTitle = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\x20-\x5b\x5d-\x7e]{1,16}$")]
+
+def _ae_title(text: str) -> str:
+    # AE: 16 characters of the default repertoire, no backslash or control characters, outer spaces do not count
+    # (PS3.5 table 6.2-1).
+    title = text.strip()
+    if not re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,16}", title):
+        raise ValueError(f"{text!r} is no AE title: 1 to 16 ASCII characters without a backslash")
+    return title
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise ValueError(f"{text!r} is no name: letters, digits, '.', '_' and '-', 64 at most")
+    return text
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(str(value), strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is no network; write it like 10.1.0.0/16") from None
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("this must be more than nothing; write it like 5s")
+    return value
+
+
+def _as_tuple(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+Name = Annotated[str, AfterValidator(_name)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Interval = Annotated[Duration, AfterValidator(_positive)]
+# One value may stand for a list of one.
+Some = BeforeValidator(_as_tuple)
 
 
 class Section(BaseModel):
@@ -40,9 +77,9 @@ class NodeSection(Section):
     data_dir: Path = Path("./data")
     receivers: Annotated[int, Field(ge=1, le=64)] = 1
     max_associations: Annotated[int, Field(ge=1)] = 100
-    called_ae: tuple[AeTitle, ...] = ()
-    calling_ae: tuple[AeTitle, ...] = ()
-    allow_from: tuple[IPv4Network | IPv6Network, ...] = ()
+    called_ae: Annotated[tuple[AeTitle, ...], Some] = ()
+    calling_ae: Annotated[tuple[AeTitle, ...], Some] = ()
+    allow_from: Annotated[tuple[Network, ...], Some] = ()
     disk_reserve: Size = 1 << 30
     idle_timeout: Duration = timedelta(seconds=60)
 
@@ -129,10 +166,6 @@ class Destination(Section):
         return self.mode is DestinationMode.ANNOTATE if self.original is None else self.original
 
 
-def _as_tuple(value: object) -> object:
-    return value if isinstance(value, list | tuple) else (value,)
-
-
 Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(str(item) for item in _as_tuple(v)))]
 
 
@@ -141,7 +174,7 @@ class RuleSection(Section):
 
     name: str
     when: dict[str, Patterns] = {}
-    send_to: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+    send_to: Annotated[tuple[str, ...], Some]
     final: bool = False
 
     @model_validator(mode="after")
@@ -210,11 +243,11 @@ class RetentionSection(Section):
 class ScheduleSection(Section):
     """How often each periodic job runs."""
 
-    retries: Duration = timedelta(seconds=1)
-    leases: Duration = timedelta(seconds=1)
-    studies: Duration = timedelta(seconds=5)
-    retention: Duration = timedelta(hours=1)
-    disk: Duration = timedelta(seconds=10)
+    retries: Interval = timedelta(seconds=1)
+    leases: Interval = timedelta(seconds=1)
+    studies: Interval = timedelta(seconds=5)
+    retention: Interval = timedelta(hours=1)
+    disk: Interval = timedelta(seconds=10)
 
 
 class LogSection(Section):

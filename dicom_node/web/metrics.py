@@ -20,7 +20,10 @@ class Metrics:
     def __init__(self, records: Records) -> None:
         self.registry = CollectorRegistry()
         self.stored = Counter(
-            "region_node_stored_total", "Objects that were acknowledged", ["duplicate"], registry=self.registry
+            "region_node_stored_total",
+            "Objects that the node's own process acknowledged",
+            ["duplicate"],
+            registry=self.registry,
         )
         self.refused = Counter(
             "region_node_refused_total", "Objects that were refused, by error", ["error"], registry=self.registry

@@ -173,6 +173,12 @@ def test_show_of_an_unknown_uid_says_so(node) -> None:
     assert "the ledger knows nothing of 1.2.3" in done.stderr
 
 
+def test_sending_everything_again_has_to_be_asked_for_by_name(node) -> None:
+    done = node.run("requeue", "--state", "delivered", check=False)
+    assert done.returncode == 2
+    assert "name the UIDs" in done.stderr
+
+
 def test_model_info_says_which_model_would_run(node) -> None:
     facts = json.loads(node.run("model", "info", "--json").stdout)
     assert facts["model"].startswith("tiny-1.0-")

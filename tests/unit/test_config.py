@@ -125,6 +125,11 @@ def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
             ),
             "hold_for_review needs when",
         ),
+        ("node = 5", "node: this must be a table, [node]"),
+        ("[tls]\ncertificate = 1", "tls: not supported in this version"),
+        ('[node]\nallow_from = ["10.1"]', "'10.1' is no network; write it like 10.1.0.0/16"),
+        ('[node]\nae_title = "A\\\\B"', "is no AE title: 1 to 16 ASCII characters"),
+        ("[schedule]\nretries = 0", "schedule.retries: this must be more than nothing"),
         ("node = [", "is not valid TOML"),
     ],
 )
@@ -137,6 +142,12 @@ def test_an_environment_variable_that_leads_nowhere_is_refused() -> None:
         load_config(None, {"DICOM_NODE_LEDGR__URL": "x"})
     with pytest.raises(ConfigError, match="DICOM_NODE_DESTINATIONS__3__HOST leads nowhere"):
         load_config(None, {"DICOM_NODE_DESTINATIONS__3__HOST": "x"})
+
+
+def test_one_value_stands_for_a_list_of_one() -> None:
+    config = load_config(None, {"DICOM_NODE_NODE__CALLING_AE": "CR1", "DICOM_NODE_NODE__ALLOW_FROM": "10.1.0.0/16"})
+    assert config.node.calling_ae == ("CR1",)
+    assert str(config.node.allow_from[0]) == "10.1.0.0/16"
 
 
 def test_two_destinations_may_not_share_a_name(tmp_path: Path) -> None:
