@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dicom_node.classify import Plan, Stop, settle
-from dicom_node.errors import PermanentError, TransientError
-from dicom_node.forward import deliver
+from dicom_node.errors import AbortedError, PermanentError, TransientError
+from dicom_node.forward import MOST_ABORTS, deliver
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.policy import Policy
 from dicom_node.ports import When
@@ -26,6 +26,7 @@ PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONC
 class File:
     path: Path
     sop_instance_uid: str
+    written: str | None = None
 
 
 class Line:
@@ -95,6 +96,15 @@ def test_a_transient_failure_is_tried_again_after_a_growing_pause(ledger) -> Non
     assert (first.attempts, first.due_at, first.last_error) == (1, NOON + timedelta(seconds=10), "no answer")
     attempt(ledger, first, Line(TransientError("no answer")), now=first.due_at)
     assert kept(ledger, delivery).due_at == first.due_at + timedelta(seconds=20)
+
+
+def test_a_peer_that_breaks_off_over_an_image_again_and_again_has_refused_it(ledger) -> None:
+    [delivery] = claim(ledger)
+    for _ in range(MOST_ABORTS - 1):
+        attempt(ledger, delivery, Line(AbortedError("gone")))
+        delivery = kept(ledger, delivery)
+        assert delivery.state is DeliveryState.PENDING
+    assert attempt(ledger, delivery, Line(AbortedError("gone"))) is DeliveryState.FAILED
 
 
 def test_a_permanent_failure_stops_until_somebody_requeues_it(ledger) -> None:

@@ -200,17 +200,13 @@ def test_the_table_is_within_the_standards_ranges_and_has_no_warning() -> None:
     assert UNFORESEEN.code >> 12 == 0xC
 
 
-def test_a_data_set_of_another_object_is_refused_with_a900(
-    scp: StoreScp, ledger: MemoryLedger, tmp_path: Path
-) -> None:
+def test_a_data_set_of_another_object_is_refused_with_a900(scp: StoreScp, ledger: MemoryLedger, tmp_path: Path) -> None:
     with sender_to(scp) as scu, pytest.raises(PermanentError, match="A900"):
         scu.send(written(tmp_path, incoming("1.2.3.4", SOPInstanceUID="1.2.3.5")))
     assert ledger.records.counts().received == 0
 
 
-@pytest.mark.parametrize(
-    "sop_class", ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.9", "1.2.840.10008.5.1.4.38.1"]
-)
+@pytest.mark.parametrize("sop_class", ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.9", "1.2.840.10008.5.1.4.38.1"])
 def test_private_retired_and_patientless_classes_are_stored(
     scp: StoreScp, ledger: MemoryLedger, sop_class: str
 ) -> None:
