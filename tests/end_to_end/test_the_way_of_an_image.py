@@ -202,9 +202,15 @@ def test_no_patient_s_name_or_number_gets_into_log_metrics_or_status(tmp_path, t
     assert "planted" not in said.lower()
 
 
-def test_periodic_jobs_show_their_next_run(tmp_path, tiny_model) -> None:
-    config = model(tiny_model) + '[schedule]\nretries = "100ms"\n'
+def test_periodic_jobs_show_their_last_and_next_run_from_the_start(tmp_path, tiny_model) -> None:
+    config = model(tiny_model) + '[schedule]\nretries = "100ms"\nretention = "5h"\n[retention]\nkeep = "30d"\n'
     with NodeProcess(tmp_path / "node", config) as node:
-        wait_until(lambda: node.status()["jobs"], what="a job's run")
-        jobs = {job["name"]: job for job in node.status()["jobs"]}
-    assert jobs["retries"]["next_run"] > jobs["retries"]["last_run"]
+
+        def jobs() -> dict:
+            return {job["name"]: job for job in node.status()["jobs"]}
+
+        assert jobs().keys() == {"retries", "leases", "studies", "disk", "retention"}
+        assert jobs()["retention"]["next_run"] is not None
+        wait_until(lambda: jobs()["retries"]["last_run"], what="a job's run")
+        ran = jobs()["retries"]
+    assert ran["next_run"] > ran["last_run"]
