@@ -136,6 +136,8 @@ def _read(path: Path) -> bytes:
 def _start_session(content: bytes, threads: int | None, path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Idle threads of the pool would spin for work on cores that the receiver needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
     if _cuda_is_usable():
