@@ -1,6 +1,7 @@
 """Real radiographs as DICOM objects: pictures of the shared folder, wrapped as a modality would send them."""
 
 import csv
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,16 @@ def pictures(shared: Path, *, use: str | None = None, region: str | None = None)
             for row in csv.DictReader(text)
             if (use is None or row["use"] == use) and (region is None or row["region"] == region)
         ]
+
+
+def of_every_source(shared: Path, count: int) -> list[Path]:
+    """The first `count` real pictures of each region in each source."""
+    folder = shared / "data" / "radiographs"
+    chosen: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    with (folder / "manifest.csv").open(encoding="utf-8") as text:
+        for row in csv.DictReader(text):
+            chosen[row["region"], row["source"]].append(folder / row["file"])
+    return [picture for pictures in chosen.values() for picture in pictures[:count]]
 
 
 def as_object(picture: Path, *, kind: str = "CR", **elements) -> FileDataset:

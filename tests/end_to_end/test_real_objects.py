@@ -10,7 +10,8 @@ from pydicom.errors import InvalidDicomError
 
 from tests.configurations import destination, model
 from tests.dicomfiles import dataset_bytes
-from tests.servers.dcmtk import StoreScpProcess
+from tests.radiographs import as_object, of_every_source
+from tests.servers.dcmtk import StoreScpProcess, dcmsend
 from tests.servers.node import NodeProcess
 
 
@@ -66,3 +67,25 @@ def test_the_compression_samples_pass_through_in_their_own_syntax_and_radiograph
     assert outcomes["tagged"] + outcomes["abstained"] == len(radiographs)
     changed = [path.name for path in files if dataset_bytes(path) not in arrived]
     assert changed == []
+
+
+@pytest.mark.slow
+def test_real_radiographs_of_every_source_reach_the_pacs_and_say_there_what_the_ledger_says(
+    tmp_path, shared, pacs, file_of
+) -> None:
+    """Five pictures of each region and source, as CR and DX in turn, and the starter model; its card has the accuracy."""
+    pacs.delete_all()
+    objects = [
+        as_object(picture, kind=("CR", "DX")[number % 2]) for number, picture in enumerate(of_every_source(shared, 5))
+    ]
+    assert len(objects) > 40
+    files = {ds.SOPInstanceUID: file_of(ds) for ds in objects}
+    with NodeProcess(tmp_path / "node", destination("pacs", pacs.dicom_port)) as node:
+        assert dcmsend(node.port, files.values()).returncode == 0
+        status = node.idle(seconds=100)
+        records = {uid: node.instances(uid)[0] for uid in files}
+        assert all(dataset_bytes(node.spool / records[uid]["path"]) == dataset_bytes(files[uid]) for uid in files)
+    assert (status["received"], status["forwarded"], status["failed"]) == (len(files), len(files), 0)
+    assert {record["verdict"]["outcome"] for record in records.values()} == {"tagged", "abstained"}
+    there = {tags["SOPInstanceUID"]: tags.get("BodyPartExamined") or None for tags in map(pacs.tags, pacs.instances())}
+    assert there == {uid: record["verdict"]["body_part"] for uid, record in records.items()}
