@@ -73,7 +73,7 @@ def test_the_compression_samples_pass_through_in_their_own_syntax_and_radiograph
 def test_real_radiographs_of_every_source_reach_the_pacs_and_say_there_what_the_ledger_says(
     tmp_path, shared, pacs, file_of
 ) -> None:
-    """Five pictures of each region and source, as CR and DX in turn, and the starter model; its card has the accuracy."""
+    """Five pictures of each region and source, as CR and DX in turn; how right the model is, its card says."""
     pacs.delete_all()
     objects = [
         as_object(picture, kind=("CR", "DX")[number % 2]) for number, picture in enumerate(of_every_source(shared, 5))
