@@ -1,5 +1,6 @@
 """The story of one delivery: make what the destination gets, send it, keep what came of it."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -53,6 +54,7 @@ def deliver(
     prepare: Preparation,
     transport: Transport,
     retry: Retry,
+    aborts: Counter[int],
     now: Callable[[], datetime],
     chance: Callable[[], float],
 ) -> DeliveryState:
@@ -61,6 +63,9 @@ def deliver(
     Outcomes: delivered; pending again, with the error, when trying again can help; failed, when it cannot or when the
     destination's patience (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with
     the same UID goes again. Raises LedgerError, and then the lease brings the delivery back.
+
+    `aborts`: how often the destination broke off over each delivery, kept here from call to call. Attempts on a
+    destination that was away say nothing of the object and do not count; after a restart the counting begins anew.
     """
     instance, verdict, recognition = outbox.subject(delivery)
     try:
@@ -70,13 +75,16 @@ def deliver(
             sent_uid = outgoing[-1].sop_instance_uid if outgoing else ""
             written = outgoing[-1].written if outgoing else None
     except AbortedError as error:
-        if delivery.attempts + 1 >= MOST_ABORTS:
-            return _fail(delivery, f"broken off {delivery.attempts + 1} times: {error}", outbox=outbox, now=now())
+        aborts[delivery.id] += 1
+        if aborts[delivery.id] >= MOST_ABORTS:
+            return _fail(delivery, f"broken off {aborts.pop(delivery.id)} times: {error}", outbox=outbox, now=now())
         return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
     except TransientError as error:
         return _postpone(delivery, error, outbox=outbox, retry=retry, now=now(), chance=chance())
     except PermanentError as error:
+        aborts.pop(delivery.id, None)
         return _fail(delivery, str(error), outbox=outbox, now=now())
+    aborts.pop(delivery.id, None)
     outbox.delivered(delivery.id, sent_uid=sent_uid, written=written, now=now())
     log.info("delivered", destination=delivery.destination, delivery=delivery.id, sop_instance_uid=sent_uid)
     return DeliveryState.DELIVERED

@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -219,6 +220,8 @@ class Node:
             now=self._now,
         )
 
+        aborts: Counter[int] = Counter()
+
         def deliver_one(delivery: Delivery) -> DeliveryState:
             state = deliver(
                 delivery,
@@ -226,6 +229,7 @@ class Node:
                 prepare=dispatch.prepare,
                 transport=transport,
                 retry=destination.retry.retry(),
+                aborts=aborts,
                 now=self._now,
                 chance=random.random,
             )

@@ -1,5 +1,6 @@
 """One delivery: sent, postponed or failed, and what the ledger keeps of it."""
 
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -65,15 +66,27 @@ def claim(ledger, now=NOON, limit=1) -> list[Delivery]:
     return list(ledger.outbox.claim(destination="pacs", worker="w", limit=limit, now=now, lease=LEASE))
 
 
-def attempt(ledger, delivery, line, *, now=NOON, retry=None) -> DeliveryState:
+def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None) -> DeliveryState:
     return deliver(
         delivery,
         outbox=ledger.outbox,
         prepare=as_received,
         transport=line,
         retry=retry or Retry(first=timedelta(seconds=10), jitter=0.0),
+        aborts=Counter() if aborts is None else aborts,
         now=lambda: now,
         chance=lambda: 0.5,
+    )
+
+
+def lane(ledger, line) -> Lane:
+    return Lane(
+        destination="pacs",
+        outbox=ledger.outbox,
+        deliver=lambda delivery: attempt(ledger, delivery, line),
+        transport=line,
+        worker="w",
+        now=lambda: NOON,
     )
 
 
@@ -100,11 +113,23 @@ def test_a_transient_failure_is_tried_again_after_a_growing_pause(ledger) -> Non
 
 def test_a_peer_that_breaks_off_over_an_image_again_and_again_has_refused_it(ledger) -> None:
     [delivery] = claim(ledger)
+    aborts = Counter()
     for _ in range(MOST_ABORTS - 1):
-        attempt(ledger, delivery, Line(AbortedError("gone")))
+        attempt(ledger, delivery, Line(AbortedError("gone")), aborts=aborts)
         delivery = kept(ledger, delivery)
         assert delivery.state is DeliveryState.PENDING
-    assert attempt(ledger, delivery, Line(AbortedError("gone"))) is DeliveryState.FAILED
+    assert attempt(ledger, delivery, Line(AbortedError("gone")), aborts=aborts) is DeliveryState.FAILED
+    assert kept(ledger, delivery).last_error == f"broken off {MOST_ABORTS} times: gone"
+    assert not aborts
+
+
+def test_attempts_on_a_peer_that_was_away_do_not_count_as_breaking_off(ledger) -> None:
+    [delivery] = claim(ledger)
+    aborts = Counter()
+    for _ in range(MOST_ABORTS * 2):
+        attempt(ledger, delivery, Line(TransientError("away")), aborts=aborts)
+        delivery = kept(ledger, delivery)
+    assert attempt(ledger, delivery, Line(AbortedError("gone")), aborts=aborts) is DeliveryState.PENDING
 
 
 def test_a_permanent_failure_stops_until_somebody_requeues_it(ledger) -> None:
@@ -125,15 +150,7 @@ def test_a_destination_s_patience_can_end(ledger) -> None:
 
 def test_a_destination_that_is_away_ends_the_round_and_the_rest_waits(ledger) -> None:
     line = Line(TransientError("away"))
-    lane = Lane(
-        destination="pacs",
-        outbox=ledger.outbox,
-        deliver=lambda delivery: attempt(ledger, delivery, line),
-        transport=line,
-        worker="w",
-        now=lambda: NOON,
-    )
-    lane.round()
+    lane(ledger, line).round()
     assert line.sent == []
     waiting = claim(ledger, limit=9)
     assert [delivery.attempts for delivery in waiting] == [0, 0]
@@ -141,13 +158,5 @@ def test_a_destination_that_is_away_ends_the_round_and_the_rest_waits(ledger) ->
 
 def test_one_refused_image_does_not_hold_up_the_next(ledger) -> None:
     line = Line(PermanentError("not this one"))
-    lane = Lane(
-        destination="pacs",
-        outbox=ledger.outbox,
-        deliver=lambda delivery: attempt(ledger, delivery, line),
-        transport=line,
-        worker="w",
-        now=lambda: NOON,
-    )
-    lane.round()
+    lane(ledger, line).round()
     assert len(line.sent) == 2
