@@ -88,7 +88,8 @@ class Dispatch:
 
     def _original(self, instance: Instance) -> Path:
         path = self._spool.path(instance.path)
-        if instance.spooled and path.is_file():
+        # The file decides, not the mark: retention may set the mark just after a sender has brought the file back.
+        if path.is_file():
             return path
         if instance.spooled and not self._spool.path("").is_dir():
             raise TransientError("the spool is not there; check that its disk is mounted")

@@ -130,6 +130,11 @@ def test_a_file_that_retention_removed_is_a_failure_for_good_that_says_what_to_d
         filled.sent()
 
 
+def test_a_file_that_came_back_while_retention_marked_it_as_gone_is_sent(filled) -> None:
+    filled.instance = replace(filled.instance, spooled=False)
+    assert len(filled.sent()) == 1
+
+
 def test_a_study_that_is_not_closed_decides_nothing_for_its_series(filled) -> None:
     [(_, content)] = filled.sent(when="study_closed")
     assert content == dataset_bytes(filled.file)
