@@ -34,8 +34,9 @@ class Decision(StrEnum):
     AGREES = "agrees"  # the header is right: the object goes as it came
     FILLS = "fills"  # the header was empty: the copy says what the pixels show
     CORRECTS = "corrects"  # the header was wrong: the copy is corrected, the old value kept in it
-    REVIEW = "review"  # a person must settle it: the object goes as it came
-    ABSTAINS = "abstains"  # nothing is known: the object goes as it came
+    # The next two go as they came, except that they may take over what the first image decided for their series.
+    REVIEW = "review"  # a person must settle it
+    ABSTAINS = "abstains"  # nothing is known
     NOT_A_RADIOGRAPH = "not_a_radiograph"
     UNREADABLE = "unreadable"
 
@@ -102,6 +103,11 @@ class Sighting:
     @property
     def confidence(self) -> float:
         return self.recognition.confidence if self.recognition else 0.0
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """How the region that the node stands for compares with the header; None where it stands for none."""
+        return agreement_of(self.region, self.header) if self.region else None
 
     @classmethod
     def unreadable(cls, reason: str) -> Self:

@@ -27,7 +27,7 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.part10 import file_header, incoming_from_file, is_dicom
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
-from dicom_node.verdict import Outcome, Sighting, agreement_of
+from dicom_node.verdict import Outcome, Sighting
 
 if TYPE_CHECKING:
     from dicom_node.dimse.scu import StoreScu
@@ -78,7 +78,7 @@ def _view(media: MediaFile, sighting: Sighting | None, model_id: str, error: str
         "confidence": recognition.confidence if recognition else 0.0,
         "probabilities": {str(r): p for r, p in recognition.probabilities.items()} if recognition else {},
         "header_region": sighting.header.region if sighting else None,
-        "agreement": agreement_of(region, sighting.header) if sighting and region else None,
+        "agreement": sighting.agreement if sighting else None,
         "model": model_id,
         "error": error,
     }

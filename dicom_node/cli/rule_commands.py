@@ -12,7 +12,6 @@ from dicom_node.cli.options import ConfigOption, opened_eye, opened_ledger, read
 from dicom_node.config.plan import plan_of
 from dicom_node.rules import Routing
 from dicom_node.spool import Spool
-from dicom_node.verdict import agreement_of
 
 app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 
@@ -32,8 +31,9 @@ def try_files(
     with opened_eye(settings) as eye:
         for path in files:
             sighting = eye.look(path)
-            agreement = agreement_of(sighting.region, sighting.header) if sighting.region else None
-            facts = facts_about(sighting, agreement=agreement, calling_ae=calling_ae, called_ae=settings.node.ae_title)
+            facts = facts_about(
+                sighting, agreement=sighting.agreement, calling_ae=calling_ae, called_ae=settings.node.ae_title
+            )
             _print_routing(path, route(plan.rules, [stop.name for stop in plan.stops], facts))
 
 
