@@ -158,10 +158,8 @@ def closed_series_value(policy: Policy, header: HeaderRegion, series_value: str 
     return value_to_write(series_value, header)
 
 
-def value_to_write(series_value: str | None, header: HeaderRegion) -> str | None:
+def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
     """The series' value where the header does not say it already, None for "leave as received"."""
-    if series_value is None:
-        return None
     said = header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
     return None if same_body_part(said, series_value) else series_value
 
