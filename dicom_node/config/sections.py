@@ -235,7 +235,7 @@ class StudySection(Section):
 
 
 class RetentionSection(Section):
-    """`keep`: how long files stay in the spool after every destination has them; absent, for ever."""
+    """`keep`: how long after arrival files may go, once every destination has them; absent, never."""
 
     keep: Duration | None = None
 
