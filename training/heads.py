@@ -1,7 +1,7 @@
 """A backbone with a linear head, as `probe`, `calibrate` and `export` hand it on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from dicom_node.model.card import LABELS
 from training.encoder import EMBEDDING, Backbone, pooled
 from training.errors import TrainingError
+from training.rejection import Rejection
 from training.runs import load_weights
 
 BATCH = 128
@@ -18,12 +19,18 @@ BATCH = 128
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classifier:
-    """`weight` (14, 512) and `bias` (14,) on the backbone's embedding; logits are divided by `temperature`."""
+    """`weight` (14, 512) and `bias` (14,) on the backbone's embedding; logits are divided by `temperature`.
+
+    `rejection` tells how strange an image is; `strangers` (M, 512) are embeddings out of domain that the model file
+    carries along (`training.strangers`).
+    """
 
     backbone: Backbone
     weight: Tensor
     bias: Tensor
     temperature: float = 1.0
+    rejection: Rejection = field(default_factory=Rejection)
+    strangers: Tensor = field(default_factory=lambda: torch.zeros(0, EMBEDDING))
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(N, 512) -> calibrated logits (N, 14)."""
@@ -32,7 +39,13 @@ class Classifier:
     def weights(self) -> dict[str, Any]:
         """What `load_classifier` reads."""
         head = {"weight": self.weight, "bias": self.bias}
-        return {"backbone": self.backbone.state_dict(), "head": head, "temperature": self.temperature}
+        return {
+            "backbone": self.backbone.state_dict(),
+            "head": head,
+            "temperature": self.temperature,
+            "rejection": self.rejection.state(),
+            "strangers": self.strangers,
+        }
 
 
 def load_backbone(folder: Path) -> Backbone:
@@ -52,8 +65,14 @@ def load_classifier(folder: Path) -> Classifier:
     head = head_of(weights)
     if head is None:
         raise TrainingError(f"The run {folder} has no linear head: run `python -m training probe --from {folder}`.")
-    temperature = float(weights.get("temperature", 1.0))
-    return Classifier(backbone=load_backbone(folder), weight=head[0], bias=head[1], temperature=temperature)
+    return Classifier(
+        backbone=load_backbone(folder),
+        weight=head[0],
+        bias=head[1],
+        temperature=float(weights.get("temperature", 1.0)),
+        rejection=Rejection.from_state(weights["rejection"]) if "rejection" in weights else Rejection(),
+        strangers=weights.get("strangers", torch.zeros(0, EMBEDDING)),
+    )
 
 
 def head_of(weights: dict[str, Any]) -> tuple[Tensor, Tensor] | None:

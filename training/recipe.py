@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from training.errors import TrainingError
+from training.simulate.recipe import SimulateRecipe
 
 Range = tuple[float, float]
 
@@ -23,12 +24,14 @@ class DataRecipe:
     images alike. `ood_share`: the share of samples that shows something out of domain. `held_out`: the fraction of
     groups that is never learned from, chosen by `split_seed` and the group's name alone, so that every command sees
     the same split. `leave_out` names sources (or the beginning of their names) whose `train` rows are not learned
-    from either, to measure on them.
+    from either, to measure on them. `sampling`: "balanced" draws with those shares, "shuffled" takes every row once an
+    epoch, whatever it shows, as the papers do.
     """
 
     size: int = 128
     held_out: float = 0.1
     split_seed: int = 0
+    sampling: Literal["balanced", "shuffled"] = "balanced"
     source_power: float = 0.5
     ood_share: float = 0.1
     leave_out: tuple[str, ...] = ()
@@ -38,9 +41,10 @@ class DataRecipe:
 class AugmentRecipe:
     """Ranges of the augmentation; probabilities in [0, 1], angles in degrees, lengths as fractions of the image's side.
 
-    The defaults are the pre-training column of Langer et al. 2024 (supplement, table 1) but for the crop area, whose
-    lower end of 0.08 shows too little of a bone at our input size, and for `any_rotation`, `gamma`, `invert`,
-    `noise` and `collimation`, which are ours.
+    Langer et al. 2024, supplement, table 1. Its pre-training column is in recipes/simclr.toml. The defaults
+    differ from it where a small input or a short run asks for less (crop area, shear), and by what is
+    ours: `any_rotation`, `mirror`, `gamma`, `invert`, `noise` and `collimation`. `scale` above 1 enlarges.
+    `gauge_radius` times `gauge_scale` is the radius of a gauge.
     """
 
     rotation: float = 15.0
@@ -58,24 +62,40 @@ class AugmentRecipe:
     invert: float = 0.1
     gauges: int = 2
     gauge_radius: Range = (0.02, 0.09)
+    gauge_scale: Range = (0.8, 1.2)
     gauge_intensity: Range = (0.75, 1.0)
     collimation: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainRecipe:
-    """The backbone's training. `samples` counts images, not views; `temperature` and `projection` are SupCon's."""
+    """The backbone's training, by one of the methods of `training.methods`.
 
-    method: Literal["supervised", "supcon"] = "supervised"
+    `epochs`, above 0, counts passes over the data and goes before `samples`, which counts images; views count for
+    neither. `batch` is that of all processes together. `hidden` and `projection` are the widths of the projection
+    head, `temperature` the contrastive losses', `momentum` BYOL's first one, `self_weight` the contrastive part of the
+    mixed method. `label_smoothing` is the share of each target that is spread over all classes. `ema`: above 0, the
+    weights that a run hands on are a moving average with this decay per step. `precision`: bf16 is autocast.
+    """
+
+    method: Literal["supervised", "supcon", "simclr", "byol", "mixed"] = "supervised"
     samples: int = 100_000
+    epochs: int = 0
     batch: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     warmup: float = 0.03
     temperature: float = 0.5
+    hidden: int = 512
     projection: int = 128
+    momentum: float = 0.9995
+    self_weight: float = 1.0
     outlier_weight: float = 0.3
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    precision: Literal["bf16", "fp32"] = "bf16"
     checkpoint_seconds: float = 120.0
+    log_every: int = 20
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
 
 
@@ -115,12 +135,49 @@ class CalibrateRecipe:
     """What the thresholds must reach on the calibration rows; see `training.calibrate`.
 
     `target_accuracy`: among the tagged. `ood_tagged`: at most this share of the out-of-domain rows may be tagged.
-    `min_confidence` is a floor that is never undercut, however good the rows look.
+    `min_confidence` is a floor that is never undercut, however good the rows look. `reject` names the statistic by
+    which images are rejected, or leaves the choice to the evidence (`training.rejection`). `turns`: views of each image
+    that are averaged, here and in the exported file: 1, 4 (quarter turns) or 8 (mirrored as well).
     """
 
+    turns: Literal[1, 4, 8] = 1
     target_accuracy: float = 0.97
     ood_tagged: float = 0.05
     min_confidence: float = 0.5
+    reject: Literal["auto", "energy", "max_probability", "mahalanobis", "knn"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRecipe:
+    """`probe --finetune`: the network itself on a few labelled images, mixed half and half with simulated ones.
+
+    `samples`, `batch` and `learning_rate` replace those of the model's own recipe. `held_out` is the share of the
+    labelled groups of a region with `least` or more that only set temperature and thresholds.
+    """
+
+    samples: int = 8_000
+    batch: int = 64
+    learning_rate: float = 2e-4
+    held_out: float = 0.2
+    least: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRecipe:
+    """How label errors are looked for: `folds` of whole groups, and `strength`, the inverse of the heads' L2 penalty
+    on standardised embeddings (small: smoother, and less taken in by wrong labels).
+    """
+
+    folds: int = 5
+    strength: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterRecipe:
+    """k-means on embeddings. `clusters` is SAM-X's 1000; with few images there are at most n / `least` of them."""
+
+    clusters: int = 1000
+    least: int = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +190,10 @@ class Recipe:
     pretrain: PretrainRecipe = field(default_factory=PretrainRecipe)
     probe: ProbeRecipe = field(default_factory=ProbeRecipe)
     calibrate: CalibrateRecipe = field(default_factory=CalibrateRecipe)
+    finetune: FinetuneRecipe = field(default_factory=FinetuneRecipe)
+    audit: AuditRecipe = field(default_factory=AuditRecipe)
+    cluster: ClusterRecipe = field(default_factory=ClusterRecipe)
+    simulate: SimulateRecipe = field(default_factory=SimulateRecipe)
 
 
 def read_recipe(path: Path | None) -> Recipe:
@@ -177,7 +238,8 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
     if get_origin(kind) is Literal:
         if value in get_args(kind):
             return value
-        raise TrainingError(f"The recipe's '{name}' is {value!r}; it must be one of {', '.join(get_args(kind))}.")
+        choices = ", ".join(map(str, get_args(kind)))
+        raise TrainingError(f"The recipe's '{name}' is {value!r}; it must be one of {choices}.")
     if kind == Range and isinstance(value, list | tuple) and len(value) == 2:
         return float(value[0]), float(value[1])
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):

@@ -14,13 +14,14 @@ import torch
 from dicom_node.imaging import IMAGING_VERSION
 from training.errors import TrainingError
 from training.images import ImageSet
+from training.pool import Pool
 from training.recipe import Recipe, recipe_from
 
 RUN, METRICS, WEIGHTS = "run.json", "metrics.json", "weights.pt"
 
 
 def write_run(
-    out: Path, *, command: str, recipe: Recipe, seed: int, data: ImageSet, now: datetime, **more: Any
+    out: Path, *, command: str, recipe: Recipe, seed: int, data: ImageSet | Pool, now: datetime, **more: Any
 ) -> None:
     """Write `run.json`: command, recipe, seed, versions, hardware and the data's sources."""
     about = {
@@ -37,7 +38,7 @@ def write_run(
     write_json(out / RUN, about)
 
 
-def sources(data: ImageSet) -> list[dict[str, Any]]:
+def sources(data: ImageSet | Pool) -> list[dict[str, Any]]:
     """Each source with its licence, and how many images and groups of each region it gave."""
     table: dict[tuple[str, str, str], set[str]] = {}
     counts: dict[tuple[str, str, str], int] = {}

@@ -2,10 +2,11 @@
 
 import math
 
+import lightly.loss
 import pytest
 import torch
 
-from training.losses import classification, supervised_contrastive, towards_uniform
+from training.losses import classification, nt_xent, regression, supervised_contrastive, towards_uniform
 
 
 def slow_supcon(z, labels, temperature):
@@ -67,3 +68,69 @@ def test_a_batch_of_one_kind_only_gives_a_finite_loss(targets):
     loss.backward()
     assert math.isfinite(loss.item())
     assert torch.isfinite(logits.grad).all()
+
+
+def slow_nt_xent(first, second, temperature):
+    """Langer et al. 2024, equation 1 (Chen et al. 2020, equation 1), one pair at a time, both ways."""
+    z = [row / math.sqrt(sum(float(v) ** 2 for v in row)) for row in torch.cat([first, second]).double()]
+    n, total = len(first), 0.0
+    for i in range(2 * n):
+        j = (i + n) % (2 * n)
+        below = sum(math.exp(float(z[i] @ z[k]) / temperature) for k in range(2 * n) if k != i)
+        total -= math.log(math.exp(float(z[i] @ z[j]) / temperature) / below)
+    return total / (2 * n)
+
+
+def pair(n=7, width=5, seed=4):
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(n, width, generator=random), torch.randn(n, width, generator=random)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
+def test_simclrs_loss_is_the_papers_formula_and_lightlys(temperature):
+    """Transcribed slowly, and computed by a library that shares no code with ours."""
+    first, second = pair()
+    got = nt_xent(first, second, temperature=temperature).item()
+    assert got == pytest.approx(slow_nt_xent(first, second, temperature), rel=1e-4)
+    assert got == pytest.approx(lightly.loss.NTXentLoss(temperature=temperature)(first, second).item(), rel=1e-4)
+
+
+def test_the_contrastive_loss_of_images_without_a_common_label_is_lightlys_nt_xent():
+    """lightly has no SupCon; where each image is its own class both losses are one, and so are their gradients."""
+    first, second = pair()
+    ours, theirs = (torch.cat([first, second]).requires_grad_() for _ in range(2))
+    loss = supervised_contrastive(ours, torch.arange(7).repeat(2), temperature=0.5)
+    other = lightly.loss.NTXentLoss(temperature=0.5)(*theirs.chunk(2))
+    assert loss.item() == pytest.approx(other.item(), rel=1e-4)
+    loss.backward()
+    other.backward()
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
+
+
+def test_byols_loss_is_the_papers_formula_and_lightlys():
+    """2 - 2 cos for each row; lightly's is minus the cosine."""
+    predicted, target = pair()
+    slow = sum(
+        2 - 2 * float(p @ z) / math.sqrt(float(p @ p) * float(z @ z))
+        for p, z in zip(predicted.double(), target.double(), strict=True)
+    ) / len(predicted)
+    got = regression(predicted, target).item()
+    assert got == pytest.approx(slow, rel=1e-5)
+    assert got == pytest.approx(2 + 2 * lightly.loss.NegativeCosineSimilarity()(predicted, target).item(), rel=1e-5)
+
+
+def test_byols_target_gets_no_gradient():
+    """Only the online network learns."""
+    predicted, target = (each.requires_grad_() for each in pair())
+    regression(predicted, target).backward()
+    assert predicted.grad.abs().sum() > 0
+    assert target.grad is None
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes():
+    """The target is 1 - s + s / K for its class and s / K for the others; unlabelled rows (-2) count nowhere."""
+    logits = torch.randn(3, 14, generator=torch.Generator().manual_seed(5))
+    log_p = logits.double().log_softmax(1)
+    slow = -sum(0.9 * log_p[i, t] + 0.1 * log_p[i].mean() for i, t in ((0, 3), (2, 13))) / 2
+    got = classification(logits, torch.tensor([3, -2, 13]), outlier_weight=0.3, smoothing=0.1)
+    assert got.item() == pytest.approx(float(slow), rel=1e-5)

@@ -1,0 +1,90 @@
+"""Checkpoints: all that a run needs to go on as if it had not been killed."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from training.averaging import Average
+from training.errors import TrainingError
+from training.recipe import Recipe, recipe_from
+
+CHECKPOINT = "checkpoint.pt"
+_CHANGE_NOTHING = ("checkpoint_seconds", "log_every")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """What changes with the steps: weights (`backbone` and `method`), the optimiser's memory, the moving average."""
+
+    weights: nn.ModuleDict
+    optimiser: torch.optim.Optimizer
+    average: Average | None
+
+    def handed_on(self) -> dict[str, Any]:
+        """The weights that the next command gets: state dictionaries of `backbone` and `method`."""
+        state = self.weights.state_dict() if self.average is None else self.average.state
+        return {
+            part: {name.removeprefix(part + "."): v for name, v in state.items() if name.startswith(part + ".")}
+            for part in ("backbone", "method")
+        }
+
+
+def belongs_to(recipe: Recipe, *, seed: int, data: str) -> dict[str, Any]:
+    """What makes two runs the same: seed, rows (`Pool.fingerprint`), and what of the recipe changes a weight."""
+    return {"seed": seed, "data": data, "recipe": _learned_by(recipe)}
+
+
+def save(out: Path, state: State, about: dict[str, Any], *, step: int) -> None:
+    """Write the checkpoint before step number `step`; an older one is replaced only once the new one is whole."""
+    values = {
+        **about,
+        "step": step,
+        "weights": state.weights.state_dict(),
+        "optimiser": state.optimiser.state_dict(),
+        "average": state.average.state if state.average else {},
+    }
+    temporary = (out / CHECKPOINT).with_suffix(".part")
+    torch.save(values, temporary)
+    temporary.replace(out / CHECKPOINT)
+
+
+def resume(out: Path, state: State, about: dict[str, Any]) -> int:
+    """Load the checkpoint, if there is one, and return the next step's number.
+
+    Raises:
+        TrainingError: it belongs to another seed, recipe or data set.
+    """
+    path = out / CHECKPOINT
+    if not path.exists():
+        return 0
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if saved.get("seed") != about["seed"]:
+        raise TrainingError(
+            f"{path} belongs to seed {saved.get('seed')}: continue with that seed, or choose another --out."
+        )
+    if _learned_by_saved(saved.get("recipe", {})) != about["recipe"]:
+        raise TrainingError(f"{path} belongs to another recipe: choose another --out.")
+    if saved.get("data") != about["data"]:
+        raise TrainingError(f"{path} belongs to other data: choose another --out.")
+    state.weights.load_state_dict(saved["weights"])
+    state.optimiser.load_state_dict(saved["optimiser"])
+    if state.average is not None:
+        state.average.load(saved["average"])
+    return int(saved["step"])
+
+
+def _learned_by(recipe: Recipe) -> dict[str, Any]:
+    plan = {name: value for name, value in dataclasses.asdict(recipe.pretrain).items() if name not in _CHANGE_NOTHING}
+    return {"data": dataclasses.asdict(recipe.data), "pretrain": plan}
+
+
+def _learned_by_saved(values: dict[str, Any]) -> dict[str, Any]:
+    """The same of a checkpoint's recipe; keys that came later have their defaults, and unknown ones fit no recipe."""
+    try:
+        return _learned_by(recipe_from(values))
+    except TrainingError:
+        return {}
