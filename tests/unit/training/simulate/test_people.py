@@ -1,0 +1,61 @@
+"""Whole scenes, on the atlas itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.simulate.matter import matter
+from training.simulate.people import People
+from training.simulate.recipe import SimulateRecipe
+from training.simulate.regions import VIEWS
+
+ATLAS = Path(__file__).resolve().parents[5] / "shared" / "atlas" / "myo_sim"
+needs_atlas = pytest.mark.skipif(not ATLAS.is_dir(), reason="the atlas is not in ../shared")
+
+
+@pytest.fixture(scope="module")
+def people() -> People:
+    return People.of(ATLAS)
+
+
+@needs_atlas
+@pytest.mark.parametrize("region", sorted(VIEWS))
+def test_every_region_gives_finite_depth_and_something_to_see(people, region) -> None:
+    """Three subjects each: nothing negative, nothing infinite, not the same everywhere."""
+    for number in range(3):
+        scene = people.scene(region, np.random.default_rng([5, number]), SimulateRecipe(), 64)
+        assert scene.region == region
+        assert np.isfinite(scene.depth).all()
+        assert scene.depth.min() >= 0.0
+        assert np.ptp(scene.depth) > 0.05
+
+
+@needs_atlas
+def test_the_same_seed_gives_the_same_scene(people) -> None:
+    """To the last bit."""
+    one, other = (people.scene("hand", np.random.default_rng([9, 1]), SimulateRecipe(), 96) for _ in range(2))
+    np.testing.assert_array_equal(one.depth, other.depth)
+    assert one.view == other.view
+
+
+@needs_atlas
+def test_one_body_without_children_is_always_the_same_person(people) -> None:
+    """What the ablation of shapes switches off: no waves, no sizes, no second arm."""
+    recipe = SimulateRecipe(shapes="one", children=0.0)
+    subjects = [people._somebody(np.random.default_rng(n), recipe, VIEWS["hand"][0])[1] for n in range(5)]
+    assert all(subject.waves is None and not subject.sizes for subject in subjects)
+
+
+def test_bone_takes_more_than_soft_tissue_and_gas_gives_back_what_it_displaces() -> None:
+    """At 60 keV: 60.4/m of compact bone and 21.7/m of soft tissue (NIST)."""
+    found = matter(60.0, spongy_share=0.2, mineral=1.0)
+    assert found.soft + found.compact == pytest.approx(60.4, rel=1e-6)
+    assert found.soft + found.gas == pytest.approx(0.0, abs=1e-9)
+    assert found.spongy == pytest.approx(0.2 * found.compact)
+
+
+def test_a_softer_beam_shows_more_contrast_between_bone_and_tissue() -> None:
+    """Bone over soft tissue falls from about 4.5 at 40 keV to under 2.8 at 60."""
+    soft, hard = (matter(energy, spongy_share=0.2, mineral=1.0) for energy in (40.0, 60.0))
+    assert soft.compact / soft.soft > 1.5 * hard.compact / hard.soft

@@ -1,0 +1,49 @@
+"""What the simulation hands from the body to the picture: optical depth, and what is known of it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from training.simulate.camera import Camera
+from training.simulate.recipe import SimulateRecipe
+
+Map = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Anchor:
+    """A bone in the picture that hardware may hold to: `start` and `end` of its axis (3,) and its `radius`, in m."""
+
+    bone: str
+    start: Array
+    end: Array
+    radius: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """`depth`: optical depth (H, W) float32 along the camera's rays, not negative. `region`: one of the 14, or
+    `ood:<kind>`; `age` in years; `tissue`: attenuation of soft tissue in 1/m at the beam's energy, `metal`: that of
+    metal.
+    """
+
+    depth: Map
+    camera: Camera
+    region: str
+    view: str
+    age: float
+    female: bool
+    tissue: float
+    metal: float = 1200.0
+    anchors: tuple[Anchor, ...] = ()
+
+
+class DrawScene(Protocol):
+    """Whoever can invent a scene of a region."""
+
+    def __call__(self, region: str, random: np.random.Generator, recipe: SimulateRecipe, size: int) -> Scene:
+        """A scene of `size` x `size` pixels; the same generator state gives the same scene."""
+        ...
