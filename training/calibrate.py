@@ -4,7 +4,8 @@ Every choice is made for the source that does worst, not for the average: the so
 the next hospital, and a mean over them would be ruled by whichever gave most images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from dicom_node.model.card import Thresholds
 from training.manifest import OOD, Row
-from training.metrics import Bools, Floats
+from training.metrics import Bools, Floats, softmax
 from training.recipe import CalibrateRecipe
+from training.rejection import Rejection, Statistic, energy, evidence
 
 FEW = 30
 """A source with fewer rows than this decides nothing on its own."""
@@ -54,34 +56,72 @@ def worst_temperature(logits: Tensor, targets: Tensor, rows: Sequence[Row]) -> f
     return max(fit_temperature(logits[part], targets[part]) for part in parts if part.sum() >= FEW or part is inside)
 
 
-def energy(logits: Floats) -> Floats:
-    """(N, 14) calibrated logits -> (N,) free energy (Liu et al. 2020, arXiv 2010.03759); higher = stranger."""
-    top = logits.max(axis=1)
-    return np.asarray(-(top + np.log(np.exp(logits - top[:, None]).sum(axis=1))))
+def choose_rejection(
+    candidates: Mapping[Statistic, Rejection],
+    embeddings: Floats,
+    logits: Floats,
+    rows: Sequence[Row],
+    recipe: CalibrateRecipe,
+) -> tuple[Rejection, dict[str, Any]]:
+    """The statistic that the recipe names, or with `auto` the one whose worst out-of-domain kind has the best AUROC.
+
+    Without out-of-domain rows there is nothing to choose by, and `auto` means energy, which needs no parameters.
+
+    Args:
+        candidates: each statistic with parameters that were fitted on rows which are not among these.
+        embeddings: (N, 512).
+        logits: (N, 14), calibrated.
+        rows: their N rows, which no weight was learned from.
+        recipe: `reject` is read.
+
+    Returns:
+        The choice, and the evidence for each statistic (`rejection.evidence`).
+    """
+    targets = np.array([row.target for row in rows])
+    probabilities = softmax(logits)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    found: dict[str, Any] = {
+        name: evidence(each.score(embeddings, logits), confidence, right, targets, [row.region for row in rows])
+        for name, each in candidates.items()
+    }
+    if recipe.reject != "auto":
+        return candidates[recipe.reject], found
+    if not (targets == OOD).any():
+        return candidates["energy"], found
+    best = max(candidates, key=lambda name: (min(found[name]["auroc_per_kind"].values()), found[name]["auroc"]))
+    return candidates[best], found
 
 
-def choose_thresholds(logits: Floats, rows: Sequence[Row], recipe: CalibrateRecipe) -> Thresholds:
+def choose_thresholds(
+    logits: Floats,
+    rows: Sequence[Row],
+    recipe: CalibrateRecipe,
+    *,
+    statistic: Statistic = "energy",
+    scores: Floats | None = None,
+) -> Thresholds:
     """The loosest thresholds that keep the recipe's promises on these rows.
 
     First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
-    `reject_above`: the highest energy at which at most `ood_tagged` of every kind of out-of-domain rows are tagged.
+    `reject_above`: the highest score at which at most `ood_tagged` of every kind of out-of-domain rows are tagged.
 
     Args:
         logits: (N, 14), calibrated.
         rows: their N rows.
         recipe: the promises.
+        statistic: what `scores` are.
+        scores: (N,), higher = stranger; the energy of the logits when absent.
     """
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = softmax(logits)
     targets = np.array([row.target for row in rows])
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     sources = [mask & (targets >= 0) for mask in _masks([row.source for row in rows])]
     floor = _lowest_confidence(confidence, right, [mask for mask in sources if mask.sum() >= FEW], recipe)
     kinds = [mask & (targets == OOD) for mask in _masks([row.region for row in rows])]
-    strange = energy(logits)
-    limits = [_highest_energy(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
+    strange = energy(logits) if scores is None else scores
+    limits = [_highest_score(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
     highest = float(strange.max()) + 1.0 if len(strange) else 0.0
-    return Thresholds(min_confidence=floor, reject_statistic="energy", reject_above=min([highest, *limits]))
+    return Thresholds(min_confidence=floor, reject_statistic=statistic, reject_above=min([highest, *limits]))
 
 
 def _lowest_confidence(confidence: Floats, right: Bools, sources: list[Bools], recipe: CalibrateRecipe) -> float:
@@ -92,7 +132,7 @@ def _lowest_confidence(confidence: Floats, right: Bools, sources: list[Bools], r
     return round(float(CANDIDATES[-1]), 4)
 
 
-def _highest_energy(strange: Floats, confident: Bools, share: float) -> float:
+def _highest_score(strange: Floats, confident: Bools, share: float) -> float:
     """The limit that leaves at most `share` of the rows both confident and below it."""
     scores = np.sort(strange[confident])
     allowed = int(share * len(strange))

@@ -3,80 +3,93 @@
 import copy
 import io
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import ModelProto
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from dicom_node.model.card import METADATA_KEY, ModelCard
+from dicom_node.model.card import ModelCard
 from dicom_node.model.session import INPUT, OUTPUTS
-from training.encoder import pooled
+from training.encoder import Backbone, pooled
 from training.errors import TrainingError
+from training.graph import FEATURES, OPSET, Floats32, Head, single
 from training.heads import Classifier
+from training.strangers import put_strangers
+from training.turns import VIEWS, with_turns
 
-OPSET, IR_VERSION = 18, 9
 PARITY = 1e-4
-SMALL = 1024
-"""Tensors with fewer values stay float32: they weigh nothing, and biases are where rounding would show."""
 
 
-class Exported(nn.Module):
-    """The graph of the model file: `image` (N, 1, S, S) -> the outputs that `dicom_node.model.session` names.
-
-    The temperature is folded into the head, so the class activation map (Zhou et al. 2016, arXiv 1512.04150) is exact:
-    its spatial mean plus the folded bias is the calibrated logit.
-    """
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.backbone = _without_batch_norms(copy.deepcopy(classifier.backbone).cpu().eval())
-        self.weight = nn.Parameter(classifier.weight.float() / classifier.temperature)
-        self.bias = nn.Parameter(classifier.bias.float() / classifier.temperature)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        features = self.backbone(image)
-        embedding = pooled(features)
-        logits = torch.nn.functional.linear(embedding, self.weight, self.bias)
-        activation_map = torch.nn.functional.conv2d(features, self.weight[:, :, None, None])
-        return logits.softmax(dim=1), embedding, activation_map, -logits.logsumexp(dim=1)
-
-
-def export(classifier: Classifier, card: ModelCard, path: Path, *, float16: bool = False) -> float:
+def export(classifier: Classifier, card: ModelCard, path: Path, *, turns: int = 1) -> float:
     """Write the model file and return the largest difference between torch and onnxruntime on any output.
 
     Args:
-        classifier: backbone, head and temperature.
+        classifier: backbone, head, temperature and rejection.
         card: what the file will say of itself.
         path: where to write.
-        float16: round large weights to half precision and store them so (half the file); the graph casts them up and
-            computes in float32. The comparison is then with torch on the rounded weights.
+        turns: 4 or 8 to average over quarter turns, or over mirrored ones as well (`training.turns`).
 
     Raises:
         TrainingError: onnxruntime's outputs differ from torch's by more than 1e-4, relative to each output's largest
             value where that is above 1.
     """
-    module = Exported(classifier).eval()
-    if float16:
-        _round_to_float16(module)
-    model = _traced(module, card.input_size)
-    if float16:
-        _store_as_float16(model)
-    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
-    onnx.checker.check_model(model)
+    trunk = with_turns(traced_trunk(classifier.backbone, card.input_size), turns, card.input_size)
+    model = single(trunk, folded_head(classifier), classifier.rejection, card)
+    put_strangers(model, classifier.strangers.cpu().numpy())
     content = model.SerializeToString()
-    difference = _difference(module, content, card.input_size)
+    images = trial_images(card.input_size)
+    expected = expected_outputs(classifier, images, turns)
+    difference = largest_difference(expected, run(content, images))
     if difference > PARITY:
         raise TrainingError(
             f"The exported file differs from torch by {difference:.2g}, more than {PARITY:g}; not kept."
         )
     path.write_bytes(content)
     return difference
+
+
+def folded_head(classifier: Classifier) -> Head:
+    """The head with the temperature divided out, so that the activation map's mean plus the bias is the logit."""
+    weight = classifier.weight.detach().double().cpu().numpy() / classifier.temperature
+    bias = classifier.bias.detach().double().cpu().numpy() / classifier.temperature
+    return Head(weight=weight.astype(np.float32), bias=bias.astype(np.float32))
+
+
+def traced_trunk(backbone: Backbone, size: int) -> ModelProto:
+    """The backbone, its batch norms folded into the convolutions, as `image` -> `features`."""
+    module = _Trunk(_without_batch_norms(copy.deepcopy(backbone).cpu().eval()))
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The newer exporter needs onnxscript and fixes nothing that this plain graph has.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (torch.zeros(2, 1, size, size),),
+            buffer,  # type: ignore[arg-type]  # a stream does as well
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=[FEATURES],
+            dynamic_axes={INPUT: {0: "n"}, FEATURES: {0: "n"}},
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+class _Trunk(nn.Module):
+    """Keeps the parameters' names `backbone.*`, by which `training.reopen` finds them in the file."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, image: Tensor) -> Tensor:
+        features: Tensor = self.backbone(image)
+        return features
 
 
 def _without_batch_norms(module: nn.Module) -> nn.Module:
@@ -92,55 +105,49 @@ def _without_batch_norms(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _round_to_float16(module: nn.Module) -> None:
-    for parameter in module.parameters():
-        if parameter.numel() >= SMALL:
-            parameter.copy_(parameter.half().float())
+def expected_outputs(classifier: Classifier, images: Floats32, turns: int = 1) -> dict[str, Floats32]:
+    """What the file must give for `images` (N, 1, S, S), computed by torch and numpy by another way than the file's."""
+    backbone = copy.deepcopy(classifier.backbone).cpu().eval()
+    features = _mean_over_views(backbone, torch.from_numpy(images), turns)
+    embedding = pooled(features)
+    logits = classifier.logits(embedding)
+    at_each_place = torch.einsum("kc,nchw->nkhw", classifier.weight / classifier.temperature, features)
+    score = classifier.rejection.score(embedding.double().numpy(), logits.double().numpy())
+    return {
+        "probabilities": logits.softmax(dim=1).numpy(),
+        "embedding": embedding.numpy(),
+        "activation_map": at_each_place.numpy(),
+        "reject_score": score.astype(np.float32),
+    }
 
 
-def _traced(module: nn.Module, size: int) -> onnx.ModelProto:
-    buffer = io.BytesIO()
-    axes: Mapping[str, dict[int, str]] = {name: {0: "n"} for name in (INPUT, *OUTPUTS)}
-    with warnings.catch_warnings():
-        # The newer exporter needs onnxscript and fixes nothing that this plain graph has.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            (torch.zeros(2, 1, size, size),),
-            buffer,  # type: ignore[arg-type]  # a stream does as well
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes=axes,
-        )
-    model = onnx.load_from_string(buffer.getvalue())
-    model.ir_version = IR_VERSION
-    return model
+def _mean_over_views(backbone: nn.Module, images: Tensor, turns: int) -> Tensor:
+    total = torch.zeros(())
+    for transposed, axes in VIEWS[turns]:
+        view = images.transpose(2, 3) if transposed else images
+        features = torch.flip(backbone(torch.flip(view, axes)), axes)
+        total = total + (features.transpose(2, 3) if transposed else features)
+    return total / turns
 
 
-def _store_as_float16(model: onnx.ModelProto) -> None:
-    """Store large initialisers, already rounded, as float16 with a Cast, which onnxruntime folds away when it loads."""
-    casts = []
-    for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < SMALL:
-            continue
-        name, values = tensor.name, numpy_helper.to_array(tensor)
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name + "_float16"))
-        casts.append(helper.make_node("Cast", [name + "_float16"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-@torch.no_grad()
-def _difference(module: nn.Module, content: bytes, size: int) -> float:
-    """Largest difference over all outputs, on noise and on flat images, each in units of max(1, |output|'s largest)."""
+def trial_images(size: int) -> Floats32:
+    """(8, 1, S, S) in [0, 1]: noise, smooth patterns, black and white."""
     random = torch.Generator().manual_seed(0)
     noise = torch.rand(3, 1, size, size, generator=random)
     smooth = torch.nn.functional.interpolate(noise[:, :, :4, :4], size=(size, size), mode="bilinear")
-    images = torch.cat([noise, smooth, torch.zeros(1, 1, size, size), torch.ones(1, 1, size, size)])
+    images: Floats32 = torch.cat([noise, smooth, torch.zeros(1, 1, size, size), torch.ones(1, 1, size, size)]).numpy()
+    return images
+
+
+def run(content: bytes, images: Floats32) -> dict[str, Floats32]:
+    """All outputs of a model file's content in onnxruntime, on the CPU."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    got = session.run(OUTPUTS, {INPUT: images.numpy()})
-    expected = [output.numpy() for output in module(images)]
-    return max(float(np.abs(e - g).max() / max(1.0, np.abs(e).max())) for e, g in zip(expected, got, strict=True))
+    return dict(zip(OUTPUTS, session.run(OUTPUTS, {INPUT: images}), strict=True))
+
+
+def largest_difference(expected: dict[str, Floats32], got: dict[str, Floats32]) -> float:
+    """Over all outputs, each in units of max(1, its largest value)."""
+    return max(
+        float(np.abs(expected[name] - got[name]).max() / max(1.0, float(np.abs(expected[name]).max())))
+        for name in OUTPUTS
+    )

@@ -59,7 +59,14 @@ def prepare(
     Raises:
         TrainingError: not one picture could be read.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    good, bad = read_pictures(rows, size=size, workers=workers, advance=advance)
+    return write_set(good, out, size=size, unreadable=bad)
+
+
+def read_pictures(
+    rows: Sequence[Row], *, size: int, workers: int, advance: Callable[[int], None] = lambda _n: None
+) -> tuple[list[tuple[Row, UInt8Array]], list[tuple[str, str]]]:
+    """Decode, clean and fit every row's picture: those that can be read, and the others' files with why not."""
     results: list[UInt8Array | str] = []
     # Not forked: OpenCV's own threads do not come along into a forked child, which then waits for them for ever.
     with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
@@ -68,19 +75,31 @@ def prepare(
             advance(1)
     good = [(row, image) for row, image in zip(rows, results, strict=True) if not isinstance(image, str)]
     bad = [(str(row.file), why) for row, why in zip(rows, results, strict=True) if isinstance(why, str)]
-    _write_csv(out / UNREADABLE, ("file", "reason"), bad)
+    return good, bad
+
+
+def write_set(
+    good: Sequence[tuple[Row, UInt8Array]], out: Path, *, size: int, unreadable: Sequence[tuple[str, str]] = ()
+) -> ImageSet:
+    """Write images with their rows as a prepared data set, and beside them what could not be read, with why.
+
+    Raises:
+        TrainingError: there is not one image.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _write_csv(out / UNREADABLE, ("file", "reason"), unreadable)
     if not good:
-        raise TrainingError(f"Not one of the {len(rows)} pictures could be read; {out / UNREADABLE} says why.")
+        raise TrainingError(f"Not one of the {len(unreadable)} pictures could be read; {out / UNREADABLE} says why.")
     made = ImageSet(images=np.stack([image for _, image in good]), rows=tuple(row for row, _ in good))
     np.save(out / IMAGES, made.images)
     _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in made.rows])
-    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": len(good), "unreadable": len(bad)}
+    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": len(good), "unreadable": len(unreadable)}
     (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
     return made
 
 
-def load(path: Path) -> ImageSet:
-    """Load a prepared folder (or its manifest.csv).
+def load(path: Path, *, mapped: bool = False) -> ImageSet:
+    """Load a prepared folder (or its manifest.csv); `mapped` leaves the pixels in the file until they are asked for.
 
     Raises:
         TrainingError: it was not prepared, or with another imaging version.
@@ -88,7 +107,7 @@ def load(path: Path) -> ImageSet:
     folder = path if path.is_dir() else path.parent
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        images = np.load(folder / IMAGES)
+        images = np.load(folder / IMAGES, mmap_mode="r" if mapped else None)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not a prepared data set: run `python -m training prepare` first.") from error
     if about["imaging_version"] != IMAGING_VERSION:

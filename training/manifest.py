@@ -10,14 +10,17 @@ from dicom_node.model.card import LABELS
 from training.errors import TrainingError
 from training.recipe import DataRecipe
 
-OOD = -1
+OOD, UNLABELLED = -1, -2
+OOD_PREFIX = "ood:"
 COLUMNS = ("file", "region", "group", "view", "use", "source", "licence", "origin")
 USES = ("train", "calibrate", "tune", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One image. `region` is one of the 14 or `ood:<kind>`; `group` (a patient, say) is never split."""
+    """One image. `region` is one of the 14, `ood:<kind>`, or empty where nobody knows; `group` (a patient, say) is
+    never split.
+    """
 
     file: Path
     region: str
@@ -30,8 +33,15 @@ class Row:
 
     @property
     def target(self) -> int:
-        """Index of the region in contract order, or `OOD`."""
-        return OOD if self.region.startswith("ood:") else LABELS.index(self.region)
+        """Index of the region in contract order, `OOD` for `ood:<kind>`, `UNLABELLED` for no region."""
+        if not self.region:
+            return UNLABELLED
+        return OOD if self.region.startswith(OOD_PREFIX) else LABELS.index(self.region)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the row says what it shows; the others are for self-supervision and clusters alone."""
+        return bool(self.region)
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -50,10 +60,13 @@ def read_manifest(path: Path) -> list[Row]:
 
 def _row(line: dict[str, str | None], path: Path, number: int) -> Row:
     values = {name: line.get(name) or "" for name in COLUMNS}
-    for name in ("file", "region", "group", "use"):
+    for name in ("file", "group", "use"):
         if not values[name]:
             raise TrainingError(f"{path}, line {number}: the column '{name}' is missing or empty.")
-    if values["region"] not in LABELS and not values["region"].startswith("ood:"):
+    # An empty region is a statement; a column that is not there, or is misspelt, is none.
+    if line.get("region") is None:
+        raise TrainingError(f"{path}, line {number}: the column 'region' is missing; leave it empty if unknown.")
+    if values["region"] and not is_region(values["region"]):
         raise TrainingError(
             f"{path}, line {number}: '{values['region']}' is neither one of the 14 regions nor 'ood:<kind>'."
         )
@@ -61,6 +74,11 @@ def _row(line: dict[str, str | None], path: Path, number: int) -> Row:
         raise TrainingError(f"{path}, line {number}: the use '{values['use']}' is none of {', '.join(USES)}.")
     file = values.pop("file")
     return Row(file=path.parent / file, **values)
+
+
+def is_region(text: str) -> bool:
+    """Whether a manifest may say this of what an image shows."""
+    return text in LABELS or (text.startswith(OOD_PREFIX) and len(text) > len(OOD_PREFIX))
 
 
 def is_held_out(row: Row, *, fraction: float, seed: int) -> bool:
@@ -95,14 +113,16 @@ def sampling_weights(rows: Sequence[Row], *, source_power: float, ood_share: flo
     """The chance of each row to be drawn; sums to 1.
 
     Regions are equal, out-of-domain rows together get `ood_share`, and inside a region a source with n rows gets a
-    share in proportion to n ** source_power, so that 500 images of one study do not drown the others.
+    share in proportion to n ** source_power, so that 500 images of one study do not drown the others. Unlabelled rows
+    together get what they are of all rows, and the labelled ones share the rest.
     """
     counts: dict[tuple[str, str], int] = {}
     for row in rows:
         counts[_cell(row)] = counts.get(_cell(row), 0) + 1
     strength = {cell: n**source_power for cell, n in counts.items()}
     regions = {region for region, _ in counts}
-    share = _region_shares(regions, ood_share)
+    unlabelled = sum(n for (region, _), n in counts.items() if not region) / max(1, len(rows))
+    share = _region_shares(regions, ood_share, unlabelled)
     total = {region: sum(s for (r, _), s in strength.items() if r == region) for region in regions}
     return [
         share[row_cell[0]] * strength[row_cell] / total[row_cell[0]] / counts[row_cell] for row_cell in map(_cell, rows)
@@ -113,8 +133,11 @@ def _cell(row: Row) -> tuple[str, str]:
     return ("ood" if row.target == OOD else row.region, row.source)
 
 
-def _region_shares(regions: Iterable[str], ood_share: float) -> dict[str, float]:
+def _region_shares(regions: Iterable[str], ood_share: float, unlabelled: float) -> dict[str, float]:
     names = sorted(regions)
-    inside = [name for name in names if name != "ood"]
+    inside = [name for name in names if name not in ("", "ood")]
     ood = (ood_share if inside else 1.0) if "ood" in names else 0.0
-    return {name: ood if name == "ood" else (1.0 - ood) / len(inside) for name in names}
+    shares = {
+        name: (ood if name == "ood" else (1.0 - ood) / len(inside)) * (1.0 - unlabelled) for name in names if name
+    }
+    return {**shares, **({"": unlabelled} if "" in names else {})}

@@ -1,5 +1,6 @@
 """What is measured on labelled images, from probabilities alone."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,66 @@ def summary(probabilities: Floats, targets: Ints) -> dict[str, Any]:
         "ece": calibration_error(probabilities.max(axis=1), right),
         "per_region": per_region,
     }
+
+
+def softmax(logits: Floats) -> Floats:
+    """Over the last axis, without overflow."""
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def with_intervals(probabilities: Floats, targets: Ints, groups: Sequence[str]) -> dict[str, Any]:
+    """`summary`, with 95 % bootstrap intervals over groups for top1, top2 and balanced, and for each region's top1."""
+    inside = targets >= 0
+    measured = summary(probabilities, targets)
+    if not inside.any():
+        return measured
+    p, y, patients = probabilities[inside], targets[inside], np.array(groups)[inside]
+    right = (p.argmax(axis=1) == y).astype(float)
+    per_region = {
+        LABELS[k]: {**measured["per_region"][LABELS[k]], "interval": interval(right[y == k], patients[y == k])}
+        for k in np.unique(y)
+    }
+    return {
+        **measured,
+        "top1_interval": interval(right, patients),
+        "top2_interval": interval(in_top(p, y, 2).astype(float), patients),
+        "balanced_interval": balanced_interval(right, y, patients),
+        "per_region": per_region,
+    }
+
+
+def balanced_interval(
+    right: Floats, y: Ints, groups: npt.NDArray[np.str_], *, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean over regions of the share that is right, groups drawn within each region."""
+    random, total = np.random.default_rng(seed), np.zeros(draws)
+    regions = np.unique(y)
+    for region in regions:
+        _, which = np.unique(groups[y == region], return_inverse=True)
+        sums, counts = np.bincount(which, weights=right[y == region]), np.bincount(which)
+        chosen = random.integers(0, len(sums), (draws, len(sums)))
+        total += sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1)
+    low, high = np.percentile(total / len(regions), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def reliability(probabilities: Floats, targets: Ints, bins: int = ECE_BINS) -> list[dict[str, float]]:
+    """The bins of the reliability diagram (Guo et al. 2017, figure 1) that have images."""
+    inside = targets >= 0
+    confidence = probabilities[inside].max(axis=1)
+    right = probabilities[inside].argmax(axis=1) == targets[inside]
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        {
+            "from": b / bins,
+            "to": (b + 1) / bins,
+            "n": int((which == b).sum()),
+            "confidence": float(confidence[which == b].mean()),
+            "right": float(right[which == b].mean()),
+        }
+        for b in np.unique(which).tolist()
+    ]
 
 
 def in_top(probabilities: Floats, targets: Ints, k: int) -> Bools:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from training.calibrate import choose_thresholds, energy, fit_temperature, worst_temperature
+from training.calibrate import choose_thresholds, fit_temperature, worst_temperature
 from training.manifest import Row
 from training.recipe import CalibrateRecipe
+from training.rejection import energy
 
 
 def rows(n, region="hand", source="a"):

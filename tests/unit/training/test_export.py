@@ -1,5 +1,7 @@
 """The exported file says in onnxruntime what torch says, and explains itself exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,9 +14,11 @@ from training.encoder import Backbone
 from training.errors import TrainingError
 from training.export import PARITY, export
 from training.heads import Classifier, embed
+from training.rejection import STATISTICS, fit_rejection
+from training.strangers import strangers_of
+from training.turns import turned
 
 SIZE = 64
-ROUNDING = 5e-3  # what half precision may cost; export itself compares with the rounded weights
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +38,76 @@ def images():
     return torch.rand(5, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(4))
 
 
-@pytest.mark.parametrize(("float16", "allowed", "megabytes"), [(False, PARITY, 45), (True, ROUNDING, 23)])
-def test_onnxruntime_reproduces_torch(tmp_path, classifier, images, float16, allowed, megabytes):
-    """All four outputs, from the unrounded torch weights by another way than the exporter's, at the temperature."""
+def answers(path, images):
+    return dict(zip(OUTPUTS, onnxruntime.InferenceSession(path).run(OUTPUTS, {INPUT: images.numpy()}), strict=True))
+
+
+def known_and_strange():
+    """Embeddings like the backbone's to take a rejection's parameters from."""
+    random = np.random.default_rng(0)
+    return np.abs(random.normal(1.0, 0.5, (60, 512))), np.repeat([0, 5, 13], 20)
+
+
+@pytest.mark.parametrize("statistic", STATISTICS)
+def test_onnxruntime_reproduces_torch(tmp_path, classifier, images, statistic):
+    """All four outputs, from the unfolded torch weights by another way than the exporter's, at the temperature."""
     path = tmp_path / "m.onnx"
-    card = tiny_card(input_size=SIZE, temperature=1.7)
-    assert export(classifier, card, path, float16=float16) <= PARITY
-    assert path.stat().st_size < megabytes * 1e6
-    got = dict(zip(OUTPUTS, onnxruntime.InferenceSession(path).run(OUTPUTS, {INPUT: images.numpy()}), strict=True))
-    embedding = embed(classifier.backbone, images, torch.device("cpu"))
-    logits = classifier.logits(embedding)
-    assert np.abs(got["probabilities"] - logits.softmax(1).numpy()).max() <= allowed
-    assert np.abs(got["embedding"] - embedding.numpy()).max() <= allowed * embedding.abs().max()
-    assert np.abs(got["reject_score"] + logits.logsumexp(1).numpy()).max() <= allowed * logits.abs().max()
+    chosen = replace(classifier, rejection=fit_rejection(statistic, *known_and_strange()))
+    assert export(chosen, tiny_card(input_size=SIZE, temperature=1.7), path) <= PARITY
+    got = answers(path, images)
+    embedding = embed(chosen.backbone, images, torch.device("cpu"))
+    logits = chosen.logits(embedding)
+    score = chosen.rejection.score(embedding.double().numpy(), logits.double().numpy())
+    assert np.abs(got["probabilities"] - logits.softmax(1).numpy()).max() <= PARITY
+    assert np.abs(got["embedding"] - embedding.numpy()).max() <= PARITY * embedding.abs().max()
+    assert got["reject_score"] == pytest.approx(score, rel=PARITY, abs=PARITY)
+
+
+@pytest.mark.parametrize(("turns", "symmetries"), [(4, 4), (8, 8)])
+def test_a_file_with_turns_does_not_notice_them(tmp_path, classifier, images, turns, symmetries):
+    """Quarter turns, and with eight views mirroring too, change no probability; the map turns along."""
+    path = tmp_path / "m.onnx"
+    export(classifier, tiny_card(input_size=SIZE), path, turns=turns)
+    usual = answers(path, images)
+    for number in range(symmetries):
+        view = torch.rot90(images, number % 4, (2, 3))
+        view = torch.flip(view, (3,)) if number >= 4 else view
+        got = answers(path, view)
+        assert np.abs(got["probabilities"] - usual["probabilities"]).max() < 1e-5
+        expected = np.rot90(usual["activation_map"], number % 4, (2, 3))
+        expected = expected[..., ::-1] if number >= 4 else expected
+        assert np.abs(got["activation_map"] - expected).max() < 1e-3
+
+
+def test_turns_average_the_logits(tmp_path, classifier, images):
+    """Against four runs of the plain backbone."""
+    path = tmp_path / "m.onnx"
+    export(classifier, tiny_card(input_size=SIZE), path, turns=4)
+    views = [embed(classifier.backbone, torch.rot90(images, k, (2, 3)), torch.device("cpu")) for k in range(4)]
+    logits = torch.stack([classifier.logits(view) for view in views]).mean(0)
+    assert np.abs(answers(path, images)["probabilities"] - logits.softmax(1).numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("turns", [1, 4, 8])
+def test_calibration_sees_the_views_that_the_file_averages(tmp_path, classifier, images, turns):
+    """The mean embedding over `turned` is the exported file's embedding."""
+    path = tmp_path / "m.onnx"
+    export(classifier, tiny_card(input_size=SIZE), path, turns=turns)
+    views = [embed(classifier.backbone, view, torch.device("cpu")) for view in turned(images, turns)]
+    assert np.abs(answers(path, images)["embedding"] - torch.stack(views).mean(0).numpy()).max() < 1e-4
+
+
+def test_other_numbers_of_turns_are_refused(tmp_path, classifier):
+    with pytest.raises(TrainingError, match="1, 4"):
+        export(classifier, tiny_card(input_size=SIZE), tmp_path / "m.onnx", turns=3)
+
+
+def test_the_strangers_travel_in_the_file(tmp_path, classifier):
+    """Half a megabyte of metadata beside the card, in half precision."""
+    strangers = torch.rand(30, 512)
+    export(replace(classifier, strangers=strangers), tiny_card(input_size=SIZE), tmp_path / "m.onnx")
+    assert strangers_of(onnx.load(tmp_path / "m.onnx"), 512) == pytest.approx(strangers.numpy(), abs=1e-3)
+    assert Model.open(tmp_path / "m.onnx").card.name == "tiny"
 
 
 def test_the_activation_map_is_exact(tmp_path, classifier, images):
@@ -74,13 +135,3 @@ def test_a_file_that_differs_from_torch_is_not_kept(tmp_path, classifier, monkey
     with pytest.raises(TrainingError, match="differs from torch"):
         export(classifier, tiny_card(input_size=SIZE), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
-
-
-def test_half_precision_is_only_for_storage(tmp_path, classifier):
-    """Large weights are stored in float16, every computation is in float32."""
-    export(classifier, tiny_card(input_size=SIZE), tmp_path / "m.onnx", float16=True)
-    graph = onnx.load(tmp_path / "m.onnx").graph
-    halves = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT16}
-    assert halves
-    users = {node.op_type for node in graph.node if halves & set(node.input)}
-    assert users == {"Cast"}

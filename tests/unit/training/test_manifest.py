@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
-from training.manifest import OOD, Row, is_calibrated_on, is_held_out, is_learned_from, read_manifest, sampling_weights
+from training.manifest import (
+    OOD,
+    UNLABELLED,
+    Row,
+    is_calibrated_on,
+    is_held_out,
+    is_learned_from,
+    read_manifest,
+    sampling_weights,
+)
 from training.recipe import DataRecipe
 
 
@@ -39,6 +48,28 @@ def test_a_line_that_cannot_be_meant_is_refused_with_its_number(tmp_path, line, 
     """A row without a group could be split from its patient; a mistyped region would vanish."""
     with pytest.raises(TrainingError, match=sentence):
         read_manifest(write(tmp_path, line))
+
+
+def test_an_image_that_nobody_labelled_is_neither_a_region_nor_out_of_domain(tmp_path):
+    """Self-supervision and clusters take it; a misspelt column is not taken for a statement."""
+    (got,) = read_manifest(write(tmp_path, "a.png,,g1,train"))
+    assert (got.region, got.target, got.is_labelled) == ("", UNLABELLED, False)
+    assert UNLABELLED not in (OOD, *range(14))
+    path = tmp_path / "manifest.csv"
+    path.write_text("file,regoin,group,use\na.png,hand,g1,train\n")
+    with pytest.raises(TrainingError, match="'region' is missing"):
+        read_manifest(path)
+
+
+def test_unlabelled_rows_are_drawn_as_often_as_they_are_many():
+    """Half of the rows, half of the draws; the labelled ones share the other half as ever."""
+    rows = [row(region="")] * 6 + [row(source="a")] * 3 + [row(region="knee")] * 2 + [row(region="ood:x")]
+    weights = sampling_weights(rows, source_power=0.5, ood_share=0.2)
+    assert sum(weights) == pytest.approx(1.0)
+    assert weights[:6] == pytest.approx([1 / 12] * 6)
+    assert sum(weights[6:9]) == pytest.approx(sum(weights[9:11])) == pytest.approx(0.2)
+    assert weights[11] == pytest.approx(0.1)
+    assert sampling_weights([row(region="")] * 4, source_power=0.5, ood_share=0.2) == [0.25] * 4
 
 
 def test_a_group_is_never_split():

@@ -1,0 +1,159 @@
+"""The command line around a model file: adapt, sum, shrink, measure few labels; and what it says when it cannot."""
+
+import csv
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from dicom_node.model.card import LABELS
+from dicom_node.model.session import Model
+from tests.unit.training.networks import SIZE, write_file
+from tests.unit.training.small import bar, small_set
+from training.cli import main
+from training.images import write_set
+
+
+def training(*arguments):
+    """The exit status of the command line."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(each) for each in arguments])
+    return ended.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.onnx"
+    write_file(path, name="little")
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A prepared folder: ten bars of each region and ten of noise, each of a patient of its own."""
+    folder = tmp_path_factory.mktemp("data")
+    made = small_set(per_region=10)
+    rows = [replace(row, group=str(number)) for number, row in enumerate(made.rows)]
+    write_set(list(zip(rows, made.images, strict=True)), folder, size=SIZE)
+    return folder
+
+
+def write_labels(folder, per_region=5, regions=3):
+    path = folder / "labels.csv"
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "region"])
+        for number in range(per_region):
+            for index in range(regions):
+                name = f"{number}-{index}.png"
+                cv2.imwrite(str(folder / name), bar(index, seed=number * 100 + index))
+                writer.writerow([name, LABELS[index]])
+    return path
+
+
+def test_a_model_file_is_adapted_to_a_few_labels(tmp_path, file):
+    """The node opens the result; its card tells parent and counts; it knows the labelled images, untrained backbone or
+    not; the rows of regions without an image are the parent's.
+    """
+    out = tmp_path / "out"
+    assert training("probe", "--from-model", file, "--labels", write_labels(tmp_path), "--out", out) == 0
+    model = Model.open(out / "model.onnx")
+    history = model.card.training["adapted"]
+    assert model.card.name == "little-adapted"
+    assert history[0]["parent"] == Model.open(file).model_id
+    assert history[0]["labels"] == {"clavicle": 5, "shoulder": 5, "skull": 5}
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["n"] == 15
+    assert {"top1", "top2", "balanced", "per_region", "ece"} <= metrics.keys()
+
+
+def test_an_adapted_file_can_be_adapted_again(tmp_path, file):
+    labels = write_labels(tmp_path)
+    assert training("probe", "--from-model", file, "--labels", labels, "--out", tmp_path / "1") == 0
+    first = tmp_path / "1" / "model.onnx"
+    assert training("probe", "--from-model", first, "--labels", labels, "--out", tmp_path / "2") == 0
+    card = Model.open(tmp_path / "2" / "model.onnx").card
+    assert [each["parent"] for each in card.training["adapted"]] == [
+        Model.open(file).model_id,
+        Model.open(first).model_id,
+    ]
+    assert card.name == "little-adapted"
+
+
+def test_what_cannot_be_adapted_is_said_in_a_sentence(tmp_path, file, capsys):
+    (tmp_path / "labels.csv").write_text("file,region\nnone.png,hand\n")
+    assert training("probe", "--from-model", file, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "o") == 2
+    assert "line 2: there is no file" in capsys.readouterr().err
+    assert training("probe", "--from-model", file, "--out", tmp_path / "o") == 2
+    assert "--labels" in capsys.readouterr().err
+    assert training("probe", "--out", tmp_path / "o") == 2
+    assert "Give --from RUN and --data" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_network_is_trained_on_labels_and_simulated_images(tmp_path, file, data):
+    """From the file's own weights; the result is calibrated on what was held out, and opens."""
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[finetune]\nsamples = 96\nbatch = 24\n")
+    common = ["--recipe", recipe, "--data", data, "--out", tmp_path / "out"]
+    labels = write_labels(tmp_path)
+    assert training("probe", "--from-model", file, "--labels", labels, "--finetune", *common) == 0
+    card = Model.open(tmp_path / "out" / "model.onnx").card
+    assert card.name == "little-finetuned"
+    assert {each["region"]: each["n"] for each in card.training["finetuned"]["labels"]}["skull"] == 5
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert metrics["of_labels"]["n"] == 3
+
+
+@pytest.mark.slow
+def test_three_files_are_summed_and_measured(tmp_path, data):
+    files = [tmp_path / f"{seed}.onnx" for seed in range(3)]
+    for seed, path in enumerate(files):
+        write_file(path, seed)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.5\n")
+    out = tmp_path / "out"
+    assert training("ensemble", "--from", *files, "--data", data, "--recipe", recipe, "--out", out) == 0
+    card = Model.open(out / "model.onnx").card
+    assert len(card.training["members"]) == 3
+    assert len(json.loads((out / "metrics.json").read_text())["members"]) == 3
+    assert (out / "reliability.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.slow
+def test_the_smaller_file_is_measured_and_opens(tmp_path, file, data):
+    out = tmp_path / "out"
+    assert training("export", "--from", file, "--data", data, "--out", out) == 0
+    facts = json.loads((out / "metrics.json").read_text())
+    assert facts["small"] in {"int8", "float16"}
+    assert facts["files"]["int8"]["bytes"] < facts["files"]["float16"]["bytes"] < facts["files"]["float32"]["bytes"]
+    assert Model.open(out / "model-small.onnx").card.training["precision"] == facts["small"]
+
+
+def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
+    """On groups that gave no label; more labels are more, and the table is there."""
+    arguments = ["--data", data, "--per-region", 1, 4, "--seeds", 2, "--out", tmp_path / "out"]
+    assert training("low-label", "--from-model", file, *arguments) == 0
+    curve = json.loads((tmp_path / "out" / "metrics.json").read_text())["curve"]
+    assert [each["per_region"] for each in curve] == [0, 1, 4]
+    assert [each["labels"]["mean"] for each in curve] == [0, 14, 56]
+    assert len(curve[1]["balanced"]["values"]) == 2
+    assert [each["n"]["mean"] for each in curve] == [126, 126, 84]
+    assert (tmp_path / "out" / "table.md").read_text().count("\n") == 5
+
+
+def test_no_group_is_labelled_and_measured(data):
+    """The heart of every few-label figure."""
+    from training.low_label import few_per_region, share_of_labels
+
+    random = np.random.default_rng(0)
+    targets, groups = random.integers(-1, 14, 600), random.integers(0, 90, 600).astype(str)
+    for seed in range(5):
+        chosen, free = few_per_region(targets, groups, 5, seed=seed)
+        assert not set(groups[chosen]) & set(groups[free])
+        assert (np.bincount(targets[chosen], minlength=14) <= 5).all()
+        some = share_of_labels(targets, groups, 0.1, seed=seed)
+        assert not set(groups[some]) & set(np.delete(groups, some))
+        assert set(targets[some]) >= set(range(14))

@@ -1,0 +1,72 @@
+"""labels.csv is read whole or refused with the line that is wrong."""
+
+import csv
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.synthetic import bright
+from training.errors import TrainingError
+from training.labels import load_labelled, read_labels
+
+
+def write(folder, lines, header=("file", "region")):
+    path = folder / "labels.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *lines])
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (40, 30)).astype(np.uint8)
+    for name in ("a.png", "b.jpg"):
+        cv2.imwrite(str(tmp_path / name), picture)
+    for name in ("c.dcm", "d"):
+        bright(PatientID="P1").save_as(tmp_path / name, enforce_file_format=True)
+    return tmp_path
+
+
+def test_pictures_and_dicom_objects_come_through_the_nodes_imaging(folder):
+    """Two objects of one patient are one group; its identifier is in no row."""
+    lines = [("a.png", "hand"), ("b.jpg", "foot"), ("c.dcm", "knee"), ("d", "ood:chest")]
+    data = load_labelled(write(folder, lines), 32)
+    assert data.images.shape == (4, 32, 32)
+    assert [row.region for row in data.rows] == ["hand", "foot", "knee", "ood:chest"]
+    assert data.rows[2].group == data.rows[3].group
+    assert "P1" not in data.rows[2].group
+    assert len({row.group for row in data.rows}) == 3
+
+
+def test_the_group_column_is_taken_where_it_is_there(folder):
+    path = write(folder, [("a.png", "hand", "x"), ("c.dcm", "knee", "x")], ("file", "region", "group"))
+    assert [row.group for row in load_labelled(path, 32).rows] == ["x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (("a.png", "thigh"), "line 2: 'thigh' is no region"),
+        (("missing.png", "hand"), "line 2: there is no file"),
+        (("a.png", ""), "line 2: the column 'region'"),
+        (("", "hand"), "line 2: the column 'file'"),
+        (("a.png", "ood:"), "is no region"),
+    ],
+)
+def test_a_wrong_line_is_named(folder, line, message):
+    with pytest.raises(TrainingError, match=message):
+        read_labels(write(folder, [line]))
+
+
+def test_what_cannot_be_decoded_is_named(folder):
+    (folder / "e.png").write_bytes(b"no picture")
+    with pytest.raises(TrainingError, match=r"line 3.*e\.png"):
+        load_labelled(write(folder, [("a.png", "hand"), ("e.png", "hand")]), 32)
+
+
+def test_an_empty_or_missing_file_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="empty"):
+        read_labels(write(tmp_path, []))
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_labels(tmp_path / "none.csv")

@@ -1,0 +1,260 @@
+"""Archives without a manifest: folders of DICOM objects and pictures, and the node's own ledger.
+
+What leaves here is de-identified: an image at the model's size, a region, a view, and a group that stands for the
+patient. The group is a keyed hash (HMAC-SHA256, RFC 2104) of the patient's ID; without its salt nobody can try out
+IDs, and the salt is kept apart from the cache or not at all. Names of files and folders are often patients' names, so
+they do not go along either.
+"""
+
+import csv
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from dicom_node.bodypart import HeaderKind, HeaderRegion
+from dicom_node.errors import NodeError, is_of_the_machine
+from dicom_node.header import header_region
+from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
+from dicom_node.media import MediaFile, media_files
+from dicom_node.object_file import open_object
+from dicom_node.part10 import is_dicom
+from training.errors import TrainingError
+from training.manifest import OOD_PREFIX, Row
+
+UInt8Array = npt.NDArray[np.uint8]
+
+# Defined terms of ViewPosition (PS3.3 C.8.1.3 and C.8.11.1); other values are free text, which may name anybody.
+VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO"})
+SALT, LINKS, PICTURES = "salt", "links.csv", "pictures"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Looked:
+    """What one file gave. `patient` and `uid` identify somebody: they are for grouping and for `Key`, no further.
+
+    `image` (S, S) uint8 as the model sees it, or None with a `reason`; `region` as in a manifest, empty where the
+    header does not say one.
+    """
+
+    label: str
+    image: UInt8Array | None = None
+    reason: str = ""
+    region: str = ""
+    view: str = ""
+    patient: str = ""
+    uid: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """Which part of the patients is for what; the rest is `train`. The defaults are Langer et al.'s 64/16/20 %."""
+
+    tune: float = 0.16
+    evaluate: float = 0.2
+    seed: int = 0
+
+    def use(self, group: str) -> str:
+        """Decided by the group's name and the seed alone, so that no patient is on two sides."""
+        digest = hashlib.sha256(f"use:{self.seed}:{group}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        if place < self.evaluate:
+            return "evaluate"
+        return "tune" if place < self.evaluate + self.tune else "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deidentified:
+    """Images with rows, and what was left out with why; `file`s are numbers in the order of reading."""
+
+    images: list[tuple[Row, UInt8Array]]
+    left_out: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """The salt of the groups and, where it is kept, the folder with it and with the way back to the originals."""
+
+    salt: bytes
+    folder: Path | None = None
+
+    def group(self, patient: str) -> str:
+        """The name under which a patient's images stay together; 64 bits."""
+        return hmac.new(self.salt, patient.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def keep_links(self, links: Sequence[tuple[str, str, str]]) -> None:
+        """Write which cached file came from which original; does nothing where no key is kept."""
+        if self.folder is not None:
+            with _private(self.folder / LINKS).open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(("file", "original", "sop_instance_uid"))
+                writer.writerows(links)
+
+
+def open_key(folder: Path | None, *, out: Path) -> Key:
+    """The key in a folder, made there if it is not; without a folder one that nobody can use again.
+
+    The same key gives the same groups, so that a split stays a split when data joins.
+
+    Raises:
+        TrainingError: the key would lie inside the cache that it opens.
+    """
+    if folder is None:
+        return Key(salt=secrets.token_bytes(32))
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise TrainingError(f"The key {folder} would lie inside {out}, which it opens: keep it apart.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / SALT
+    if not file.exists():
+        _private(file).write_text(secrets.token_hex(32) + "\n", encoding="ascii")
+    try:
+        return Key(salt=bytes.fromhex(file.read_text(encoding="ascii").strip()), folder=folder)
+    except ValueError as error:
+        raise TrainingError(f"{file} holds no salt: name another folder, or remove it to begin anew.") from error
+
+
+def _private(file: Path) -> Path:
+    """The path of a file that only its owner may read."""
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    return file
+
+
+@contextmanager
+def files_of(paths: Sequence[Path]) -> Iterator[list[MediaFile]]:
+    """Every file under folders, DICOMDIR media and zip archives; open as long as the context is.
+
+    Raises:
+        TrainingError: a path is not there.
+    """
+    for path in paths:
+        if not path.exists():
+            raise TrainingError(f"There is no file or folder {path}.")
+    with media_files(paths) as found:
+        yield found
+
+
+def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str]) -> Looked | None:
+    """Read one file through the node's decoding and cleaning; None for one that is no image at all.
+
+    Args:
+        media: the file.
+        size: of the model's input.
+        source: what to call the place that it came from.
+        labels: reviewed regions by SOP Instance UID; they go before the header.
+    """
+    try:
+        with media.opened() as path:
+            if media.is_picture:
+                image = _fitted(picture_from_file(path), size)
+                return Looked(label=media.label, image=image, patient=media.label, source=source)
+            if not (media.named or is_dicom(path)):
+                return None
+            return look_at(open_object(path), label=media.label, size=size, source=source, labels=labels)
+    except NodeError as error:
+        return Looked(label=media.label, reason=str(error))
+    except Exception as error:
+        if is_of_the_machine(error) and not isinstance(error, FileNotFoundError):
+            raise
+        return Looked(label=media.label, reason=f"the object cannot be read ({type(error).__name__})")
+
+
+def look_at(ds: Dataset, *, label: str, size: int, source: str, labels: Mapping[str, str]) -> Looked:
+    """The same for a data set that is open already. Raises UndecodableError."""
+    reason = not_a_radiograph(ds)
+    if reason is not None:
+        return Looked(label=label, reason=reason)
+    uid, view = _text(ds, "SOPInstanceUID"), _text(ds, "ViewPosition").upper()
+    return Looked(
+        label=label,
+        image=_fitted(grey_from_dataset(ds), size),
+        region=labels.get(uid) or said_region(header_region(ds)),
+        view=view if view in VIEWS else "",
+        patient=_patient(ds, label),
+        uid=uid,
+        source=source,
+    )
+
+
+def said_region(header: HeaderRegion) -> str:
+    """A header's statement as a manifest's region: one of the 14, `ood:<body part>`, or empty for none or several."""
+    if header.kind is HeaderKind.OUTSIDE:
+        return OOD_PREFIX + (header.term or "several").lower()
+    return str(header.region or "")
+
+
+def _patient(ds: Dataset, label: str) -> str:
+    """Whoever it is, else the study, else the file alone: too small a group can leak, but a missing ID must not join
+    strangers.
+    """
+    patient = _text(ds, "PatientID")
+    if patient:
+        return f"patient {patient.upper()} of {_text(ds, 'IssuerOfPatientID').upper()}"
+    study = _text(ds, "StudyInstanceUID")
+    return f"study {study}" if study else f"file {label}"
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    try:
+        return str(ds.get(keyword) or "").strip(" \0")
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; damaged counts as empty
+        return ""
+
+
+def _fitted(grey: npt.NDArray[np.float32], size: int) -> UInt8Array:
+    return np.round(model_input(grey, size) * 255.0).astype(np.uint8)
+
+
+def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Path) -> Deidentified:
+    """Give each image a number for a name and its patient's group, and write it as a picture under `out`.
+
+    The same object, or the very same pixels, a second time is left out: under another patient's ID it would be on
+    both sides of the split.
+    """
+    (out / PICTURES).mkdir(parents=True, exist_ok=True)
+    images: list[tuple[Row, UInt8Array]] = []
+    left_out: list[tuple[str, str]] = []
+    links: list[tuple[str, str, str]] = []
+    first: dict[bytes, str] = {}
+    for number, one in enumerate(looked):
+        name = f"{PICTURES}/{number:06d}.png"
+        links.append((name, one.label, one.uid))
+        if one.image is None:
+            left_out.append((name, one.reason))
+            continue
+        earlier = first.setdefault(hashlib.sha256(one.image.tobytes()).digest(), name)
+        if earlier != name:
+            left_out.append((name, f"the same pixels as {earlier}"))
+            continue
+        group = key.group(one.patient)
+        cv2.imwrite(str(out / name), one.image)
+        row = Row(
+            file=out / name, region=one.region, group=group, use=shares.use(group), view=one.view, source=one.source
+        )
+        images.append((row, one.image))
+    key.keep_links(links)
+    return Deidentified(images=images, left_out=left_out)
+
+
+def read_labels(path: Path | None) -> dict[str, str]:
+    """Reviewed regions by SOP Instance UID, from a CSV with the columns sop_instance_uid and region.
+
+    Raises:
+        TrainingError: it cannot be read, or lacks a column.
+    """
+    if path is None:
+        return {}
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return {line["sop_instance_uid"].strip(): line["region"].strip() for line in csv.DictReader(stream)}
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"{path} is no CSV with the columns sop_instance_uid and region.") from error

@@ -1,0 +1,94 @@
+"""`python -m training cluster`."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from training.cluster import DISCARD, Clusters, clustered, majority_names, quality, weakly_labelled
+from training.cluster_files import (
+    NAMES,
+    TYPICAL,
+    read_clusters,
+    read_names,
+    write_clusters,
+    write_names,
+    write_sheets,
+)
+from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
+from training.embeddings import open_encoder
+from training.errors import TrainingError
+from training.images import ImageSet, write_set
+from training.progress import progress
+from training.recipe import Recipe, read_recipe
+from training.runs import METRICS, write_json, write_run
+
+LABELLED = "labelled"
+
+
+def cluster(
+    data: DataOption,
+    out: OutOption,
+    source: Annotated[Path | None, typer.Option("--from", help="A run folder or a model file.")] = None,
+    recipe: RecipeOption = None,
+    seed: SeedOption = 0,
+    names: Annotated[
+        Path | None, typer.Option(help="The filled-in names.csv: makes a data set of weak labels from it.")
+    ] = None,
+    name_from_labels: Annotated[  # noqa: FBT002 - Typer's way
+        bool, typer.Option("--name-from-labels", help="Name clusters by their images' labels, to measure the way.")
+    ] = False,
+) -> None:
+    """Sort images into clusters with contact sheets; with --names, turn the clusters' names into weak labels."""
+    if names is not None:
+        _label(gather(data, read_recipe(recipe) if recipe else Recipe(), out), read_names(names), out)
+        return
+    if source is None:
+        raise TrainingError("Name the model that makes the embeddings with --from, or named clusters with --names.")
+    encoder = open_encoder(source, device_here())
+    chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
+    # Held-out groups too, so that `probe` and `calibrate` have weak labels to measure on; tuning and evaluation rows
+    # are for measuring what comes of the names.
+    learned = gather(data, chosen, out).where(lambda row: row.use == "train")
+    if not learned.rows:
+        raise TrainingError("The data has no rows to learn from.")
+    with progress("embed", len(learned.rows)) as bar:
+        embeddings = encoder.embed(learned.images, bar.advance)
+    made = clustered(embeddings, chosen.cluster, seed=seed)
+    regions = [row.region for row in learned.rows]
+    given = majority_names(made, regions, shown=TYPICAL) if name_from_labels else {}
+    write_clusters(made, learned.rows, out)
+    write_names(made, given, out)
+    write_sheets(made, learned, given, out / "index.html", model=encoder.name)
+    metrics = {"n": len(regions), "clusters": made.count, "backbone_saw_labels": encoder.saw_labels}
+    measured = {**metrics, **_against_labels(made, regions)}
+    write_json(out / METRICS, measured)
+    write_run(out, command="cluster", recipe=chosen, seed=seed, data=learned, now=datetime.now(UTC), model=encoder.name)
+    Console().print(measured)
+    Console().print(f"look at {out / 'index.html'}, fill in {out / NAMES}, and run again with --names {out / NAMES}")
+
+
+def _against_labels(made: Clusters, regions: list[str]) -> dict[str, float]:
+    """NMI and purity over the labelled rows, where there are any."""
+    labelled = [row for row, region in enumerate(regions) if region]
+    if not labelled:
+        return {}
+    kinds = ["ood" if regions[row].startswith("ood:") else regions[row] for row in labelled]
+    return {"labelled": len(labelled), **quality(made.cluster[labelled], kinds)}
+
+
+def _label(whole: ImageSet, named: dict[int, str], out: Path) -> None:
+    numbers = read_clusters(whole.rows, out)
+    made = weakly_labelled(whole, numbers, named)
+    write_set(list(zip(made.rows, made.images, strict=True)), out / LABELLED, size=whole.size)
+    counts = Counter(row.region for row in made.rows)
+    discarded = sum(name == DISCARD for name in named.values())
+    Console().print(dict(sorted(counts.items())))
+    Console().print(
+        f"{len(made.rows)} of {int((numbers >= 0).sum())} images labelled as {len(counts)} regions, {discarded} of "
+        f"{len(named)} clusters discarded, {sum(not name for name in named.values())} not named; "
+        f"give {out / LABELLED} to `probe`"
+    )

@@ -1,0 +1,120 @@
+"""`python -m training ensemble`."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+
+from dicom_node.model.card import ModelCard
+from dicom_node.model.session import Model
+from training.adapting import MODEL, seen_by
+from training.calibrate import choose_thresholds, worst_temperature
+from training.commands.export import card_of_run
+from training.commands.inputs import DataOption, OutOption, RecipeOption, prepared, say
+from training.diagram import reliability_diagram
+from training.drawn import drawn
+from training.ensemble import LEAST, ensemble_model, summed
+from training.errors import TrainingError
+from training.export import export
+from training.heads import load_classifier
+from training.images import ImageSet
+from training.manifest import is_calibrated_on
+from training.metrics import Floats, reliability, with_intervals
+from training.pool import open_pool
+from training.progress import progress
+from training.recipe import Recipe, read_recipe
+from training.reopen import open_file
+from training.runs import METRICS, recipe_of, sources, write_json
+
+
+def ensemble(
+    data: DataOption,
+    out: OutOption,
+    members: Annotated[list[Path], typer.Option("--from", help="Calibrated runs or model files, two or more.")],
+    recipe: RecipeOption = None,
+    name: Annotated[str, typer.Option(help="The model's name.")] = "ensemble",
+) -> None:
+    """Sum the softmax of several models in one model.onnx; calibrated on rows that no weight was learned from."""
+    if len(members) < 2:
+        raise TrainingError("An ensemble needs two models at least: --from RUN RUN RUN.")
+    out.mkdir(parents=True, exist_ok=True)
+    files = [_file_of(member, out / f"member{number}.onnx") for number, member in enumerate(members)]
+    opened = [Model.open(file) for file in files]
+    size = opened[0].card.input_size
+    if {each.card.input_size for each in opened} != {size}:
+        raise TrainingError("The members take images of different sizes; an ensemble sees each image once.")
+    chosen = _recipe(recipe, members, size)
+    pool = open_pool(prepared(data, chosen, out), at_least=size)
+    held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, chosen.data)), size)
+    if not held.rows:
+        raise TrainingError("The data has no rows that nothing was learned from: add tune rows or raise data.held_out.")
+    probabilities, scores = _predictions(opened, held)
+    logits = torch.from_numpy(np.log(summed(probabilities) + LEAST))
+    temperature = worst_temperature(logits, torch.from_numpy(held.targets), held.rows)
+    statistics = {each.card.thresholds.reject_statistic for each in opened}
+    thresholds = dataclasses.replace(
+        choose_thresholds(
+            logits.numpy() / temperature, held.rows, chosen.calibrate, scores=np.mean(np.stack(scores), axis=0)
+        ),
+        reject_statistic="mean of " + ", ".join(sorted(statistics)),
+    )
+    groups = [row.group for row in held.rows]
+    alone = {
+        each.model_id: with_intervals(p, held.targets, groups) for each, p in zip(opened, probabilities, strict=True)
+    }
+    answers = summed(probabilities, temperature)
+    metrics: dict[str, Any] = with_intervals(answers, held.targets, groups)
+    card = ModelCard(
+        name=name,
+        version=chosen.version,
+        labels=opened[0].card.labels,
+        input_size=size,
+        imaging_version=opened[0].card.imaging_version,
+        temperature=temperature,
+        thresholds=thresholds,
+        training={
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "ensemble": "summed softmax",
+            "members": [{"model": each.model_id, "training": dict(each.card.training)} for each in opened],
+            "calibrated_on": sources(held),
+        },
+    )
+    path = out / MODEL
+    path.write_bytes(ensemble_model([open_file(file)[0] for file in files], card, temperature).SerializeToString())
+    Model.open(path)
+    reliability_diagram(reliability(answers, held.targets), metrics["ece"] or 0.0, out / "reliability.svg")
+    chosen_values = {"temperature": temperature, **dataclasses.asdict(thresholds)}
+    write_json(out / METRICS, {**metrics, **chosen_values, "members": alone})
+    for model, measured in alone.items():
+        Console().print(f"{model}: top 1 {measured['top1']:.4f}, balanced {measured['balanced']:.4f}")
+    say({**metrics, **chosen_values})
+    Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(files)} members")
+
+
+def _file_of(member: Path, into: Path) -> Path:
+    """A model file as it is; a calibrated run exported."""
+    if member.is_file():
+        return member
+    export(load_classifier(member), card_of_run(member), into)
+    return into
+
+
+def _recipe(path: Path | None, members: list[Path], size: int) -> Recipe:
+    runs = [member for member in members if member.is_dir()]
+    chosen = read_recipe(path) if path or not runs else recipe_of(runs[0])
+    return dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, size=size))
+
+
+def _predictions(models: list[Model], data: ImageSet) -> tuple[list[Floats], list[Floats]]:
+    probabilities, scores = [], []
+    with progress("predict", len(models) * len(data.rows)) as shown:
+        for model in models:
+            _, p, score = seen_by(model, data, advance=shown.advance)
+            probabilities.append(p)
+            scores.append(score)
+    return probabilities, scores

@@ -1,0 +1,180 @@
+"""`python -m training explain`."""
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from dicom_node.model.card import LABELS
+from training.audit import CLASSES, OUTSIDE, Audit, Head, audit, classes_of, fitted_head
+from training.commands.inputs import DataOption, FromOption, OutOption, RecipeOption, SeedOption, device_here, gather
+from training.embeddings import Encoder, open_encoder
+from training.errors import TrainingError
+from training.explain import cleaned, guided_grad_cam, share_on, with_border, with_gauge
+from training.figures import confusion, matrix_figure, points_figure, projected
+from training.images import ImageSet, UInt8Array
+from training.manifest import is_region
+from training.metrics import Floats, Ints
+from training.pages import colour_of, inlined, inlined_figure, overlaid, signed, write_page
+from training.progress import progress
+from training.recipe import Recipe, read_recipe
+from training.runs import METRICS, write_json, write_run
+
+USES = ("train", "tune", "calibrate")
+MAPS_PER_CLASS, POINTS, ATTENDED, ATTENDED_SHOWN = 10, 2000, 42, 6
+
+
+def explain(
+    data: DataOption,
+    out: OutOption,
+    source: FromOption,
+    recipe: RecipeOption = None,
+    seed: SeedOption = 0,
+    use: Annotated[
+        list[str] | None, typer.Option(help="Only rows with these uses; all but evaluate if absent.")
+    ] = None,
+    compare: Annotated[
+        list[Path] | None, typer.Option(help="Other models for the attention on borders and gauges.")
+    ] = None,
+    corrected: Annotated[
+        Path | None, typer.Option(help="Labels after a re-reading (CSV: file name, region; empty: unusable).")
+    ] = None,
+) -> None:
+    """One page on what the model looks at: activation maps, Guided Grad-CAM, t-SNE, confusion before and after."""
+    encoder = open_encoder(source, device_here())
+    chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
+    labelled = gather(data, chosen, out).where(lambda row: row.is_labelled and row.use in (use or USES))
+    if not labelled.rows:
+        raise TrainingError("The data has no labelled rows to explain.")
+    with progress("embed", len(labelled.rows)) as bar:
+        embeddings = encoder.embed(labelled.images, bar.advance)
+    given = classes_of(labelled.rows)
+    made = audit(embeddings, labelled.rows, given, chosen.audit, seed=seed)
+    head = fitted_head(embeddings, given, chosen.audit)
+    random = np.random.default_rng(seed)
+    attended = _drawn((given < len(LABELS)).nonzero()[0], ATTENDED, random)
+    attention = [_attention(encoder, head, labelled.images[attended], given[attended])]
+    for other in compare or []:
+        opened = open_encoder(other, device_here())
+        own = fitted_head(opened.embed(labelled.images), given, chosen.audit)
+        attention.append(_attention(opened, own, labelled.images[attended], given[attended]))
+    after, sentence = _corrected(made, corrected)
+    values = {
+        **_points(embeddings, made, random, seed),
+        **_confusions(made, after),
+        "maps": _maps(encoder, head, labelled, given, random),
+        "attention": attention,
+        "attention_n": len(attended),
+    }
+    write_page(
+        out / "index.html",
+        "explain.html",
+        title="What the model looks at",
+        n=len(given),
+        model=encoder.name,
+        method=encoder.method,
+        seed=seed,
+        maps_of="The model file's own." if source.suffix == ".onnx" else "Of a head fitted on all these labels.",
+        border_area=float(with_border(labelled.images[:1])[1].mean()),
+        gauge_area=float(with_gauge(labelled.images[:1])[1].mean()),
+        correction=sentence,
+        **values,
+    )
+    shares = [{name: value for name, value in line.items() if name != "sheet"} for line in attention]
+    right = {name: values[name] for name in ("right_before", "right_after")}
+    write_json(out / METRICS, {"n": len(given), **right, "attention_n": len(attended), "attention": shares})
+    write_run(
+        out, command="explain", recipe=chosen, seed=seed, data=labelled, now=datetime.now(UTC), model=encoder.name
+    )
+    Console().print(f"{out / 'index.html'}")
+
+
+def _drawn(rows: Ints, n: int, random: np.random.Generator) -> Ints:
+    return np.sort(random.permutation(rows)[:n])
+
+
+def _maps(
+    encoder: Encoder, head: Head, data: ImageSet, given: Ints, random: np.random.Generator
+) -> list[dict[str, str]]:
+    lines = []
+    for index in np.unique(given[given < len(LABELS)]):
+        rows = _drawn((given == index).nonzero()[0], MAPS_PER_CLASS, random)
+        activations = encoder.maps(data.images[rows], given[rows], head.for_all_classes()[: len(LABELS)])
+        strip = [overlaid(image, each) for image, each in zip(data.images[rows], activations, strict=True)]
+        lines.append({"name": CLASSES[index], "sheet": inlined(np.concatenate(strip, axis=1))})
+    return lines
+
+
+def _attention(encoder: Encoder, head: Head, images: UInt8Array, targets: Ints) -> dict[str, Any]:
+    """Shares of Guided Grad-CAM on border and ring, and on the same places without them, and some of it to look at."""
+    backbone, weight = encoder.backbone(), head.for_all_classes()
+    (framed, border), (ringed, ring) = with_border(images), with_gauge(images)
+    variants = {"plain": images, "border": framed, "cleaned": cleaned(framed), "gauge": ringed}
+    maps = {name: guided_grad_cam(backbone, weight, each, targets) for name, each in variants.items()}
+    line: dict[str, Any] = {"model": encoder.name}
+    for name, mask in (("plain", ring), ("border", border), ("cleaned", border), ("gauge", ring)):
+        shares = share_on(maps[name], mask)
+        line |= {name: float(shares.mean()), f"{name}_spread": float(shares.std(ddof=1)) if len(shares) > 1 else 0.0}
+    strips = [
+        np.concatenate(
+            [part for name in variants for part in (colour_of(variants[name][i]), signed(maps[name][i]))], axis=1
+        )
+        # The drawn rows are in the order of the data, often by region: some from all over it.
+        for i in np.linspace(0, len(images) - 1, min(ATTENDED_SHOWN, len(images))).astype(int)
+    ]
+    return {**line, "sheet": inlined(np.concatenate(strips))}
+
+
+def _points(embeddings: Floats, made: Audit, random: np.random.Generator, seed: int) -> dict[str, Any]:
+    suspected = np.zeros(len(made.given), bool)
+    suspected[made.found.rows] = True
+    rows = _drawn(np.arange(len(made.given)), POINTS, random)
+    figure = points_figure(projected(embeddings[rows], seed=seed), made.given[rows], suspected[rows], CLASSES)
+    return {"points": inlined_figure(figure), "points_n": len(rows), "starred": int(suspected[rows].sum())}
+
+
+def _confusions(made: Audit, after: Ints) -> dict[str, Any]:
+    """Both matrices and their difference; rows without a corrected label are in the first alone."""
+    there = np.unique(np.concatenate([made.given, after[after >= 0], made.predicted]))
+    names = [CLASSES[index] for index in there]
+    old, new = (confusion(labels, made.predicted, len(CLASSES))[np.ix_(there, there)] for labels in (made.given, after))
+    return {
+        "before": inlined_figure(matrix_figure(old, names)),
+        "after": inlined_figure(matrix_figure(new, names)),
+        "difference": inlined_figure(matrix_figure(new - old, names, difference=True)),
+        "right_before": float(np.trace(old) / old.sum()),
+        "right_after": float(np.trace(new) / max(1, new.sum())),
+    }
+
+
+def _corrected(made: Audit, path: Path | None) -> tuple[Ints, str]:
+    """(N,) the corrected classes, -1 for unusable images, and what was corrected by whom."""
+    after = made.given.copy()
+    if path is None:
+        after[made.found.rows] = made.found.proposed
+        return after, (
+            f"Nobody has re-read these images: all {len(made.found.rows)} proposals of the audit are taken as right, "
+            "so the second matrix is the best case, not a result. Give a re-reading with --corrected."
+        )
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            read = {Path(line["file"]).name: line["region"].strip() for line in csv.DictReader(stream)}
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"{path} is no CSV with the columns file and region.") from error
+    unknown = sorted({region for region in read.values() if region and not is_region(region)})
+    if unknown:
+        raise TrainingError(f"{path} names '{unknown[0]}', which is neither one of the 14 regions nor 'ood:<kind>'.")
+    for index, row in enumerate(made.rows):
+        region = read.get(row.file.name)
+        if region is not None:
+            name = OUTSIDE if region.startswith("ood:") else region
+            after[index] = CLASSES.index(name) if region else -1
+    changed = int((after != made.given).sum())
+    return (
+        after,
+        f"{len(read)} images were read again; {changed} labels changed, {int((after < 0).sum())} are unusable.",
+    )

@@ -1,0 +1,103 @@
+"""`python -m training export`."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dicom_node.model.card import LABELS, ModelCard, Thresholds
+from dicom_node.model.session import Model
+from training.commands.inputs import FromOption, OutOption
+from training.drawn import drawn
+from training.errors import TrainingError
+from training.images import ImageSet
+from training.pool import open_pool
+from training.reopen import open_file
+from training.runs import METRICS, load_weights, read_run, recipe_of, training_summary, write_json
+from training.shrink import SMALL_NAME, shrink
+from training.smaller import as_float16
+
+PICTURES = 2500
+"""At most so many of --data are looked at: a tenth of a point is then two or three images."""
+
+
+def export(
+    out: OutOption,
+    source: FromOption,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Prepared folders, real images first of all, by which the smaller file is judged."),
+    ] = None,
+    turns: Annotated[
+        int, typer.Option(help="Average over 4 quarter turns, or 8 with mirrored ones; as calibrated when 0.")
+    ] = 0,
+    float16: Annotated[bool, typer.Option("--float16", help="Store model.onnx itself in half the size.")] = False,  # noqa: FBT002 - Typer's way
+) -> None:
+    """A calibrated run, or a model file -> model.onnx, and with --data a smaller one that answers the same."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "model.onnx"
+    facts: dict[str, Any] = {}
+    if source.is_dir():
+        facts["difference_from_torch"] = _from_run(source, path, turns)
+    elif turns > 1:
+        raise TrainingError("--turns needs a run folder: a model file's thresholds belong to its own views.")
+    else:
+        model, _ = open_file(source)
+        path.write_bytes(model.SerializeToString())
+    if float16:
+        path.write_bytes(as_float16(open_file(path)[0]).SerializeToString())
+    card = Model.open(path).card
+    table = Table("file", "MB", "ms per image, one core", "top 1", "same region as float32", title=card.name)
+    if data:
+        small, measured = shrink(path, out / SMALL_NAME, _judges(data, card.input_size))
+        Model.open(out / SMALL_NAME)
+        facts["small"], facts["files"] = small, {name: asdict(each) for name, each in measured.items()}
+        for name, each in measured.items():
+            top1 = "-" if each.top1 is None else f"{each.top1:.4f}"
+            table.add_row(name, f"{each.bytes / 1e6:.1f}", f"{each.milliseconds:.1f}", top1, f"{each.agrees:.4f}")
+        Console().print(table)
+        Console().print(f"{out / SMALL_NAME}: {small}")
+    write_json(out / METRICS, {**facts, "bytes": path.stat().st_size})
+    difference = f", differs from torch by at most {facts['difference_from_torch']:.1g}" if source.is_dir() else ""
+    Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB{difference}")
+
+
+def _from_run(source: Path, path: Path, turns: int) -> float:
+    from training.export import export as write_onnx
+    from training.heads import load_classifier
+
+    card = card_of_run(source)
+    turns = turns or recipe_of(source).calibrate.turns
+    if turns != 1:
+        card = replace(card, training={**card.training, "turns": turns})
+    return write_onnx(load_classifier(source), card, path, turns=turns)
+
+
+def card_of_run(source: Path) -> ModelCard:
+    """What a calibrated run's model file says of itself.
+
+    Raises:
+        TrainingError: the run is not calibrated.
+    """
+    run, recipe = read_run(source), recipe_of(source)
+    if "thresholds" not in run:
+        raise TrainingError(f"The run {source} has no thresholds: run `python -m training calibrate --from {source}`.")
+    return ModelCard(
+        name=recipe.name,
+        version=recipe.version,
+        labels=LABELS,
+        input_size=recipe.data.size,
+        imaging_version=run["imaging_version"],
+        temperature=float(load_weights(source).get("temperature", 1.0)),
+        thresholds=Thresholds(**run["thresholds"]),
+        training=training_summary(source),
+    )
+
+
+def _judges(data: list[Path], size: int) -> ImageSet:
+    """Rows that nothing is ever fitted to but thresholds may be: all uses but `evaluate`."""
+    pool = open_pool(data, at_least=size).where(lambda row: row.use != "evaluate")
+    return drawn(pool, size, at_most=PICTURES)

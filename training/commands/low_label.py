@@ -1,0 +1,160 @@
+"""`python -m training low-label`: how far few labels go."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+
+from dicom_node.model.session import Model
+from training.adapting import seen_by
+from training.commands.inputs import DataOption, OutOption, RecipeOption, device_here, prepared, recipe_for
+from training.drawn import drawn, subset
+from training.errors import TrainingError
+from training.heads import Classifier, embed, head_of, load_backbone
+from training.images import ImageSet
+from training.low_label import Rows, adapted_curve, markdown, share_of_labels, spread
+from training.manifest import is_held_out, is_learned_from
+from training.metrics import softmax, summary
+from training.pool import open_pool
+from training.pretrain import pretrain
+from training.probe import fit_head
+from training.progress import progress
+from training.recipe import Recipe
+from training.reopen import head_of_file, open_file
+from training.runs import METRICS, write_json
+from training.strangers import strangers_of
+
+TABLE = "table.md"
+ADAPTED = {
+    "labels": "labels",
+    "n": "n",
+    "top1": "top 1",
+    "balanced": "balanced",
+    "ece": "ECE",
+    "tagged_balanced": "tagged, balanced",
+    "right_of_tagged": "right of the tagged",
+    "ood_tagged": "out of domain, tagged",
+}
+SHARES = {"labels": "labels", "n": "n", "probe": "linear probe", "supervised": "supervised from scratch"}
+
+
+def low_label(
+    data: DataOption,
+    out: OutOption,
+    from_model: Annotated[Path | None, typer.Option("--from-model", help="Adapt this model file.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Probe this run's frozen backbone.")] = None,
+    per_region: Annotated[list[int] | None, typer.Option(help="Labelled images per region, with --from-model.")] = None,
+    share: Annotated[list[float] | None, typer.Option(help="Shares of the labels, with --from.")] = None,
+    samples: Annotated[int, typer.Option(help="Of each baseline from scratch, with --from; 0: no baseline.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Repetitions with other labels.")] = 5,
+    recipe: RecipeOption = None,
+) -> None:
+    """The curve over 1, 5, 10, 20 labels per region (--from-model), or over 0.1, 1, 10, 100 % of the labels (--from).
+
+    Rows with `use = evaluate` are left out; no group (patient) is ever learned from and measured on.
+    """
+    if (from_model is None) == (source is None):
+        raise TrainingError("Give either --from-model MODEL.onnx or --from RUN.")
+    if from_model is not None:
+        curve = _adapted(data, out, from_model, per_region or [1, 5, 10, 20], seeds)
+        table = markdown(curve, "images per region", ADAPTED)
+    else:
+        assert source is not None
+        chosen = recipe_for(recipe, source)
+        curve = _probed(data, out, source, chosen, share or [0.001, 0.01, 0.1, 1.0], seeds, samples)
+        table = markdown(curve, "labels", SHARES)
+    about = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seeds": seeds, "samples": samples}
+    write_json(out / METRICS, {**about, "from": str((from_model or source or out).name), "curve": curve})
+    (out / TABLE).write_text(table, encoding="utf-8")
+    Console().print(table, soft_wrap=True, highlight=False)
+
+
+def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int], seeds: int) -> list[dict[str, Any]]:
+    model = Model.open(path)
+    graph, card = open_file(path)
+    pool = open_pool(prepared(data, Recipe(), out), at_least=card.input_size)
+    rows = drawn(pool.where(lambda row: row.is_labelled and row.use != "evaluate"), card.input_size)
+    with progress("predict", len(rows.rows)) as shown:
+        embeddings, _, scores = seen_by(model, rows, advance=shown.advance)
+    measured = Rows(
+        embeddings=embeddings,
+        scores=scores,
+        targets=rows.targets,
+        groups=np.array([row.group for row in rows.rows]),
+    )
+    with progress("adapt", seeds * (1 + len(per_region))) as shown:
+        return adapted_curve(
+            measured,
+            strangers_of(graph, embeddings.shape[1]),
+            parent=head_of_file(graph),
+            thresholds=card.thresholds,
+            per_region=per_region,
+            seeds=seeds,
+            advance=shown.advance,
+        )
+
+
+def _probed(
+    data: list[Path], out: Path, source: Path, recipe: Recipe, shares: Sequence[float], seeds: int, samples: int
+) -> list[dict[str, Any]]:
+    """One entry per share: top 1 of the probe and, with samples, of a network of the same shape from scratch."""
+    size, device = recipe.data.size, device_here()
+    pool = open_pool(prepared(data, recipe, out), at_least=size).where(
+        lambda row: row.target >= 0 and row.use == "train"
+    )
+    learned = drawn(pool.where(lambda row: is_learned_from(row, recipe.data)), size)
+    held = drawn(
+        pool.where(lambda row: is_held_out(row, fraction=recipe.data.held_out, seed=recipe.data.split_seed)), size
+    )
+    backbone = load_backbone(source)
+    with progress("embed", len(learned.rows) + len(held.rows)) as shown:
+        known, asked = (
+            embed(backbone, torch.from_numpy(each.images), device, shown.advance) for each in (learned, held)
+        )
+    groups = np.array([row.group for row in learned.rows])
+    curve = []
+    for each in shares:
+        runs = []
+        for seed in range(seeds):
+            chosen = share_of_labels(learned.targets, groups, each, seed=seed)
+            few = subset(learned, chosen)
+            weight, bias = fit_head(known[chosen][None], few, recipe.probe, recipe.data, seed=seed)
+            probed = Classifier(backbone=backbone, weight=weight, bias=bias)
+            run: dict[str, float | None] = {
+                "labels": float(len(chosen)),
+                "n": float(len(held.rows)),
+                "probe": _top1(probed, asked, held),
+            }
+            if samples:
+                run["supervised"] = _from_scratch(few, held, recipe, out / f"scratch-{each:g}-{seed}", samples, seed)
+            runs.append(run)
+        curve.append({"label": f"{100 * each:g} %", "share": each, **spread(runs)})
+    return curve
+
+
+def _from_scratch(few: ImageSet, held: ImageSet, recipe: Recipe, out: Path, samples: int, seed: int) -> float:
+    """Top 1 of a network that saw these labels alone, with the recipe's augmentation and learning rate."""
+    plan = replace(recipe.pretrain, method="supervised", samples=samples)
+    out.mkdir(parents=True, exist_ok=True)
+    device = device_here()
+    with progress(out.name, samples) as shown:
+        scratch = replace(recipe, pretrain=plan)
+        trained = pretrain(few, scratch, seed=seed, out=out, device=device, advance=shown.advance)
+    from training.encoder import Backbone
+
+    backbone, head = Backbone(), head_of(trained.weights)
+    assert head is not None
+    backbone.load_state_dict({name: value.cpu() for name, value in trained.weights["backbone"].items()})
+    classifier = Classifier(backbone=backbone, weight=head[0].cpu(), bias=head[1].cpu())
+    return _top1(classifier, embed(backbone, torch.from_numpy(held.images), device), held)
+
+
+def _top1(classifier: Classifier, embeddings: torch.Tensor, held: ImageSet) -> float:
+    measured = summary(softmax(classifier.logits(embeddings).double().numpy()), held.targets)
+    return float(measured["top1"])

@@ -1,0 +1,148 @@
+"""Embeddings and activation maps, from a run folder through torch or from a model file through onnxruntime."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dicom_node.model.session import Model
+from training.encoder import EMBEDDING, Backbone
+from training.heads import embed, load_backbone
+from training.metrics import Floats, Ints
+from training.recipe import DataRecipe
+from training.reopen import backbone_of_file, open_file
+from training.runs import read_run
+
+UInt8Array = npt.NDArray[np.uint8]
+Advance = Callable[[int], None]
+
+BATCH = 64
+SUPERVISED = ("supervised", "supcon", "mixed")
+
+
+def _silent(_n: int) -> None:
+    pass
+
+
+class Encoder(Protocol):
+    """What turns images into embeddings. `method`: how its backbone was trained, empty where nobody wrote it down;
+    `data`: which rows it learned from.
+    """
+
+    name: str
+    method: str
+    data: DataRecipe
+
+    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+        """(N, S, S) uint8 -> (N, 512)."""
+        ...
+
+    def maps(self, images: UInt8Array, regions: Ints, weight: Floats) -> Floats:
+        """The class activation maps (N, h, w) (Zhou et al. 2016, arXiv 1512.04150) of one region (N,) each.
+
+        `weight` (14, 512) is a head that was fitted on `embed`'s embeddings.
+        """
+        ...
+
+    def backbone(self) -> Backbone:
+        """The same backbone in torch, for gradients."""
+        ...
+
+    @property
+    def saw_labels(self) -> bool:
+        """Whether labels shaped the backbone, so that it may have learned errors by heart."""
+        ...
+
+
+class RunEncoder:
+    """The backbone of a run folder; maps are those of the head that is given."""
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        recipe = read_run(folder)["recipe"]
+        self.name = folder.name
+        self.method = str(recipe.get("pretrain", {}).get("method", ""))
+        self.data = _data_recipe(recipe)
+        self._backbone, self._device = load_backbone(folder), device
+
+    @property
+    def saw_labels(self) -> bool:
+        return self.method in SUPERVISED
+
+    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+        return embed(self._backbone, torch.from_numpy(images), self._device, advance).double().numpy()
+
+    @torch.no_grad()
+    def maps(self, images: UInt8Array, regions: Ints, weight: Floats) -> Floats:
+        chosen = torch.from_numpy(weight[regions]).float()
+        parts = []
+        for start in range(0, len(images), BATCH):
+            features = self._backbone(as_input(images[start : start + BATCH]).to(self._device)).float().cpu()
+            parts.append(torch.einsum("nchw,nc->nhw", features, chosen[start : start + BATCH]).numpy())
+        return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, 1, 1))
+
+    def backbone(self) -> Backbone:
+        return self._backbone
+
+
+class OnnxEncoder:
+    """A model file; its maps are its own head's, exact and without a gradient."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._model = path, Model.open(path)
+        recipe = self._model.card.training.get("recipe", {})
+        self.name = self._model.model_id
+        self.method = str(recipe.get("pretrain", {}).get("method", ""))
+        self.data = dataclasses.replace(_data_recipe(recipe), size=self._model.card.input_size)
+
+    @property
+    def saw_labels(self) -> bool:
+        return self.method in SUPERVISED
+
+    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+        parts = [np.zeros((0, EMBEDDING))]
+        for start in range(0, len(images), BATCH):
+            predictions = self._predict(images[start : start + BATCH])
+            parts.append(np.stack([each.embedding for each in predictions]).astype(np.float64))
+            advance(len(predictions))
+        return np.concatenate(parts)
+
+    def maps(self, images: UInt8Array, regions: Ints, weight: Floats) -> Floats:  # noqa: ARG002 - the file's own head
+        parts = []
+        for start in range(0, len(images), BATCH):
+            predictions = self._predict(images[start : start + BATCH])
+            of = zip(predictions, regions[start : start + BATCH], strict=True)
+            parts += [each.activation_map[region].astype(np.float64) for each, region in of]
+        return np.stack(parts) if parts else np.zeros((0, 1, 1))
+
+    def backbone(self) -> Backbone:
+        return backbone_of_file(open_file(self._path)[0])
+
+    def _predict(self, images: UInt8Array) -> Any:
+        return self._model.predict(images.astype(np.float32) / np.float32(255.0))
+
+
+def open_encoder(source: Path, device: torch.device) -> Encoder:
+    """The encoder of a model file (*.onnx) or of a run folder.
+
+    Raises:
+        TrainingError: the folder is no finished run.
+        ModelError: the file is no model of this node.
+    """
+    return OnnxEncoder(source) if source.suffix == ".onnx" else RunEncoder(source, device)
+
+
+def as_input(images: UInt8Array) -> Tensor:
+    """(N, S, S) uint8 -> (N, 1, S, S) float32 in [0, 1]."""
+    return torch.from_numpy(images)[:, None].float() / 255.0
+
+
+def _data_recipe(recipe: dict[str, Any]) -> DataRecipe:
+    """The data section of a recipe, also of an older release's: keys that are gone do not matter here."""
+    known = {each.name for each in dataclasses.fields(DataRecipe)}
+    values = {name: value for name, value in recipe.get("data", {}).items() if name in known}
+    return DataRecipe(**{**values, "leave_out": tuple(values.get("leave_out", ()))})

@@ -1,0 +1,117 @@
+"""`probe --finetune` from beginning to end: labels and simulated images in, a calibrated model file out."""
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dicom_node.imaging import IMAGING_VERSION
+from dicom_node.model.card import LABELS, ModelCard
+from dicom_node.model.session import Model
+from training.calibrate import choose_thresholds, worst_temperature
+from training.drawn import drawn
+from training.errors import TrainingError
+from training.export import export
+from training.finetune import finetune
+from training.heads import embed
+from training.labels import load_labelled
+from training.manifest import is_learned_from
+from training.metrics import softmax, with_intervals
+from training.pool import open_pool
+from training.progress import progress
+from training.recipe import Recipe, read_recipe
+from training.rejection import fit_rejection
+from training.reopen import open_file
+from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
+
+SIMULATED = 20_000
+"""Simulated images that are mixed in; a fine-tune of some thousand steps sees no more."""
+
+
+def finetune_file(
+    start: Path, labels: Path, data: list[Path], out: Path, *, recipe_path: Path | None, seed: int, now: datetime
+) -> dict[str, Any]:
+    """Fine-tune, calibrate on what was held out, export to `out/model.onnx`; returns the metrics on what was held out.
+
+    Temperature and thresholds come from labelled groups and simulated images that no weight was learned from. Labels of
+    regions with few groups are all learned from, so there the calibration rests on simulated images: treat it as such.
+
+    Raises:
+        TrainingError: the labels, the data or the model cannot be used.
+    """
+    recipe, name, version, history = _beginning(start, recipe_path)
+    size = recipe.data.size
+    labelled = load_labelled(labels, size)
+    pool = open_pool(data, at_least=size).where(lambda row: row.is_labelled and row.use == "train")
+    simulated = drawn(pool, size, at_most=SIMULATED, seed=seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with progress("finetune", recipe.finetune.samples) as shown:
+        tuned, held = finetune(
+            start, labelled, simulated, recipe, seed=seed, out=out, device=device, advance=shown.advance
+        )
+    if not (held.targets >= 0).any():
+        raise TrainingError("Nothing is left to calibrate on: give simulated data with more groups, or more labels.")
+    with progress("embed", len(held.rows)) as shown:
+        embeddings = embed(tuned.backbone, torch.from_numpy(held.images), device, advance=shown.advance)
+    temperature = worst_temperature(tuned.logits(embeddings), torch.from_numpy(held.targets), held.rows)
+    tuned = replace(tuned, temperature=temperature, rejection=fit_rejection("energy", embeddings.numpy(), held.targets))
+    logits = tuned.logits(embeddings).double().numpy()
+    thresholds = choose_thresholds(logits, held.rows, recipe.calibrate)
+    metrics = with_intervals(softmax(logits), held.targets, [row.group for row in held.rows])
+    own = [index for index, row in enumerate(held.rows) if row.source == labelled.rows[0].source]
+    groups = [held.rows[index].group for index in own]
+    metrics["of_labels"] = with_intervals(softmax(logits[own]), held.targets[own], groups)
+    save_weights(out, tuned.weights())
+    write_json(out / METRICS, {**metrics, "temperature": temperature, **asdict(thresholds)})
+    learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
+    write_run(
+        out,
+        command="probe --finetune",
+        recipe=replace(recipe, name=name, version=version),
+        seed=seed,
+        data=learned,
+        now=now,
+        thresholds=asdict(thresholds),
+        calibrated_on=sources(held),
+        labels=sources(labelled),
+        earlier=history,
+    )
+    card = ModelCard(
+        name=name,
+        version=version,
+        labels=LABELS,
+        input_size=size,
+        imaging_version=IMAGING_VERSION,
+        temperature=temperature,
+        thresholds=thresholds,
+        training={
+            **history,
+            "finetuned": {
+                "finished": now.isoformat(timespec="seconds"),
+                "seed": seed,
+                "labels": sources(labelled),
+                "simulated": sources(learned),
+                "finetune": asdict(recipe.finetune),
+                "calibrated_on": sources(held),
+            },
+        },
+    )
+    export(tuned, card, out / "model.onnx")
+    Model.open(out / "model.onnx")
+    return metrics
+
+
+def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str, dict[str, Any]]:
+    """The recipe, the new model's name and version, and what the parent says of its own training."""
+    if start.is_dir():
+        recipe = read_recipe(recipe_path) if recipe_path else recipe_of(start)
+        return recipe, f"{recipe.name}-finetuned", recipe.version, {"parent": recipe.name, "run": read_run(start)}
+    _, card = open_file(start)
+    recipe = read_recipe(recipe_path) if recipe_path else Recipe()
+    if recipe_path and recipe.data.size != card.input_size:
+        raise TrainingError(f"The recipe says {recipe.data.size} px, the model takes {card.input_size} px.")
+    recipe = replace(recipe, data=replace(recipe.data, size=card.input_size))
+    history = {**card.training, "parent": Model.open(start).model_id}
+    return recipe, f"{card.name}-finetuned", card.version, history

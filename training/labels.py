@@ -1,0 +1,102 @@
+"""A hospital's own few labelled images: a CSV file with `file` and `region`, read through the node's imaging."""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dicom_node.errors import UndecodableError
+from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
+from dicom_node.model.card import LABELS
+from dicom_node.object_file import open_object
+from training.errors import TrainingError
+from training.images import ImageSet
+from training.manifest import OOD_PREFIX, Row
+
+PICTURES = {".png", ".jpg", ".jpeg"}
+SOURCE = "labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """One line: `region` is one of the 14 or `ood:<kind>`; `group` is empty where the file does not say."""
+
+    file: Path
+    region: str
+    group: str
+    line: int
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read `labels.csv`: the columns file and region, and group (a patient, never split) where there is one.
+
+    Raises:
+        TrainingError: the file is missing or empty, a column is, a region is unknown, or a named image is not there.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"The labels {path} cannot be read: {error}.") from error
+    if not lines:
+        raise TrainingError(f"The labels {path} are empty: one line per image, with the columns file and region.")
+    return [_label(line, path, number) for number, line in enumerate(lines, start=2)]
+
+
+def _label(line: dict[str, str | None], path: Path, number: int) -> Label:
+    values = {name: (line.get(name) or "").strip() for name in ("file", "region", "group")}
+    for name in ("file", "region"):
+        if not values[name]:
+            raise TrainingError(f"{path}, line {number}: the column '{name}' is missing or empty.")
+    region = values["region"]
+    if region not in LABELS and not (region.startswith(OOD_PREFIX) and region != OOD_PREFIX):
+        raise TrainingError(
+            f"{path}, line {number}: '{region}' is no region. Take one of {', '.join(LABELS)}, or 'ood:<kind>' for "
+            "what shows none of them."
+        )
+    file = path.parent / values["file"]
+    if not file.is_file():
+        raise TrainingError(f"{path}, line {number}: there is no file {file}.")
+    return Label(file=file, region=region, group=values["group"], line=number)
+
+
+def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda _n: None) -> ImageSet:
+    """All images of `labels.csv`, as the model sees them; group is the column, else the DICOM patient, else the file.
+
+    Raises:
+        TrainingError: what `read_labels` raises, or an image cannot be decoded or is no radiograph.
+    """
+    labels = read_labels(path)
+
+    def load_one(label: Label) -> tuple[npt.NDArray[np.uint8], str]:
+        try:
+            grey, patient = _grey(label.file)
+        except (UndecodableError, OSError) as error:
+            raise TrainingError(f"{path}, line {label.line}: {label.file}: {error}") from error
+        advance(1)
+        return np.round(model_input(grey, size) * 255.0).astype(np.uint8), label.group or patient
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        loaded = list(pool.map(load_one, labels))
+    rows = tuple(
+        Row(file=label.file, region=label.region, group=group, use="train", source=SOURCE)
+        for label, (_, group) in zip(labels, loaded, strict=True)
+    )
+    return ImageSet(images=np.stack([image for image, _ in loaded]), rows=rows)
+
+
+def _grey(file: Path) -> tuple[npt.NDArray[np.float32], str]:
+    """The grey image and the name of its group; a patient's identifier leaves here as a digest alone."""
+    if file.suffix.lower() in PICTURES:
+        return picture_from_file(file), str(file)
+    ds = open_object(file)
+    why_not = not_a_radiograph(ds)
+    if why_not is not None:
+        raise UndecodableError(why_not)
+    patient = str(ds.get("PatientID") or "") or str(ds.get("StudyInstanceUID") or file)
+    return grey_from_dataset(ds), hashlib.sha256(patient.encode()).hexdigest()[:16]

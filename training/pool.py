@@ -1,0 +1,95 @@
+"""What the loop learns from: rows of several prepared folders, mapped into memory and gathered step by step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from training.errors import TrainingError
+from training.images import ImageSet, UInt8Array, load
+from training.manifest import Row
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pool:
+    """`parts`: (n, S, S) uint8 each, of one size S; `place` (N, 2): each row's part, and where it lies in it."""
+
+    parts: tuple[UInt8Array, ...]
+    place: npt.NDArray[np.int64]
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(cls, *sets: ImageSet) -> Self:
+        """Several image sets as one, without copying their pixels.
+
+        Raises:
+            TrainingError: there are none, or they were prepared at different sizes.
+        """
+        if len({each.size for each in sets}) != 1:
+            raise TrainingError("The data sets were prepared at different sizes; prepare them with one recipe.")
+        pairs = [(part, index) for part, each in enumerate(sets) for index in range(len(each.rows))]
+        return cls(
+            parts=tuple(each.images for each in sets),
+            place=np.array(pairs, np.int64).reshape(-1, 2),
+            rows=tuple(row for each in sets for row in each.rows),
+        )
+
+    @property
+    def size(self) -> int:
+        """The side of an image in pixels."""
+        return int(self.parts[0].shape[1])
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """(N,) region index, `OOD` or `UNLABELLED`."""
+        return np.array([row.target for row in self.rows], np.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same rows in the same order, wherever their folders lie."""
+        lines = (f"{row.file.name}|{row.region}|{row.group}|{row.source}\n" for row in self.rows)
+        return sha256("".join(lines).encode()).hexdigest()[:16]
+
+    def where(self, keep: Callable[[Row], bool]) -> Self:
+        """The rows for which `keep` is true."""
+        chosen = [index for index, row in enumerate(self.rows) if keep(row)]
+        return replace(self, place=self.place[chosen], rows=tuple(self.rows[index] for index in chosen))
+
+    def taker(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """A function from row numbers (B,), on the CPU, to their images (B, S, S) uint8 on `device`.
+
+        On a GPU all pixels are moved there once; on the CPU they stay in the files and only what is asked for is read.
+        """
+        if device.type == "cpu":
+            return self._take
+        parts = [torch.from_numpy(np.array(part)).to(device) for part in self.parts]
+        starts = np.cumsum([0, *(len(part) for part in parts)])
+        flat = torch.from_numpy(starts[self.place[:, 0]] + self.place[:, 1]).to(device)
+        images = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return lambda chosen: images[flat[chosen.to(device)]]
+
+    def _take(self, chosen: Tensor) -> Tensor:
+        place = self.place[chosen.numpy()]
+        taken = np.empty((len(place), self.size, self.size), np.uint8)
+        for number, part in enumerate(self.parts):
+            here = place[:, 0] == number
+            taken[here] = part[place[here, 1]]
+        return torch.from_numpy(taken)
+
+
+def open_pool(paths: Sequence[Path], *, at_least: int) -> Pool:
+    """Prepared folders (or their manifest.csv) as one pool, mapped into memory instead of read.
+
+    Raises:
+        TrainingError: one is not prepared, or they differ in size, or are smaller than the model's input.
+    """
+    pool = Pool.of(*(load(path, mapped=True) for path in paths))
+    if pool.size < at_least:
+        raise TrainingError(f"The data was prepared at {pool.size} px, the recipe asks for {at_least} px or more.")
+    return pool
