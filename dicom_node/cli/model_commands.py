@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, read_config
@@ -19,15 +20,15 @@ def _group() -> None:
 
 @app.command()
 def info(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Name, version, regions, input, thresholds and training of the model that this node would run."""
+    """Regions, input, thresholds, rejection and origin of the model that this node would run; --json: all of it."""
+    from dicom_node.model.short import short
     from dicom_node.node import open_model
 
     model = open_model(read_config(config))
-    facts = {"model": model.model_id, **asdict(model.card)}
     if as_json:
-        typer.echo(json.dumps(facts))
+        typer.echo(json.dumps({"model": model.model_id, **asdict(model.card)}))
         return
     table = Table(show_header=False)
-    for key, value in facts.items():
-        table.add_row(key, value if isinstance(value, str) else json.dumps(value, indent=2))
+    for what, value in short(model.card, model.model_id):
+        table.add_row(what, escape(value))
     Console().print(table)

@@ -31,9 +31,9 @@ class Prediction:
     """What the model says of one image.
 
     `probabilities` are calibrated, in contract order of the regions, and sum to 1; `confidence` is the largest and
-    `region` the one that has it, also where the outcome is `abstained`. `embedding` has shape (512,),
-    `activation_map` (14, h, w): its mean over h and w plus the head's bias is the logit. `reject_score`: higher =
-    stranger.
+    `region` the one that has it, also where the outcome is `abstained`. `embedding` has shape (512,), or 512 for each
+    member of an ensemble side by side, `activation_map` (14, h, w): its mean over h and w plus the head's bias is the
+    logit (of an ensemble: the mean of its members'). `reject_score`: higher = stranger.
     """
 
     probabilities: tuple[float, ...]
@@ -52,6 +52,7 @@ class Model:
         self, session: onnxruntime.InferenceSession, card: ModelCard, *, digest: str, min_confidence: float
     ) -> None:
         self.card = card
+        self.sha256 = digest
         self.model_id = f"{card.name}-{card.version}-{digest[:12]}"
         self.min_confidence = min_confidence
         self.provider: str = session.get_providers()[0]
@@ -65,6 +66,7 @@ class Model:
         threads: int | None = None,
         min_confidence: float | None = None,
         imaging_version: int = IMAGING_VERSION,
+        sha256: str | None = None,
     ) -> Self:
         """Load a model file and check that it was made for this node.
 
@@ -73,18 +75,22 @@ class Model:
             threads: onnxruntime's threads inside one operator; its own choice when absent.
             min_confidence: tightens the card's threshold; a lower value than the card's has no effect.
             imaging_version: the pixels that this node makes.
+            sha256: what the file must hash to, in hex; another file is refused before any of it is parsed.
 
         Raises:
-            ModelError: the file is missing, damaged, or made for another version of the node.
+            ModelError: the file is missing, damaged, another one, or made for another version of the node.
         """
         content = _read(Path(path))
+        digest = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and digest != sha256.lower():
+            raise ModelError(f"The model file {path} is not the one that model.sha256 names: it hashes to {digest}.")
         session = _start_session(content, threads, Path(path))
         card = card_from_metadata(session.get_modelmeta().custom_metadata_map, imaging_version=imaging_version)
         _check_graph(session, card)
         return cls(
             session,
             card,
-            digest=hashlib.sha256(content).hexdigest(),
+            digest=digest,
             min_confidence=max(card.thresholds.min_confidence, min_confidence or 0.0),
         )
 

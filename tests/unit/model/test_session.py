@@ -89,6 +89,16 @@ def test_the_model_id_names_the_very_bytes(tmp_path):
     assert Model.open(path).model_id == "tiny-1.0-" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
+def test_a_file_that_hashes_to_something_else_is_refused_before_it_is_parsed(tmp_path):
+    """Whoever can write the model file can decide what the node says; the configuration may name the one it trusts."""
+    path = write_tiny_model(tmp_path / "m.onnx")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert Model.open(path, sha256=digest.upper()).sha256 == digest
+    path.write_bytes(b"not even ONNX")
+    with pytest.raises(ModelError, match="not the one that model"):
+        Model.open(path, sha256=digest)
+
+
 def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):
     """Missing, damaged, without a card, or with a graph that does not fit its card."""
     with pytest.raises(ModelError, match="cannot be read: No such file"):
