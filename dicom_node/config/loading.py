@@ -13,7 +13,7 @@ from dicom_node.errors import ConfigError
 
 PREFIX = "DICOM_NODE_"
 # Keys of the design that later versions will know.
-PLANNED = frozenset({"tls", "auth", "storage_commitment", "stow", "webhook"})
+PLANNED = frozenset({"stow", "webhook"})
 DEFAULT_FILE = Path("node.toml")
 
 

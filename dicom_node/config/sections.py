@@ -1,6 +1,5 @@
 """The sections of the configuration and what each key may hold (DESIGN 4.3)."""
 
-import re
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
@@ -8,31 +7,20 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydicom.datadict import keyword_dict
 
-from dicom_node.config.quantities import Duration, Size
+from dicom_node.config.commitment import CommitmentPeer, CommitmentSection
+from dicom_node.config.names import AeTitle, Name, Port
+from dicom_node.config.quantities import Duration, Interval, Size
+from dicom_node.config.section import Section
+from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
 from dicom_node.policy import Policy
 from dicom_node.ports import When
 from dicom_node.regions import REGIONS
 from dicom_node.retry import Retry
 from dicom_node.rules import FACT_CONDITIONS, Rule
 from dicom_node.verdict import Agreement, Outcome
-
-
-def _ae_title(text: str) -> str:
-    # AE: 16 characters of the default repertoire, no backslash or control characters, outer spaces do not count
-    # (PS3.5 table 6.2-1).
-    title = text.strip()
-    if not re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,16}", title):
-        raise ValueError(f"{text!r} is no AE title: 1 to 16 ASCII characters without a backslash")
-    return title
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
-        raise ValueError(f"{text!r} is no name: letters, digits, '.', '_' and '-', 64 at most")
-    return text
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
@@ -42,30 +30,14 @@ def _network(value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f"{value!r} is no network; write it like 10.1.0.0/16") from None
 
 
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise ValueError("this must be more than nothing; write it like 5s")
-    return value
-
-
 def _as_tuple(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
-Name = Annotated[str, AfterValidator(_name)]
-Port = Annotated[int, Field(ge=0, le=65535)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Interval = Annotated[Duration, AfterValidator(_positive)]
 # One value may stand for a list of one.
 Some = BeforeValidator(_as_tuple)
-
-
-class Section(BaseModel):
-    """Every section is frozen and refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class NodeSection(Section):
@@ -77,6 +49,8 @@ class NodeSection(Section):
     data_dir: Path = Path("./data")
     receivers: Annotated[int, Field(ge=1, le=64)] = 1
     max_associations: Annotated[int, Field(ge=1)] = 100
+    max_associations_per_peer: Annotated[int, Field(ge=1)] | None = None
+    associations_per_minute: Annotated[int, Field(ge=1)] | None = None
     called_ae: Annotated[tuple[AeTitle, ...], Some] = ()
     calling_ae: Annotated[tuple[AeTitle, ...], Some] = ()
     allow_from: Annotated[tuple[Network, ...], Some] = ()
@@ -88,6 +62,7 @@ class ModelSection(Section):
     """Which model looks at the images; without a path, the starter model of the package."""
 
     path: Path | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")] | None = None
     min_confidence: Probability | None = None
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
     threads: Annotated[int, Field(ge=1)] | None = None
@@ -140,7 +115,8 @@ class Destination(Section):
     """A PACS, an archive or an AI model that gets images by C-STORE.
 
     `original`: the image as received is sent as well, before the copy (`copy`, `annotate`) or instead of it (`inline`,
-    where both would bear one UID). `annotate` without it sends the report alone.
+    where both would bear one UID). `annotate` without it sends the report alone. `storage_commitment`: an image is
+    delivered only once the destination has committed itself to keep it.
     """
 
     name: Name
@@ -153,6 +129,9 @@ class Destination(Section):
     original: bool | None = None
     timeout: Duration = timedelta(seconds=30)
     retry: RetrySection = RetrySection()
+    tls: DestinationTls = None
+    export: bool = False
+    storage_commitment: bool = False
 
     @model_validator(mode="after")
     def _hold_fits(self) -> Self:
@@ -173,7 +152,7 @@ class RuleSection(Section):
     """A routing rule; `when` takes the conditions of rules.FACT_CONDITIONS and any DICOM keyword."""
 
     name: str
-    when: dict[str, Patterns] = {}
+    when: dict[str, Patterns] = Field(default_factory=dict)
     send_to: Annotated[tuple[str, ...], Some]
     final: bool = False
 
@@ -220,14 +199,6 @@ def nearest(name: str, valid: list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-class WebSection(Section):
-    """The web port: health, metrics, API. It carries study UIDs and therefore stays on loopback by default."""
-
-    enabled: bool = True
-    host: str = "127.0.0.1"
-    port: Port = 8080
-
-
 class StudySection(Section):
     """A study is closed when nothing has come for this long."""
 
@@ -248,6 +219,7 @@ class ScheduleSection(Section):
     studies: Interval = timedelta(seconds=5)
     retention: Interval = timedelta(hours=1)
     disk: Interval = timedelta(seconds=10)
+    certificates: Interval = timedelta(hours=12)
 
 
 class LogSection(Section):
@@ -261,6 +233,7 @@ class Config(Section):
     """The whole configuration."""
 
     node: NodeSection = NodeSection()
+    tls: TlsSection = TlsSection()
     model: ModelSection = ModelSection()
     ledger: LedgerSection = LedgerSection()
     policy: PolicySection = PolicySection()
@@ -271,6 +244,9 @@ class Config(Section):
     retention: RetentionSection = RetentionSection()
     schedule: ScheduleSection = ScheduleSection()
     log: LogSection = LogSection()
+    audit: AuditSection = AuditSection()
+    commitment: CommitmentSection = CommitmentSection()
+    commitment_peers: tuple[CommitmentPeer, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> Self:

@@ -9,17 +9,34 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from dicom_node import __version__
+from dicom_node.config.security import WebSection
 from dicom_node.errors import LedgerError, NodeError
 from dicom_node.ports import Ledger
 from dicom_node.presentation import records_view, status_view
+from dicom_node.web.accounts import Accounts
+from dicom_node.web.gate import Attempt, Gate
 from dicom_node.web.metrics import Metrics
 
 
 def create_app(
-    *, ledger: Ledger, metrics: Metrics, check_ready: Callable[[], None], now: Callable[[], datetime]
+    *,
+    ledger: Ledger,
+    metrics: Metrics,
+    check_ready: Callable[[], None],
+    now: Callable[[], datetime],
+    web: WebSection | None = None,
+    report: Callable[[Attempt], None] = lambda _: None,
 ) -> FastAPI:
-    """`check_ready` raises a NodeError, with the reason, while the node cannot take images."""
+    """`check_ready` raises a NodeError, with the reason, while the node cannot take images. `report`: see Gate."""
+    web = web or WebSection()
     app = FastAPI(title="Region node", version=__version__, docs_url="/api/v1/docs", openapi_url="/api/v1/openapi.json")
+    app.add_middleware(
+        Gate,
+        accounts=Accounts(web.auth),
+        metrics_open=web.on_loopback,
+        tries_per_minute=web.auth.tries_per_minute,
+        report=report,
+    )
 
     @app.exception_handler(LedgerError)
     def ledger_is_away(_request: Request, error: LedgerError) -> JSONResponse:
@@ -46,7 +63,7 @@ def create_app(
     @app.get("/api/v1/status")
     def status() -> dict[str, Any]:
         """The same as `dicom-node status --json`."""
-        return status_view(ledger.records, now=now())
+        return status_view(ledger.records, ledger.promises, now=now())
 
     @app.get("/api/v1/instances/{uid}")
     def instances(uid: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Figures for Prometheus. Labels are destinations, outcomes and reasons, never anything of a patient."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -17,7 +17,7 @@ SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 class Metrics:
     """The node's counters and timings of this process, and the ledger's counts as they are when somebody looks."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, audit_dropped: Callable[[], int] = lambda: 0) -> None:
         self.registry = CollectorRegistry()
         self.stored = Counter(
             "region_node_stored_total",
@@ -44,6 +44,18 @@ class Metrics:
             registry=self.registry,
         )
         self.disk_room = Gauge("region_node_spool_free_bytes", "Free bytes on the spool's disk", registry=self.registry)
+        self.certificate_seconds = Gauge(
+            "region_node_certificate_valid_seconds",
+            "How long a certificate of ours is still valid, by the section that names it; 0 when it cannot be used",
+            ["section"],
+            registry=self.registry,
+        )
+        dropped = Gauge(
+            "region_node_audit_dropped",
+            "Audit messages that the node's own process could not write anywhere, since its start",
+            registry=self.registry,
+        )
+        dropped.set_function(audit_dropped)
         self.registry.register(_LedgerCounts(records))
 
     def delivery(self, destination: str, state: DeliveryState) -> None:
@@ -71,6 +83,7 @@ class _LedgerCounts(Collector):
         )
         for row in destinations:
             waiting.add_metric([row.destination, "pending"], row.pending)
+            waiting.add_metric([row.destination, "uncommitted"], row.uncommitted)
             waiting.add_metric([row.destination, "failed"], row.failed)
         yield waiting
 

@@ -7,15 +7,30 @@ import uvicorn
 from fastapi import FastAPI
 
 from dicom_node.errors import ConfigError
+from dicom_node.tls import Credentials, TlsServer
+from dicom_node.tls.contexts import SUITES
 
 
 class WebServer:
     """Serves one application on one address; port 0 takes a free one."""
 
-    def __init__(self, app: FastAPI, *, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, *, host: str, port: int, credentials: Credentials | None = None) -> None:
+        """With credentials it speaks HTTPS. Raises ConfigError when they cannot be used."""
         self._host = host
         self._wanted_port = port
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        if credentials is not None:
+            TlsServer(credentials=credentials).context()  # says what is wrong with the files; uvicorn would not
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            ssl_certfile=credentials.certificate if credentials else None,
+            ssl_keyfile=credentials.key if credentials else None,
+            ssl_keyfile_password=credentials.password if credentials else None,
+            ssl_ciphers=SUITES,
+        )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None

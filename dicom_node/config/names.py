@@ -1,0 +1,26 @@
+"""Names that a configuration gives: AE titles, names of our own, ports."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+
+def _ae_title(text: str) -> str:
+    # AE: 16 characters of the default repertoire, no backslash or control characters, outer spaces do not count
+    # (PS3.5 table 6.2-1).
+    title = text.strip()
+    if not re.fullmatch(r"[\x20-\x5b\x5d-\x7e]{1,16}", title):
+        raise ValueError(f"{text!r} is no AE title: 1 to 16 ASCII characters without a backslash")
+    return title
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        raise ValueError(f"{text!r} is no name: letters, digits, '.', '_' and '-', 64 at most")
+    return text
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Name = Annotated[str, AfterValidator(_name)]
+Port = Annotated[int, Field(ge=0, le=65535)]

@@ -1,0 +1,174 @@
+"""The sections that say who may come in: TLS, and the web port's users and tokens."""
+
+import re
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from dicom_node.config.quantities import Size
+from dicom_node.config.section import Section
+
+
+class CredentialsSection(Section):
+    """A certificate with its chain, and its private key, in PEM files; both or neither."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    key_password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key belong together; set both or neither")
+        return self
+
+
+def _names(value: object) -> object:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+class TlsSection(CredentialsSection):
+    """TLS on the DICOM port (with a certificate), and what the destinations share.
+
+    `client_names`: AE title -> the names that a certificate must bear one of to call under that title.
+    """
+
+    ca: Path | None = None
+    require_client_certificate: bool = True
+    client_names: dict[str, Annotated[tuple[str, ...], BeforeValidator(_names)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _clients_can_be_known(self) -> Self:
+        if self.certificate is not None and self.require_client_certificate and self.ca is None:
+            raise ValueError(
+                "require_client_certificate needs ca, the certificates of the CAs that your modalities' certificates "
+                "come from; or set it to false"
+            )
+        if self.client_names and not (self.certificate is not None and self.ca is not None):
+            raise ValueError("client_names needs certificate, key and ca")
+        return self
+
+
+class DestinationTlsSection(CredentialsSection):
+    """How a destination is called with TLS; what is absent is taken from [tls]."""
+
+    ca: Path | None = None
+    server_name: str | None = None
+    check_name: bool = True
+
+
+def _switch(value: object) -> object:
+    """`tls = true` is a table of defaults; the environment says it in letters."""
+    if value is True or value == "true":
+        return {}
+    return None if value is False or value == "false" else value
+
+
+DestinationTls = Annotated[DestinationTlsSection | None, BeforeValidator(_switch)]
+
+
+class Role(StrEnum):
+    """What somebody may do at the web port; each may do what the ones before it may."""
+
+    VIEWER = "viewer"  # look
+    REVIEWER = "reviewer"  # settle what waits for a person
+    ADMIN = "admin"  # change how the node works
+
+    def covers(self, needed: "Role") -> bool:
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+def _argon2(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith("$argon2id$"):
+        raise ValueError("this is no Argon2id hash; `dicom-node config hash-password` makes one")
+    return value
+
+
+def _sha256(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", value.get_secret_value()):
+        raise ValueError("this is no hash of a token; `dicom-node config new-token` makes both")
+    return value
+
+
+class UserSection(Section):
+    """A person who signs in with a password (HTTP Basic)."""
+
+    name: Annotated[str, Field(pattern=r"^[^:\x00-\x1f]{1,64}$")]
+    password_hash: Annotated[SecretStr, AfterValidator(_argon2)]
+    role: Role = Role.VIEWER
+
+
+class TokenSection(Section):
+    """A program that shows a token (HTTP Bearer)."""
+
+    name: Annotated[str, Field(pattern=r"^[^:\x00-\x1f]{1,64}$")]
+    token_hash: Annotated[SecretStr, AfterValidator(_sha256)]
+    role: Role = Role.VIEWER
+
+
+class AuthSection(Section):
+    """Who may use the web port. Nobody named: no authentication, and then the port stays on loopback."""
+
+    users: tuple[UserSection, ...] = ()
+    tokens: tuple[TokenSection, ...] = ()
+    tries_per_minute: Annotated[int, Field(ge=1)] = 10
+
+    @property
+    def configured(self) -> bool:
+        return bool(self.users or self.tokens)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [user.name for user in self.users]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two users are called {name!r}; names must differ")
+        return self
+
+
+class WebSection(CredentialsSection):
+    """The web port: health, metrics, API; with a certificate it speaks HTTPS."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    auth: AuthSection = AuthSection()
+
+    @model_validator(mode="after")
+    def _closed_to_strangers(self) -> Self:
+        if self.enabled and not self.on_loopback and not self.auth.configured:
+            raise ValueError(
+                f"host {self.host} is open to the network: name who may come in under [web.auth], "
+                "or leave host on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the port."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class SyslogSection(DestinationTlsSection):
+    """A syslog server that is spoken to over TLS (RFC 5425)."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+
+
+class AuditSection(Section):
+    """The audit trail of PS3.15 A.5: nowhere, unless a file or a syslog server is named."""
+
+    file: Path | None = None
+    file_size: Size = 50_000_000
+    files: Annotated[int, Field(ge=0, le=1000)] = 10
+    syslog: SyslogSection | None = None
+    source_id: str | None = None
+    site: str = ""

@@ -1,0 +1,28 @@
+"""A hospital's CA for tests: certificates as PEM files, good ones and each kind of bad one."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import trustme
+
+from dicom_node.tls import Credentials
+
+
+class Authority:
+    """A CA with its certificate in a file; `issue` writes a certificate with its chain, and its key."""
+
+    def __init__(self, folder: Path, name: str = "ca") -> None:
+        self._ca = trustme.CA(organization_name=name)
+        self._folder = folder
+        self.file = folder / f"{name}.pem"
+        self._ca.cert_pem.write_to_path(str(self.file))
+
+    def issue(self, *names: str, common_name: str | None = None, expired: bool = False) -> Credentials:
+        """A certificate for host names or addresses; an expired one ended yesterday."""
+        ends = datetime.now(UTC) - timedelta(days=1) if expired else None
+        issued = self._ca.issue_cert(*names, common_name=common_name, not_after=ends)
+        stem = (common_name or names[0]).replace(".", "-") + ("-expired" if expired else "")
+        certificate, key = self._folder / f"{stem}.crt", self._folder / f"{stem}.key"
+        certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        return Credentials(certificate=certificate, key=key)

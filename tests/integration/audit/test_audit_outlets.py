@@ -1,0 +1,202 @@
+"""The trail's outlets: a file that several processes share, and a syslog server behind TLS, real ones both."""
+
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dicom_node.audit.file import AuditFile
+from dicom_node.audit.syslog import SyslogSink
+from dicom_node.audit.trail import Outlet, Trail
+from dicom_node.errors import TransientError
+from dicom_node.tls import TlsClient, TlsServer
+from tests.certificates import Authority
+from tests.servers.programs import wait_until
+
+LOCAL = "127.0.0.1"
+
+
+class SyslogServer:
+    """Takes octet-counted messages over TLS (RFC 5425), and can be closed and opened again on its port."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.records: list[bytes] = []
+        self.port = 0
+        self._context = context
+        self._connections: list[ssl.SSLSocket] = []
+
+    def open(self) -> None:
+        self._listener = socket.create_server((LOCAL, self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                connection = self._context.wrap_socket(raw, server_side=True)
+            except OSError:
+                continue
+            self._connections.append(connection)
+            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def _read(self, connection: ssl.SSLSocket) -> None:
+        with connection.makefile("rb") as stream:
+            try:
+                while digits := _until_space(stream.read):
+                    self.records.append(stream.read(int(digits)))
+            except (OSError, ValueError):
+                return
+
+
+def _until_space(read: Callable[[int], bytes]) -> bytes:
+    digits = b""
+    while (octet := read(1)) not in (b" ", b""):
+        digits += octet
+    return digits
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def server(ca: Authority) -> Iterator[SyslogServer]:
+    server = SyslogServer(TlsServer(credentials=ca.issue(LOCAL), ca=ca.file).context())
+    server.open()
+    yield server
+    server.close()
+
+
+def sink_to(server: SyslogServer, ca: Authority, /, **over) -> SyslogSink:
+    tls = TlsClient(**({"ca": ca.file, "credentials": ca.issue("node.example.org")} | over))
+    return SyslogSink(host=LOCAL, port=server.port, tls=tls, source_host="node", now=lambda: datetime.now(UTC))
+
+
+def test_a_message_arrives_framed_as_rfc_5424_and_5425_say(server: SyslogServer, ca: Authority) -> None:
+    sink = sink_to(server, ca)
+    for text in (b"<AuditMessage>one</AuditMessage>", "<AuditMessage>zwölf</AuditMessage>".encode()):
+        sink.write(text)
+    sink.close()
+    wait_until(lambda: len(server.records) == 2, what="two records")
+    header, text = server.records[0].split(b"\xef\xbb\xbf")
+    priority, time, host, program, process, kind, structured = header.decode("ascii").rstrip().split(" ")
+    assert priority == "<85>1"
+    assert datetime.fromisoformat(time).tzinfo is not None
+    assert (host, program, process, kind, structured) == ("node", "dicom-node", str(os.getpid()), "DICOM+RFC3881", "-")
+    assert text == b"<AuditMessage>one</AuditMessage>"
+    assert server.records[1].endswith("zwölf</AuditMessage>".encode())
+
+
+def test_messages_wait_for_a_server_that_is_away_and_reach_it_when_it_is_back(
+    server: SyslogServer, ca: Authority
+) -> None:
+    outlet = Outlet("syslog", sink_to(server, ca))
+    outlet.put(b"before")
+    wait_until(lambda: len(server.records) == 1, what="the first record")
+    server.close()
+    for number in range(5):
+        outlet.put(b"meanwhile %d" % number)
+    server.open()
+    wait_until(lambda: len(server.records) >= 6, what="all records", seconds=30)
+    outlet.close(timedelta(seconds=5))
+    assert [record.split(b"\xef\xbb\xbf")[1] for record in server.records[1:]] == [
+        b"meanwhile %d" % number for number in range(5)
+    ]
+    assert outlet.dropped == 0
+
+
+def test_a_server_that_is_not_who_it_should_be_gets_nothing(server: SyslogServer, ca: Authority, tmp_path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    for over in ({"ca": stranger.file}, {"server_name": "audit.example.org"}):
+        with pytest.raises(TransientError, match="certificate"):
+            sink_to(server, ca, **over).write(b"secret")
+    assert server.records == []
+
+
+class Stuck:
+    """A sink that never comes back, until it is let go."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    def write(self, message: bytes) -> None:
+        self.go_on.wait(30)
+
+    def close(self) -> None: ...
+
+
+def test_nobody_waits_for_an_outlet_that_hangs_and_what_does_not_fit_is_counted(tmp_path: Path) -> None:
+    stuck = Stuck()
+    hanging = Outlet("hanging", stuck, capacity=10)
+    file = tmp_path / "audit.xml"
+    trail = Trail([hanging, Outlet("file", AuditFile(file, longest=1 << 20, keep=1))])
+    done = threading.Thread(target=lambda: [trail.note(b"message") for _ in range(100)])
+    done.start()
+    done.join(5)
+    assert not done.is_alive()
+    wait_until(lambda: file.is_file() and file.read_bytes().count(b"\n") == 100, what="all of it in the file")
+    assert 88 <= trail.dropped <= 90
+    stuck.go_on.set()
+    trail.close()
+
+
+def test_the_file_is_for_the_nodes_user_alone_also_when_it_was_not_before(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "audit.xml"
+    file.parent.mkdir()
+    file.write_text("old\n")
+    file.chmod(0o644)
+    sink = AuditFile(file, longest=1 << 20, keep=1)
+    sink.write(b"new")
+    sink.close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == "old\nnew\n"
+
+
+def test_the_file_is_rotated_and_no_more_than_was_asked_for_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "audit.xml"
+    sink = AuditFile(file, longest=100, keep=2)
+    for number in range(40):
+        sink.write(b"message %04d" % number)
+    sink.close()
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == ["audit.xml", "audit.xml.1", "audit.xml.2"]
+    lines = b"".join((tmp_path / name).read_bytes() for name in reversed(kept)).splitlines()
+    assert lines == [b"message %04d" % number for number in range(40 - len(lines), 40)]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from dicom_node.audit.file import AuditFile
+sink = AuditFile(Path(sys.argv[1]), longest=5000, keep=1000)
+for number in range(300):
+    sink.write(f"{sys.argv[2]} {number:04d}".encode() * 3)
+"""
+
+
+def test_processes_that_share_the_file_and_rotate_it_lose_and_mix_nothing(tmp_path: Path, root: Path) -> None:
+    file = tmp_path / "audit.xml"
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, file, name], cwd=root) for name in ("one", "two", "six")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    lines = sorted(line for path in tmp_path.iterdir() for line in path.read_text().splitlines())
+    assert lines == sorted(f"{name} {number:04d}" * 3 for name in ("one", "two", "six") for number in range(300))

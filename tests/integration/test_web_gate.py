@@ -1,0 +1,189 @@
+"""The web port, asked as a browser, a script and an intruder would: over real sockets."""
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+from fastapi import Depends
+
+from dicom_node.config.security import Role, WebSection
+from dicom_node.testing import MemoryLedger
+from dicom_node.tls import Credentials
+from dicom_node.web.accounts import hash_password, new_token
+from dicom_node.web.app import create_app
+from dicom_node.web.gate import Attempt, requires
+from dicom_node.web.metrics import Metrics
+from dicom_node.web.server import WebServer
+from tests.certificates import Authority
+from tests.stories import NOON
+
+STATUS = "/api/v1/status"
+TOKEN, TOKEN_HASH = new_token()
+HASHES = {name: hash_password(f"{name}'s password") for name in ("vera", "rita", "adam")}
+ROLES = {"vera": Role.VIEWER, "rita": Role.REVIEWER, "adam": Role.ADMIN}
+AUTH = {
+    "users": [{"name": name, "password_hash": HASHES[name], "role": ROLES[name]} for name in HASHES],
+    "tokens": [{"name": "monitoring", "token_hash": TOKEN_HASH}],
+}
+
+
+@contextmanager
+def served(
+    attempts: list[Attempt] | None = None, credentials: Credentials | None = None, **web
+) -> Iterator[httpx.Client]:
+    """The application of a configuration on a free loopback port; two routes more, for the roles."""
+    ledger = MemoryLedger()
+    section = WebSection.model_validate(web)
+    app = create_app(
+        ledger=ledger,
+        metrics=Metrics(ledger.records),
+        check_ready=lambda: None,
+        now=lambda: NOON,
+        web=section,
+        report=(attempts if attempts is not None else []).append,
+    )
+    app.post("/api/v1/change")(lambda: "done")
+    app.get("/api/v1/secret", dependencies=[Depends(requires(Role.ADMIN))])(lambda: "done")
+    server = WebServer(app, host="127.0.0.1", port=0, credentials=credentials)
+    server.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=30) as client:
+            yield client
+    finally:
+        server.stop()
+
+
+def basic(name: str) -> httpx.BasicAuth:
+    return httpx.BasicAuth(name, f"{name}'s password")
+
+
+def test_without_accounts_everything_on_loopback_is_open_to_this_machine() -> None:
+    with served() as web:
+        assert [web.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", STATUS)] == [200] * 4
+        assert web.post("/api/v1/change").status_code == 200
+        assert web.get("/api/v1/secret").status_code == 200
+
+
+def test_with_accounts_only_health_and_the_local_metrics_are_open() -> None:
+    with served(auth=AUTH) as web:
+        assert [web.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
+        for path in (STATUS, "/api/v1/openapi.json", "/api/v1/docs", "/no/such/page"):
+            refused = web.get(path)
+            assert refused.status_code == 401
+            assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_metrics_of_a_port_that_the_network_reaches_need_an_account() -> None:
+    with served(auth=AUTH, host="0.0.0.0") as web:
+        assert web.get("/metrics").status_code == 401
+        assert web.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_right_password_or_token_comes_in_and_a_wrong_one_does_not() -> None:
+    attempts: list[Attempt] = []
+    with served(attempts, auth=AUTH) as web:
+        assert web.get(STATUS, auth=basic("vera")).status_code == 200
+        assert web.get(STATUS, auth=("vera", "another password")).status_code == 401
+        assert web.get(STATUS, auth=("nobody", "vera's password")).status_code == 401
+        assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}x"}).status_code == 401
+        assert web.get(STATUS, headers={"Authorization": "Basic not-base64"}).status_code == 401
+        assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN_HASH}"}).status_code == 401
+    assert [(a.name, a.succeeded) for a in attempts] == [
+        ("vera", True),
+        ("vera", False),
+        ("nobody", False),
+        ("token", False),
+        ("token", False),
+    ]
+
+
+def test_roles_allow_what_they_say_and_no_more() -> None:
+    with served(auth=AUTH) as web:
+        changes = {name: web.post("/api/v1/change", auth=basic(name)).status_code for name in ROLES}
+        secrets = {name: web.get("/api/v1/secret", auth=basic(name)).status_code for name in ROLES}
+    assert changes == {"vera": 403, "rita": 200, "adam": 200}
+    assert secrets == {"vera": 403, "rita": 403, "adam": 200}
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+    ],
+)
+def test_a_page_of_another_site_cannot_act_with_the_password_that_a_browser_remembers(headers, allowed) -> None:
+    with served(auth=AUTH) as web:
+        assert (web.post("/api/v1/change", auth=basic("rita"), headers=headers).status_code == 200) is allowed
+        assert web.get(STATUS, auth=basic("rita"), headers=headers).status_code == 200
+    with served() as web:
+        assert (web.post("/api/v1/change", headers=headers).status_code == 200) is allowed
+
+
+def test_guessing_is_slowed_down_and_does_not_lock_out_who_is_in_already() -> None:
+    with served(auth=AUTH | {"tries_per_minute": 3}) as web:
+        assert web.get(STATUS, auth=basic("vera")).status_code == 200
+        guesses = [web.get(STATUS, auth=("adam", f"guess {number}")).status_code for number in range(5)]
+        assert guesses == [401, 401, 401, 429, 429]
+        assert web.get(STATUS, auth=basic("adam")).status_code == 429
+        assert web.get(STATUS, auth=basic("vera")).status_code == 200
+        assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_a_password_that_was_right_is_not_hashed_again_for_each_request() -> None:
+    attempts: list[Attempt] = []
+    with served(attempts, auth=AUTH) as web:
+        for _ in range(20):
+            assert web.get(STATUS, auth=basic("vera")).status_code == 200
+    assert len(attempts) == 1  # what is hashed is also reported
+
+
+def test_answers_are_neither_kept_nor_framed_and_tell_other_sites_nothing() -> None:
+    with served(auth=AUTH) as web:
+        for answer in (web.get(STATUS), web.get(STATUS, auth=basic("vera"))):
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["X-Frame-Options"] == "DENY"
+            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert "server" not in answer.headers
+
+
+def test_no_secret_is_in_the_log_or_in_a_repr() -> None:
+    out = StringIO()
+    previous = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(out),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        with served(auth=AUTH) as web:
+            web.get(STATUS, auth=("Passw0rd-in-the-wrong-field", "S3cret-guess"))
+            web.get(STATUS, headers={"Authorization": "Bearer rn_guess"})
+    finally:
+        structlog.configure(**previous)
+    assert out.getvalue().count("sign_in_failed") == 2
+    for secret in ("Passw0rd", "S3cret", "rn_guess"):
+        assert secret not in out.getvalue()
+    section = WebSection.model_validate({"auth": AUTH})
+    assert "argon2id" not in repr(section)
+    assert TOKEN_HASH not in repr(section)
+
+
+def test_with_a_certificate_it_speaks_https(tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    with served(credentials=ca.issue("127.0.0.1")) as web:
+        trusting = ssl.create_default_context(cafile=ca.file)
+        url = str(web.base_url).replace("http:", "https:")
+        assert httpx.get(f"{url}/healthz", verify=trusting).status_code == 200
