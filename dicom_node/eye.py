@@ -37,6 +37,11 @@ class Eye:
     def model_id(self) -> str:
         return self._model.model_id
 
+    @property
+    def model_sha256(self) -> str:
+        """SHA-256 of the model's file, in hex."""
+        return self._model.sha256
+
     def look(self, path: Path) -> Sighting:
         """Look at a DICOM file. Outcomes:
 

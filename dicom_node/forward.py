@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
+from dicom_node.commitment import SopReference
 from dicom_node.errors import AbortedError, PermanentError, TransientError
 from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Outbox
@@ -29,6 +30,8 @@ class Outgoing(Protocol):
 
     @property
     def path(self) -> Path: ...
+    @property
+    def sop_class_uid(self) -> str: ...
     @property
     def sop_instance_uid(self) -> str: ...
     @property
@@ -57,10 +60,12 @@ def deliver(
     aborts: Counter[int],
     now: Callable[[], datetime],
     chance: Callable[[], float],
+    ask_after: timedelta | None = None,
 ) -> DeliveryState:
     """Bring one delivery to an end for now, and say in which state that left it.
 
-    Outcomes: delivered; pending again, with the error, when trying again can help; failed, when it cannot or when the
+    Outcomes: delivered, or sent where the destination will be asked, after `ask_after`, to commit itself to keep what
+    it was given; pending again, with the error, when trying again can help; failed, when it cannot or when the
     destination's patience (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with
     the same UID goes again. Raises LedgerError, and then the lease brings the delivery back.
 
@@ -72,7 +77,10 @@ def deliver(
         with prepare(instance, verdict, recognition) as outgoing:
             for item in outgoing:
                 transport.send(item.path)
-            sent_uid = outgoing[-1].sop_instance_uid if outgoing else ""
+            objects = [
+                SopReference(sop_class_uid=item.sop_class_uid, sop_instance_uid=item.sop_instance_uid)
+                for item in outgoing
+            ]
             written = outgoing[-1].written if outgoing else None
     except AbortedError as error:
         aborts[delivery.id] += 1
@@ -85,8 +93,14 @@ def deliver(
         aborts.pop(delivery.id, None)
         return _fail(delivery, str(error), outbox=outbox, now=now())
     aborts.pop(delivery.id, None)
+    sent_uid = objects[-1].sop_instance_uid if objects else ""
+    names = {"destination": delivery.destination, "delivery": delivery.id, "sop_instance_uid": sent_uid}
+    if ask_after is not None and objects:
+        outbox.sent(delivery.id, objects=objects, written=written, now=now(), ask_at=now() + ask_after)
+        log.info("sent", **names)
+        return DeliveryState.SENT
     outbox.delivered(delivery.id, sent_uid=sent_uid, written=written, now=now())
-    log.info("delivered", destination=delivery.destination, delivery=delivery.id, sop_instance_uid=sent_uid)
+    log.info("delivered", **names)
     return DeliveryState.DELIVERED
 
 

@@ -58,7 +58,7 @@ class Instance(Arrival):
     """An arrival that the ledger has numbered.
 
     `conflict`: an object with the same UID and other content was here before it. `attempts`: how often a worker has
-    claimed it. `spooled`: False once retention has removed the file.
+    claimed it. `spooled`: False once retention has removed the file, or a check has found it lost.
     """
 
     id: int
@@ -80,7 +80,8 @@ class DeliveryState(StrEnum):
     """Where one instance stands on its way to one destination."""
 
     PENDING = "pending"  # waits for its time, for its study to close, or is being sent
-    DELIVERED = "delivered"  # the destination has confirmed it
+    SENT = "sent"  # the destination has taken it, and is still to commit itself to keep it (PS3.4 annex J)
+    DELIVERED = "delivered"  # the destination has confirmed it, by a commitment where it is asked for one
     FAILED = "failed"  # the destination refused for good; somebody must requeue it
 
 
@@ -95,7 +96,8 @@ class PlannedDelivery:
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One instance on its way to one destination. `sent_uid`: the SOP Instance UID under which it went (of several
-    objects, the last); `written`: the body part that the copy was given, None for as received.
+    objects, the last); `written`: the body part that the copy was given, None for as received; `due_at`: when it is to
+    be sent or, once SENT, when its commitment is to be asked for; `refusals`: how often that was denied.
     """
 
     id: int
@@ -109,6 +111,7 @@ class Delivery:
     delivered_at: datetime | None = None
     sent_uid: str | None = None
     written: str | None = None
+    refusals: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

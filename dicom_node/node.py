@@ -1,47 +1,49 @@
 """The composition root: the one place that knows every part, builds the node from its configuration and runs it."""
 
-import os
-import random
-import socket
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from threading import Event
 from types import TracebackType
 from typing import Self
 
 import structlog
 
+from dicom_node.audit.auditor import Auditor
 from dicom_node.classify import settle
-from dicom_node.config import Config, Destination
+from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
-from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.config.tls import credentials_of, own_certificates
 from dicom_node.eye import Eye
-from dicom_node.forward import deliver
-from dicom_node.instance import Delivery, DeliveryState, Instance, Receipt
+from dicom_node.instance import Instance, Receipt
 from dicom_node.ledger import open_ledger
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
-from dicom_node.outgoing import Dispatch
+from dicom_node.owner import is_dead, own_name
 from dicom_node.ports import Ledger
 from dicom_node.receivers import Receivers
-from dicom_node.receiving import open_receiver, receiver
+from dicom_node.receiving import Receiver, open_receiver
+from dicom_node.recovery import break_dead_leases, check_files
 from dicom_node.retention import retire_files
 from dicom_node.schedule import Job, Schedule
+from dicom_node.sending import Sending
 from dicom_node.spool import Spool
 from dicom_node.study import close_quiet_studies
+from dicom_node.tls.expiry import watch_expiry
 from dicom_node.verdict import Sighting
 from dicom_node.web.app import create_app
 from dicom_node.web.metrics import Metrics
 from dicom_node.web.server import WebServer
-from dicom_node.workers import Classifying, Lane, Loop
+from dicom_node.workers import Classifying, Loop, Task
 
 log = structlog.get_logger(__name__)
 
 # A file whose classification failed, or on which the process died, this often is not looked at again; it goes on as it
 # came. Attempts are a lease apart.
 MOST_ATTEMPTS = 20
+# Seconds between two portions of the check of all files, which shall be in nobody's way.
+PAUSE_OF_CHECK = 0.05
 # Without room for one more radiograph the node is not ready, whatever the reserve is.
 ROOM_TO_BE_READY = 32 << 20
 
@@ -54,7 +56,8 @@ def utc_now() -> datetime:
 def open_model(config: Config) -> Model:
     """The model of the configuration, else the starter model. Raises ModelError."""
     path = config.model.path or starter_model_path()
-    return Model.open(path, threads=config.model.threads, min_confidence=config.model.min_confidence)
+    section = config.model
+    return Model.open(path, threads=section.threads, min_confidence=section.min_confidence, sha256=section.sha256)
 
 
 @contextmanager
@@ -75,8 +78,10 @@ class Node:
         self._eye = eye
         self._now = now
         self._plan = plan_of(config)
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
-        self._metrics = Metrics(ledger.records)
+        self._worker = own_name()
+        self._auditor = Auditor.of(config, now=now)
+        self._certificates = own_certificates(config)
+        self._metrics = Metrics(ledger.records, audit_dropped=lambda: self._auditor.dropped)
         self._classifying = Classifying(
             work=ledger.work,
             look=self._look,
@@ -86,25 +91,31 @@ class Node:
             now=now,
         )
         self._classifier = Loop("classifier", self._classifying.round)
-        self._lanes = [self._lane(destination) for destination in config.destinations]
-        self._lane_loops = [
-            Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)
-        ]
-        self._scp = receiver(
+        self._sending = Sending(
+            config,
+            ledger=ledger,
+            spool=spool,
+            auditor=self._auditor,
+            told=self._metrics.delivery,
+            worker=self._worker,
+            now=now,
+        )
+        self._receiver = Receiver(
             config,
             port=config.node.port,
-            intake=ledger.intake,
+            ledger=ledger,
             spool=spool,
             now=now,
             arrived=self._arrived,
             refused=lambda error: self._metrics.refused.labels(error=type(error).__name__).inc(),
+            watch=self._auditor.watch,
         )
         self._receivers = Receivers(
             count=config.node.receivers - 1, config=config, open_receiver=open_receiver, arrived=self._classifier.ring
         )
         self._schedule = Schedule(jobs=self._jobs(), records=ledger.records, now=now)
-        app = create_app(ledger=ledger, metrics=self._metrics, check_ready=self._check_ready, now=now)
-        self._web = WebServer(app, host=config.web.host, port=config.web.port) if config.web.enabled else None
+        self._web = self._web_server() if config.web.enabled else None
+        self._checker = Task("file-check", self._check_files)
         self._closing = ExitStack()
 
     @classmethod
@@ -131,27 +142,51 @@ class Node:
 
     def _open(self) -> None:
         # Closed in the opposite order: first no new images, then what is in hand is finished, then the rest.
+        self._closing.callback(self._auditor.close)
+        self._closing.callback(lambda: self._auditor.application(started=False))
+        self._auditor.application(started=True)
+        break_dead_leases(repairs=self._ledger.repairs, is_dead=is_dead)
         self._spool.sweep()
         if self._web is not None:
             self._closing.callback(self._web.stop)
             self._web.start()
+        self._watch_certificates()
         self._closing.callback(self._schedule.stop)
         self._schedule.start()
-        for lane, loop in zip(self._lanes, self._lane_loops, strict=True):
-            self._closing.callback(lane.close)
-            self._closing.callback(loop.stop)
-            loop.start()
-        for lane in self._lanes:
-            self._closing.callback(lane.drain)
+        self._closing.callback(self._sending.stop)
+        self._sending.start()
+        self._closing.callback(self._sending.drain)
         self._closing.callback(self._classifying.close)
         self._closing.callback(self._classifier.stop)
         self._classifier.start()
-        self._closing.callback(self._scp.stop)
-        self._scp.start()
+        self._closing.callback(self._receiver.stop)
+        self._receiver.start()
+        self._auditor.network(attached=True)
+        self._closing.callback(lambda: self._auditor.network(attached=False))
         self._closing.callback(self._receivers.stop)
-        self._receivers.start(self._scp.port)
-        log.info("started", port=self._scp.port, web_port=self.web_port, model=self._eye.model_id)
+        self._receivers.start(self._receiver.port)
+        self._closing.callback(self._checker.stop)
+        self._checker.start()
+        log.info(
+            "started",
+            port=self._receiver.port,
+            web_port=self.web_port,
+            model=self._eye.model_id,
+            model_sha256=self._eye.model_sha256,
+        )
         self._warn_of_orphans()
+
+    def _check_files(self, stopping: Event) -> None:
+        """Beside everything else: a spool of millions takes its time, and nobody waits for what it finds."""
+        check_files(
+            spool=self._spool,
+            intake=self._ledger.intake,
+            repairs=self._ledger.repairs,
+            now=self._now,
+            go_on=lambda: not stopping.wait(PAUSE_OF_CHECK),
+        )
+        self._classifier.ring()
+        self._sending.ring()
 
     def _warn_of_orphans(self) -> None:
         """Deliveries for a destination that is no longer configured wait for ever, unless somebody is told."""
@@ -168,7 +203,7 @@ class Node:
 
     @property
     def port(self) -> int:
-        return self._scp.port
+        return self._receiver.port
 
     @property
     def web_port(self) -> int | None:
@@ -177,7 +212,8 @@ class Node:
     def greeting(self) -> str:
         """The one line that `serve` prints when the port answers."""
         section = self._config.node
-        web = f", web http://{self._config.web.host}:{self.web_port}" if self._web is not None else ""
+        scheme = "https" if self._config.web.certificate else "http"
+        web = f", web {scheme}://{self._config.web.host}:{self.web_port}" if self._web is not None else ""
         return f"{section.ae_title} listens on {section.host}:{self.port}{web}, model {self._eye.model_id}"
 
     def _arrived(self, receipt: Receipt) -> None:
@@ -195,71 +231,40 @@ class Node:
             region=sighting.region,
             decision=verdict.decision,
         )
-        for loop in self._lane_loops:
-            loop.ring()
+        self._sending.ring()
 
     def _look(self, instance: Instance) -> Sighting:
+        if not instance.spooled:
+            return Sighting.unreadable("its file is lost; send it to the node again")
         if instance.attempts > MOST_ATTEMPTS:
             return Sighting.unreadable(f"given up after {MOST_ATTEMPTS} attempts to classify it")
         return self._eye.look(self._spool.path(instance.path))
 
-    def _lane(self, destination: Destination) -> Lane:
-        transport = StoreScu(
-            Peer(host=destination.host, port=destination.port, ae_title=destination.ae_title),
-            calling_ae=self._config.node.ae_title,
-            timeout=destination.timeout,
-            scratch=self._spool.scratch,
-        )
-        dispatch = Dispatch(
-            destination=destination,
-            spool=self._spool,
-            work=self._ledger.work,
-            records=self._ledger.records,
-            policy=self._plan.policy,
-            ae_title=self._config.node.ae_title,
+    def _web_server(self) -> WebServer:
+        section = self._config.web
+        app = create_app(
+            ledger=self._ledger,
+            metrics=self._metrics,
+            check_ready=self._check_ready,
             now=self._now,
+            web=section,
+            report=lambda a: self._auditor.signed_in(name=a.name, address=a.address, succeeded=a.succeeded),
         )
-
-        aborts: Counter[int] = Counter()
-
-        def deliver_one(delivery: Delivery) -> DeliveryState:
-            state = deliver(
-                delivery,
-                outbox=self._ledger.outbox,
-                prepare=dispatch.prepare,
-                transport=transport,
-                retry=destination.retry.retry(),
-                aborts=aborts,
-                now=self._now,
-                chance=random.random,
-            )
-            self._metrics.delivery(destination.name, state)
-            return state
-
-        return Lane(
-            destination=destination.name,
-            outbox=self._ledger.outbox,
-            deliver=deliver_one,
-            transport=transport,
-            worker=self._worker,
-            now=self._now,
-        )
+        return WebServer(app, host=section.host, port=section.port, credentials=credentials_of(section))
 
     def _jobs(self) -> list[Job]:
         every = self._config.schedule
         jobs = [
-            Job(name="retries", every=every.retries, run=self._ring_lanes),
+            Job(name="retries", every=every.retries, run=self._sending.ring),
             Job(name="leases", every=every.leases, run=self._classifier.ring),
             Job(name="studies", every=every.studies, run=self._close_studies),
             Job(name="disk", every=every.disk, run=self._watch_disk),
         ]
+        if self._certificates:
+            jobs.append(Job(name="certificates", every=every.certificates, run=self._watch_certificates))
         if self._config.retention.keep is not None:
             jobs.append(Job(name="retention", every=every.retention, run=self._retire))
         return jobs
-
-    def _ring_lanes(self) -> None:
-        for loop in self._lane_loops:
-            loop.ring()
 
     def _close_studies(self) -> None:
         closed = close_quiet_studies(
@@ -268,13 +273,21 @@ class Node:
         for study_uid in closed:
             log.info("study_closed", study_uid=study_uid)
         if closed:
-            self._ring_lanes()
+            self._sending.ring()
 
     def _watch_disk(self) -> None:
         room = self._spool.room()
         self._metrics.disk_room.set(room)
         if room < self._config.node.disk_reserve:
             log.error("disk_below_reserve", free_bytes=room, reserve_bytes=self._config.node.disk_reserve)
+
+    def _watch_certificates(self) -> None:
+        gauge = self._metrics.certificate_seconds
+        watch_expiry(
+            self._certificates,
+            tell=lambda section, left: gauge.labels(section=section).set(left.total_seconds()),
+            now=self._now(),
+        )
 
     def _retire(self) -> None:
         keep = self._config.retention.keep

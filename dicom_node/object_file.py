@@ -1,21 +1,27 @@
-"""Opening a kept object for a look at it: at little cost, whatever a stranger has put into it."""
+"""Opening a kept object, for a look at it or as a whole: at bounded cost, whatever a stranger has put into it.
 
+The one place where a data set is inflated to be used (the receiver inflates no more than the head, in `part10`).
+"""
+
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.errors import UndecodableError
-from dicom_node.part10 import DEFLATED, inflate, split_meta, text_of
+from dicom_node.part10 import DEFLATED, split_meta, text_of
 
 TRANSFER_SYNTAX_UID = 0x00020010
 # Most objects are judged by their headers: what is larger is read when somebody asks for it.
 BULK = 64 << 10
-# Twice the largest radiograph that the imaging package decodes (64 megapixels of 16 bits).
+# Twice the largest radiograph that the imaging package decodes (64 megapixels of 16 bits). A data set that inflates to
+# more is kept and sent as it is, and neither looked at nor rewritten.
 LARGEST_INFLATED = 256 << 20
 # Real data sets have hundreds of elements at their top level; a file of empty ones would be parsed for minutes.
 MOST_ELEMENTS = 20_000
@@ -28,15 +34,43 @@ def open_object(path: Path) -> Dataset:
     """
     with path.open("rb") as file:
         meta, offset = split_meta(file)
-        if text_of(meta, TRANSFER_SYNTAX_UID) not in DEFLATED:
-            file.seek(0)
-            return read_partial(file, stop_when=_too_many(), defer_size=BULK, force=True)
-        file.seek(offset)
-        inflated = inflate(file.read(), LARGEST_INFLATED)
-    ds = read_partial(BytesIO(inflated), stop_when=_too_many(), force=True)
-    # What was deflated is Explicit VR Little Endian (PS3.5 A.5).
+        if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
+            return _read_inflated(file, meta, offset)
+        file.seek(0)
+        return read_partial(file, stop_when=_too_many(), defer_size=BULK, force=True)
+
+
+def read_object(path: Path) -> FileDataset:
+    """The whole data set of a Part 10 file, for making another of it. Raises as `open_object`."""
+    with path.open("rb") as file:
+        meta, offset = split_meta(file)
+        if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
+            return _read_inflated(file, meta, offset)
+        file.seek(0)
+        return read_partial(file, stop_when=_too_many(), force=True)
+
+
+def _read_inflated(file: BinaryIO, meta: Dataset, offset: int) -> FileDataset:
+    """What was deflated is, and comes as, Explicit VR Little Endian (PS3.5 A.5)."""
+    file.seek(offset)
+    ds = read_partial(BytesIO(_inflated(file.read())), stop_when=_too_many(), force=True)
+    ds.file_meta = FileMetaDataset(meta)
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.preamble = bytes(128)
     return ds
+
+
+def _inflated(deflated: bytes) -> bytes:
+    """All of it; a part would pass for a whole image whose rest is missing."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = stream.decompress(deflated, LARGEST_INFLATED)
+    except zlib.error as error:
+        raise UndecodableError("the deflated data set cannot be inflated") from error
+    if not stream.eof:
+        why = "ends too early" if not stream.unconsumed_tail else f"inflates to more than {LARGEST_INFLATED >> 20} MiB"
+        raise UndecodableError(f"the deflated data set {why}")
+    return content
 
 
 def _too_many() -> Callable[[BaseTag, str | None, int], bool]:

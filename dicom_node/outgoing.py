@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import pydicom
 import structlog
 from pydicom.dataset import Dataset
 
@@ -14,8 +13,9 @@ from dicom_node import __version__
 from dicom_node.bodypart import HeaderRegion, body_parts, read_header_region
 from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
-from dicom_node.errors import CorrectionError, PermanentError, TransientError, is_of_the_machine
+from dicom_node.errors import CorrectionError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.instance import Event, Instance
+from dicom_node.object_file import read_object
 from dicom_node.policy import Policy, closed_series_value
 from dicom_node.ports import Records, When, Work
 from dicom_node.spool import Spool
@@ -26,9 +26,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingFile:
-    """A Part 10 file that is ready to be sent, the UID that it bears, and the body part that it was given."""
+    """A Part 10 file that is ready to be sent, the UIDs that it bears, and the body part that it was given."""
 
     path: Path
+    sop_class_uid: str
     sop_instance_uid: str
     written: str | None = None
 
@@ -63,7 +64,11 @@ class Dispatch:
         instead: an image is never held back for its header. Raises PermanentError when the instance's file is gone, and
         TransientError when the machine cannot read or write now.
         """
-        original = OutgoingFile(path=self._original(instance), sop_instance_uid=instance.sop_instance_uid)
+        original = OutgoingFile(
+            path=self._original(instance),
+            sop_class_uid=instance.sop_class_uid,
+            sop_instance_uid=instance.sop_instance_uid,
+        )
         with self._spool.scratch() as target:
             try:
                 made = self._made(original.path, instance, verdict, recognition, target)
@@ -163,7 +168,9 @@ def _header(instance: Instance) -> HeaderRegion:
 
 def _read(path: Path) -> Dataset:
     try:
-        return pydicom.dcmread(path, force=True)
+        return read_object(path)
+    except UndecodableError as error:
+        raise CorrectionError(str(error)) from error
     except Exception as error:
         if is_of_the_machine(error):
             raise
@@ -172,4 +179,4 @@ def _read(path: Path) -> Dataset:
 
 def _written(ds: Dataset, target: Path) -> OutgoingFile:
     write_part10(ds, target)
-    return OutgoingFile(path=target, sop_instance_uid=str(ds.SOPInstanceUID))
+    return OutgoingFile(path=target, sop_class_uid=str(ds.SOPClassUID), sop_instance_uid=str(ds.SOPInstanceUID))

@@ -6,6 +6,7 @@ Nothing here changes a data set: its bytes are found, looked at, digested and ha
 import hashlib
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -36,6 +37,8 @@ PREAMBLE = bytes(128) + b"DICM"
 # The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
 INFLATED_HEAD = 16 << 20
 LONGEST_TEXT = 64
+# Real data sets have some dozens of elements before their Series Instance UID, with private ones some hundreds.
+MOST_HEAD_ELEMENTS = 20_000
 # As much of a file is read to see whether it is DICOM at all; installers and videos lie on media, too.
 FILE_HEAD = 1 << 20
 
@@ -49,6 +52,7 @@ _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _MODALITY = 0x00080060
 _ANATOMIC_REGION_SEQUENCE = 0x00082218
+_PATIENT_ID = 0x00100020
 _BODY_PART_EXAMINED = 0x00180015
 _STUDY_INSTANCE_UID = 0x0020000D
 _SERIES_INSTANCE_UID = 0x0020000E
@@ -170,6 +174,15 @@ def split_meta(file: BinaryIO) -> tuple[Dataset, int]:
     return (meta, file.tell()) if len(meta) else (meta, start)
 
 
+def meta_of(path: Path) -> Dataset:
+    """The File Meta Information of a file. Raises NotUnderstoodError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return split_meta(file)[0]
+    except OSError as error:
+        raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
+
+
 def read_identity(incoming: Incoming) -> Identity:
     """Read who an incoming object is; its pixels and whatever follows them may be anything.
 
@@ -192,6 +205,14 @@ def identity_of(dataset: bytes, transfer_syntax_uid: str) -> Identity:
     )
 
 
+def patient_id_of(dataset: bytes, transfer_syntax_uid: str) -> str:
+    """The PatientID in encoded bytes, of which the head is enough: for the audit trail, and for nothing else.
+
+    Raises NotUnderstoodError as `read_identity` does.
+    """
+    return text_of(_head(dataset, transfer_syntax_uid), _PATIENT_ID)
+
+
 def inflate(deflated: bytes, limit: int) -> bytes:
     """Inflate raw deflate data (PS3.5 A.5, RFC 1951) up to `limit` bytes. Raises NotUnderstoodError."""
     try:
@@ -211,7 +232,7 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
             BytesIO(dataset),
             transfer_syntax_uid == ImplicitVRLittleEndian,
             transfer_syntax_uid != ExplicitVRBigEndian,
-            stop_when=_after_identity,
+            stop_when=_after_identity(),
         )
     except Exception as error:
         raise NotUnderstoodError(f"the data set cannot be parsed: {type(error).__name__}") from error
@@ -235,13 +256,25 @@ def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return bool(tag.group != 2)
 
 
-def _after_identity(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return bool(tag > _SERIES_INSTANCE_UID)
+def _after_identity() -> Callable[[BaseTag, str | None, int], bool]:
+    count = 0
+
+    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        nonlocal count
+        count += 1
+        if count > MOST_HEAD_ELEMENTS:
+            raise NotUnderstoodError("too many elements before the identity")
+        return bool(tag > _SERIES_INSTANCE_UID)
+
+    return stop
 
 
 def text_of(ds: Dataset, tag: int) -> str:
     """The first value of an element of UI or CS, from its bytes: no character set, no conversion that could fail."""
-    element = ds.get_item(BaseTag(tag)) if tag in ds else None
+    try:
+        element = ds.get_item(BaseTag(tag)) if tag in ds else None
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a damaged element says nothing
+        return ""
     value: Any = getattr(element, "value", None)
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")

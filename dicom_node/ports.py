@@ -1,6 +1,6 @@
 """What the stories need from the world, as small interfaces.
 
-The ledger's five rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
+The ledger's eight rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
 `dicom_node.testing`; one contract suite runs over all of them. Every method raises LedgerError when the ledger cannot
 be reached, and every time is aware (UTC).
 """
@@ -11,8 +11,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.verdict import Recognition, Verdict
+
+# The error of a delivery whose commitment was asked for in vain.
+NO_ANSWER = "the destination has taken it, and did not say in time whether it commits itself to keep it; asked again"
 
 
 class When(StrEnum):
@@ -36,8 +40,8 @@ class Intake(Protocol):
         """
 
     def restore(self, instance_id: int, *, now: datetime) -> None:
-        """An instance whose file had gone was sent again and its file is back: note that, and make its DELIVERED and
-        FAILED deliveries PENDING and due now, since whoever sends it again misses it.
+        """An instance whose file had gone was sent again and its file is back: note that, and make its SENT, DELIVERED
+        and FAILED deliveries PENDING and due now, since whoever sends it again misses it.
         """
 
 
@@ -87,6 +91,19 @@ class Outbox(Protocol):
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
         """The destination has confirmed it. `written`: the body part that the copy was given, None for as received."""
 
+    def sent(
+        self,
+        delivery_id: int,
+        *,
+        objects: Sequence[SopReference],
+        written: str | None,
+        now: datetime,
+        ask_at: datetime,
+    ) -> None:
+        """The destination has taken these objects, in this order, and is to be asked from `ask_at`
+        on to commit itself to keep them: SENT. What it was asked of an earlier sending counts no more.
+        """
+
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
         """A transient failure: count the attempt, keep the error, try again at `due_at`."""
 
@@ -104,6 +121,65 @@ class Outbox(Protocol):
 
         Returns how many. Attempts start again at zero. What waits for its study to close goes on waiting.
         """
+
+
+class Commitments(Protocol):
+    """The ledger as whoever asks destinations for their commitment sees it (storage commitment SCU)."""
+
+    def begin(
+        self, *, destination: str, transaction_uid: str, limit: int, now: datetime, ask_again_at: datetime
+    ) -> Sequence[SopReference]:
+        """Put up to `limit` SENT deliveries whose time has come under a new transaction; returns all their objects.
+
+        Each is asked for again at `ask_again_at`, unless an answer comes before. One that was asked for before gets
+        the error that no answer came. Nothing due: an empty answer, and nothing is written.
+        """
+
+    def postpone(self, transaction_uid: str, *, error: str, due_at: datetime) -> None:
+        """The request did not get there: keep the error, and ask for the same deliveries anew at `due_at`."""
+
+    def take(
+        self, report: CommitmentReport, *, destinations: Sequence[str], now: datetime, most_refusals: int
+    ) -> Outcome:
+        """What a destination that is one of these says. All in one transaction.
+
+        SENT deliveries of the transaction, all of whose objects are committed: DELIVERED, also when meanwhile they
+        were asked for again. Others, unless they were: PENDING and due now, or FAILED when that was denied
+        `most_refusals` times. The same transaction again is KNOWN; another's, or none of ours, STRANGE.
+        """
+
+    def waive(self, destination: str, *, now: datetime) -> int:
+        """A destination is no longer asked to commit itself: its SENT deliveries are DELIVERED. Returns how many."""
+
+
+class Promises(Protocol):
+    """The ledger as the storage commitment SCP sees it: what peers ask us to keep, and have to be told."""
+
+    def ask(self, request: CommitmentRequest, *, now: datetime, due_at: datetime) -> Promise | None:
+        """Keep a request, durably, before returning. The same again changes nothing while it is OPEN, and begins
+        anew after that. None: the peer's transaction UID is OPEN for other objects.
+        """
+
+    def claim(self, *, limit: int, now: datetime, lease: timedelta) -> Sequence[Promise]:
+        """Take up to `limit` OPEN promises that are due, the longest due first, which are due again at now + lease."""
+
+    def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
+        """The instances with these SOP Instance UIDs whose files ought to be in the spool."""
+
+    def reported(self, promise_id: int, *, now: datetime) -> None:
+        """The peer has confirmed our report."""
+
+    def postpone(self, promise_id: int, *, error: str, due_at: datetime) -> None:
+        """Count an attempt that failed, keep the error, and report again at `due_at`."""
+
+    def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
+        """Report at `due_at` instead; no attempt is counted."""
+
+    def give_up(self, promise_id: int, *, error: str) -> None:
+        """No more attempts."""
+
+    def unreported(self) -> Sequence[Promise]:
+        """Those that their peers have not heard of, OPEN or GIVEN_UP, oldest first."""
 
 
 class Studies(Protocol):
@@ -126,7 +202,9 @@ class Studies(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The figures of `status`. `pending`: instances without a verdict plus deliveries not yet made."""
+    """The figures of `status`. `pending`: instances without a verdict plus deliveries not yet made, among them the
+    `uncommitted` ones. `unreported`: requests for commitment whose answer the peer has not got.
+    """
 
     received: int
     classified: int
@@ -136,12 +214,16 @@ class Counts:
     abstained: int
     review: int
     unrouted: int
+    lost: int = 0
+    uncommitted: int = 0
+    unreported: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationCounts:
     """How one destination stands. `oldest_due`: the time at which its longest waiting delivery became due.
-    `last_error`: the latest error of a delivery that has not arrived; None when there is none.
+    `last_error`: the latest error of a delivery that has not arrived; None when there is none. `uncommitted`: those
+    that it has taken and not committed itself to.
     """
 
     destination: str
@@ -150,6 +232,7 @@ class DestinationCounts:
     failed: int
     oldest_due: datetime | None
     last_error: str | None
+    uncommitted: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +261,8 @@ class Records(Protocol):
     def counts(self) -> Counts:
         """received: all instances; classified: SETTLED ones; forwarded: those all of whose deliveries (one at least)
         are DELIVERED; failed: FAILED deliveries; abstained, review: instances by outcome and by decision; unrouted:
-        SETTLED ones without any delivery.
+        SETTLED ones without any delivery; lost: those whose file is gone though nobody removed it; uncommitted: SENT
+        deliveries; unreported: promises that are not REPORTED.
         """
 
     def destinations(self) -> Sequence[DestinationCounts]:
@@ -189,8 +273,8 @@ class Records(Protocol):
 
     def find(self, uid: str) -> Sequence[InstanceRecord]:
         """The instances with this SOP Instance, Series Instance or Study Instance UID, or of which a copy or report was
-        sent under this UID; oldest first. Events: "received", "conflict", "settled", "delivered", "failed", "requeued",
-        and what was noted.
+        sent under this UID; oldest first. Events: "received", "conflict", "settled", "sent", "uncommitted" (denied, and
+        to be sent again), "delivered", "failed", "requeued", and what was noted.
         """
 
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
@@ -212,6 +296,24 @@ class Records(Protocol):
         """The periodic jobs, by name."""
 
 
+class Repairs(Protocol):
+    """The ledger as the check at start-up sees it."""
+
+    def lease_holders(self) -> Sequence[str]:
+        """The workers that have instances or deliveries in hand, by name; their leases may have run out."""
+
+    def break_leases(self, holder: str) -> int:
+        """Take everything out of a worker's hands at once, and say how many it was; attempts stay counted."""
+
+    def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:
+        """A page of the instances whose files ought to be in the spool, in order of id."""
+
+    def lose(self, instance_id: int, *, now: datetime) -> None:
+        """Note, with an event of kind "lost", that an instance's file is gone though nobody removed it. An instance
+        that comes again is not lost any more (`Intake.restore`).
+        """
+
+
 class Ledger(Protocol):
     """The whole ledger; the rooms share one database."""
 
@@ -222,9 +324,16 @@ class Ledger(Protocol):
     @property
     def outbox(self) -> Outbox: ...
     @property
+    def commitments(self) -> Commitments: ...
+    @property
+    def promises(self) -> Promises: ...
+    @property
     def studies(self) -> Studies: ...
     @property
     def records(self) -> Records: ...
+
+    @property
+    def repairs(self) -> Repairs: ...
 
     def ready(self) -> None:
         """Raise LedgerError unless the ledger can be read and written now."""

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from dicom_node.instance import Delivery, Event
-from dicom_node.ports import InstanceRecord, Records
+from dicom_node.ports import InstanceRecord, Promises, Records
 from dicom_node.verdict import Outcome, Recognition, Verdict
 
 
-def status_view(records: Records, *, now: datetime) -> dict[str, Any]:
-    """The answer of `status --json`: the counts of DESIGN 4.2, ages in seconds, destinations, periodic jobs."""
+def status_view(records: Records, promises: Promises, *, now: datetime) -> dict[str, Any]:
+    """The answer of `status --json`: the counts of DESIGN 4.2, ages in seconds, destinations, peers that have not got
+    our report on what they asked us to keep, periodic jobs.
+    """
     oldest = records.oldest_received()
     return {
         **asdict(records.counts()),
@@ -20,12 +22,25 @@ def status_view(records: Records, *, now: datetime) -> dict[str, Any]:
             {
                 "name": row.destination,
                 "pending": row.pending,
+                "uncommitted": row.uncommitted,
                 "delivered": row.delivered,
                 "failed": row.failed,
                 "oldest_due_seconds": _age(row.oldest_due, now),
                 "last_error": row.last_error,
             }
             for row in records.destinations()
+        ],
+        "promises": [
+            {
+                "calling_ae": promise.calling_ae,
+                "transaction_uid": promise.transaction_uid,
+                "state": promise.state,
+                "objects": len(promise.references),
+                "asked_at": _iso(promise.asked_at),
+                "attempts": promise.attempts,
+                "last_error": promise.last_error,
+            }
+            for promise in promises.unreported()
         ],
         "jobs": [
             {"name": job.name, "last_run": _iso(job.last_run), "next_run": _iso(job.next_run)} for job in records.jobs()

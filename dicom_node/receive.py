@@ -31,7 +31,7 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
     if here is not None:
         intake.restore(here.id, now=now)
         return Receipt(instance=here, duplicate=True)
-    return intake.add(_arrival(incoming, identity, digest=digest, path=path, now=now))
+    return intake.add(arrival_of(incoming, identity, digest=digest, path=path, now=now))
 
 
 def _check_announced(incoming: Incoming, identity: Identity) -> None:
@@ -42,7 +42,8 @@ def _check_announced(incoming: Incoming, identity: Identity) -> None:
         raise MismatchError("the data set's SOP Instance UID is not the one that the command announced")
 
 
-def _arrival(incoming: Incoming, identity: Identity, *, digest: str, path: str, now: datetime) -> Arrival:
+def arrival_of(incoming: Incoming, identity: Identity, *, digest: str, path: str, now: datetime) -> Arrival:
+    """What the ledger gets to know of an object that lies in the spool at `path`."""
     return Arrival(
         sop_instance_uid=incoming.sop_instance_uid,
         sop_class_uid=incoming.sop_class_uid,

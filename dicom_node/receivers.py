@@ -163,9 +163,10 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
                 line.send_bytes(ARRIVED)
 
     listener = open_receiver(config, port, notify)
-    line.send_bytes(READY)
-    os.set_blocking(line.fileno(), False)
-    ready.set()
+    with suppress(OSError):  # the node's process is gone already, and this one ends with it
+        line.send_bytes(READY)
+        os.set_blocking(line.fileno(), False)
+        ready.set()
     stopping.wait()
     listener.stop()
 

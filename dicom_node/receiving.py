@@ -1,41 +1,94 @@
-"""A receiver: the SCP with the receive story behind it, in the node's process or in one of its own."""
+"""A receiver: the SCP with its stories behind it, in the node's process or in one of its own."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from dicom_node.audit.auditor import Auditor
 from dicom_node.config import Config
+from dicom_node.config.tls import tls_server_of
+from dicom_node.desk import CommitmentDesk
+from dicom_node.dimse.commitment import commitment_handlers
+from dicom_node.dimse.same_association import HELD_SECONDS, SameAssociation
 from dicom_node.dimse.scp import ScpSettings, StoreScp
+from dicom_node.dimse.watch import Watch
 from dicom_node.errors import RefusedError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.ledger import open_ledger
 from dicom_node.logs import configure_logging
-from dicom_node.ports import Intake
+from dicom_node.ports import Ledger
+from dicom_node.promise import made_report
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 
 
-def receiver(
-    config: Config,
-    *,
-    port: int,
-    intake: Intake,
-    spool: Spool,
-    now: Callable[[], datetime],
-    arrived: Callable[[Receipt], None],
-    refused: Callable[[RefusedError], None] = lambda _: None,
-) -> StoreScp:
-    """An SCP, not yet started. `arrived` is told about each object once it is durable, `refused` about each error."""
+class Receiver:
+    """An SCP with the stories behind it: what it takes in, and what peers and destinations say of commitment."""
 
-    def take(incoming: Incoming) -> Receipt:
-        try:
-            receipt = receive(incoming, spool=spool, intake=intake, now=now())
-        except RefusedError as error:
-            refused(error)
-            raise
-        arrived(receipt)
-        return receipt
+    def __init__(
+        self,
+        config: Config,
+        *,
+        port: int,
+        ledger: Ledger,
+        spool: Spool,
+        now: Callable[[], datetime],
+        arrived: Callable[[Receipt], None],
+        refused: Callable[[RefusedError], None] = lambda _: None,
+        watch: Watch | None = None,
+    ) -> None:
+        """`arrived` is told about each object once it is durable, `refused` about each error; `watch`: the audit
+        trail's.
+        """
 
-    return StoreScp(_settings(config, port), take)
+        def take(incoming: Incoming) -> Receipt:
+            try:
+                receipt = receive(incoming, spool=spool, intake=ledger.intake, now=now())
+            except RefusedError as error:
+                refused(error)
+                raise
+            arrived(receipt)
+            return receipt
+
+        self._here = SameAssociation(
+            linger=config.commitment.linger.total_seconds(),
+            report_on=lambda promise: made_report(promise, promises=ledger.promises, spool=spool),
+            told=lambda promise: ledger.promises.reported(promise.id, now=now()),
+            hand_on=lambda promise: ledger.promises.hand_on(promise.id, due_at=now()),
+        )
+        desk = commitment_desk(config, ledger, now)
+        commitment = [*commitment_handlers(desk, self._here.expect), *self._here.handlers()]
+        self._scp = StoreScp(_settings(config, port), take, watch, commitment)
+
+    def start(self) -> None:
+        """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
+        self._here.start()
+        self._scp.start()
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return self._scp.port
+
+    def stop(self) -> None:
+        """Take no new associations, and let the running ones finish."""
+        self._scp.stop()
+        self._here.stop()
+
+
+def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime]) -> CommitmentDesk:
+    """Where storage commitment is dealt with, by a receiver and on associations of our own."""
+    destinations: dict[str, list[str]] = {}
+    for destination in config.destinations:
+        if destination.storage_commitment:
+            destinations.setdefault(destination.ae_title, []).append(destination.name)
+    return CommitmentDesk(
+        promises=ledger.promises,
+        commitments=ledger.commitments,
+        destinations=destinations,
+        sendings=config.commitment.sendings,
+        held=config.commitment.linger + timedelta(seconds=HELD_SECONDS),
+        now=now,
+    )
 
 
 class FurtherReceiver:
@@ -43,18 +96,21 @@ class FurtherReceiver:
 
     def __init__(self, config: Config, port: int, arrived: Callable[[Receipt], None]) -> None:
         self._ledger = open_ledger(config.ledger_url)
-        self._scp = receiver(
+        self._auditor = Auditor.of(config, now=lambda: datetime.now(UTC))
+        self._receiver = Receiver(
             config,
             port=port,
-            intake=self._ledger.intake,
+            ledger=self._ledger,
             spool=Spool(config.spool_dir, config.node.disk_reserve),
             now=lambda: datetime.now(UTC),
             arrived=arrived,
+            watch=self._auditor.watch,
         )
-        self._scp.start()
+        self._receiver.start()
 
     def stop(self) -> None:
-        self._scp.stop()
+        self._receiver.stop()
+        self._auditor.close()
         self._ledger.close()
 
 
@@ -76,4 +132,8 @@ def _settings(config: Config, port: int) -> ScpSettings:
         calling_aes=section.calling_ae,
         networks=section.allow_from,
         idle_timeout=section.idle_timeout,
+        max_associations_per_peer=section.max_associations_per_peer,
+        associations_per_minute=section.associations_per_minute,
+        tls=tls_server_of(config),
+        client_names=config.tls.client_names,
     )

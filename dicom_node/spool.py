@@ -12,11 +12,17 @@ from time import time
 import structlog
 
 from dicom_node.errors import OutOfResourcesError
+from dicom_node.owner import is_dead, own_name
 
 log = structlog.get_logger(__name__)
 
-# Longer than any write or transcoding takes: another process may share the spool and be in the middle of one.
+# Longer than any write or transcoding takes: a process of another machine may share the spool and be in the middle of
+# one. Those of this machine are asked for.
 ORPHAN_AGE = timedelta(hours=6)
+# Between the owner's name and the rest, in the name of a temporary file.
+_BY = "--"
+# Letters of a digest that make a folder's name.
+_FANNED = 2
 
 
 class Spool:
@@ -30,6 +36,7 @@ class Spool:
         self._root = root
         self._reserve = reserve_bytes
         self._tmp = root / "tmp"
+        self._owner = own_name()
         self._synced: set[str] = set()
 
     def write(self, digest: str, header: bytes, dataset: bytes) -> str:
@@ -91,24 +98,42 @@ class Spool:
             _discard(path)
 
     def sweep(self, older_than: timedelta = ORPHAN_AGE) -> int:
-        """Remove temporary files that a crash left behind, and say how many. For start-up."""
+        """Remove temporary files that a crash left behind, and say how many. For start-up.
+
+        Those whose process is surely dead go at once; where that cannot be told, those older than any write takes.
+        """
         oldest = time() - older_than.total_seconds()
         removed = 0
         for path in self._tmp.glob("*"):
             with suppress(FileNotFoundError):  # another process swept it
-                if path.stat().st_mtime < oldest:
+                if is_dead(path.name.rpartition(_BY)[0]) or path.stat().st_mtime < oldest:
                     _discard(path)
                     removed += 1
         if removed:
             log.info("spool_swept", removed=removed)
         return removed
 
+    def files(self) -> Iterator[str]:
+        """The objects that are here, relative to the spool, by name; what comes meanwhile may be among them."""
+        for first in self._object_folders():
+            for second in _sorted(first):
+                for path in _sorted(second):
+                    if path.suffix == ".dcm":
+                        yield path.relative_to(self._root).as_posix()
+
+    def is_empty(self) -> bool:
+        """Whether no object was ever kept here, as in the folder on which a disk is not mounted."""
+        return not self._object_folders()
+
+    def _object_folders(self) -> list[Path]:
+        return [path for path in _sorted(self._root) if len(path.name) == _FANNED]
+
     def remove(self, relative: str) -> None:
         """Remove a file; one that is gone already is fine."""
         self.path(relative).unlink(missing_ok=True)
 
     def _temporary(self) -> Path:
-        return self._tmp / f"{uuid.uuid4().hex}.part"
+        return self._tmp / f"{self._owner}{_BY}{uuid.uuid4().hex}.part"
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and its parents durable: a file is not safe in a folder that a power cut may undo.
@@ -128,6 +153,13 @@ class Spool:
             if not found or folder.is_relative_to(self._root):
                 raise
         self._synced.add(str(folder))
+
+
+def _sorted(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _write_durably(path: Path, *parts: bytes) -> None:

@@ -12,7 +12,7 @@ from enum import Enum
 
 import structlog
 
-from dicom_node.errors import reason
+from dicom_node.errors import LedgerError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Outbox, Work
@@ -75,6 +75,30 @@ class Loop:
                 self._bell.clear()
 
 
+class Task:
+    """A thread that does one thing, once; it is given the event that tells it to end before it is done."""
+
+    def __init__(self, name: str, do: Callable[[threading.Event], None]) -> None:
+        self._do = do
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when the thread has ended."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._do(self._stopping)
+        except Exception as error:  # noqa: BLE001 - the next start does it again; the node runs all the same
+            log.error("task_not_done", task=self._thread.name, error=reason(error))
+
+
 class Classifying:
     """Rounds that claim what was received, look at all of it at once so that it shares the model's batches, and settle
     it in the order of arrival, since a series gets the value that its first image decided.
@@ -97,11 +121,16 @@ class Classifying:
         self._at_once = at_once
         self._now = now
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look")
+        self._owed: list[int] = []
 
     def round(self) -> Then:
         """Claim what waits and settle all of it. What fails keeps its lease, so that it comes back when that has run
-        out, and meanwhile is in nobody's way.
+        out, and meanwhile is in nobody's way; unless it was the ledger that failed: that is no fault of the image,
+        which is given back as soon as the ledger is there again.
         """
+        if self._owed:
+            self._work.release(self._owed)
+            self._owed = []
         claimed = self._claimed()
         sightings = [self._pool.submit(self._look, instance) for instance in claimed]
         for instance, sighting in zip(claimed, sightings, strict=True):
@@ -125,6 +154,9 @@ class Classifying:
     def _settle_one(self, instance: Instance, sighting: Future[Sighting]) -> None:
         try:
             self._settle(instance, sighting.result())
+        except LedgerError as error:
+            self._owed.append(instance.id)
+            log.error("classification_not_kept", sop_instance_uid=instance.sop_instance_uid, error=reason(error))
         except Exception as error:  # noqa: BLE001 - one image's trouble must not hold up the others
             log.error(
                 "classification_failed",
@@ -154,9 +186,11 @@ class Lane:
         self._worker = worker
         self._now = now
         self._draining = threading.Event()
+        self._owed: list[int] = []
 
     def round(self) -> Then:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
+        self._give_back([])
         claimed = self._outbox.claim(
             destination=self._destination, worker=self._worker, limit=AT_A_TIME, now=self._now(), lease=LEASE
         )
@@ -184,4 +218,8 @@ class Lane:
         self._transport.close()
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        self._outbox.release([delivery.id for delivery in deliveries])
+        """Also what could not be given back earlier, because the ledger was away."""
+        self._owed += [delivery.id for delivery in deliveries]
+        if self._owed:
+            self._outbox.release(self._owed)
+            self._owed = []

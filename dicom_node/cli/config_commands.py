@@ -1,22 +1,25 @@
-"""`config check`: is the configuration usable?"""
+"""`config check`: is the configuration usable? And the secrets that go into it, as hashes."""
+
+import sys
+from datetime import UTC, datetime
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, read_config
+from dicom_node.config.security import WebSection
+from dicom_node.errors import ConfigError
+
+SHORTEST_PASSWORD = 12
 
 app = typer.Typer(no_args_is_help=True, help="The configuration.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `check` a command of its own."""
 
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
     """Validate the configuration, the model file and the ledger's address, and show what follows from them."""
+    from dicom_node.config.tls import check_tls
     from dicom_node.ledger.engine import read_url
     from dicom_node.node import open_model
 
@@ -25,14 +28,47 @@ def check(config: ConfigOption = None) -> None:
     ledger = read_url(settings.ledger_url).render_as_string(hide_password=True)
     table = Table(show_header=False)
     table.add_row("listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}")
-    table.add_row("web", f"http://{settings.web.host}:{settings.web.port}" if settings.web.enabled else "off")
+    table.add_row("web", _web(settings.web))
     table.add_row("data", str(settings.node.data_dir))
     table.add_row("ledger", ledger)
     table.add_row("model", model.model_id)
     for destination in settings.destinations:
         way = f"{destination.ae_title}@{destination.host}:{destination.port}"
         table.add_row(f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}")
+    for row in check_tls(settings, now=datetime.now(UTC)):
+        table.add_row(*row)
     for rule in settings.rules:
         table.add_row(f"rule {rule.name}", f"sends to {', '.join(rule.send_to)}")
     Console().print(table)
     typer.echo("the configuration is valid")
+
+
+def _web(section: WebSection) -> str:
+    if not section.enabled:
+        return "off"
+    where = f"{'https' if section.certificate else 'http'}://{section.host}:{section.port}"
+    if not section.auth.configured:
+        return f"{where}, for this machine alone, without sign-in"
+    risk = "" if section.certificate or section.on_loopback else "; passwords go in clear: set certificate and key"
+    return f"{where}, {len(section.auth.users)} users, {len(section.auth.tokens)} tokens{risk}"
+
+
+@app.command("hash-password")
+def print_password_hash() -> None:
+    """Ask for a password (or read a line of standard input) and print its Argon2id hash for [[web.auth.users]]."""
+    from dicom_node.web.accounts import hash_password
+
+    asked = sys.stdin.isatty()
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
+    if len(password.rstrip("\r\n")) < SHORTEST_PASSWORD:
+        raise ConfigError(f"a password needs {SHORTEST_PASSWORD} characters or more")
+    typer.echo(hash_password(password.rstrip("\r\n")))
+
+
+@app.command("new-token")
+def print_new_token() -> None:
+    """Print a new API token, to be given to one program, and its hash for [[web.auth.tokens]]."""
+    from dicom_node.web.accounts import new_token
+
+    token, token_hash = new_token()
+    typer.echo(f"token       {token}\ntoken_hash  {token_hash}")

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_eye, opened_ledger, read_config
+from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
     DeliveryError,
     NodeError,
@@ -124,13 +125,17 @@ def send(
     paths: Paths,
     aet: Annotated[str, typer.Option(help="Our AE title.")] = "REGION",
     aec: Annotated[str, typer.Option(help="The peer's AE title.")] = "ANY-SCP",
+    tls: Annotated[bool, typer.Option("--tls", help="With TLS, as [tls] of the configuration says.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send files to a DICOM peer by C-STORE."""
-    read_config(config)
-    from dicom_node.dimse.scu import Peer, StoreScu
+    settings = read_config(config)
+    from dicom_node.config.tls import client_of
+    from dicom_node.dimse.line import Peer
+    from dicom_node.dimse.scu import StoreScu
 
-    scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet)
+    client = client_of(settings, DestinationTlsSection()) if tls else None
+    scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet, tls=client)
     with media_files(paths) as found:
         try:
             failed, passed_over = _each("send", found, lambda path: _send(scu, path, aet), stop_on=TransientError)

@@ -22,7 +22,7 @@ from dicom_node.presentation import records_view, status_view
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Counts per state, queue ages, destinations and the next periodic jobs."""
     with opened_ledger(read_config(config), create=False) as ledger:
-        view = status_view(ledger.records, now=datetime.now(UTC))
+        view = status_view(ledger.records, ledger.promises, now=datetime.now(UTC))
     if as_json:
         typer.echo(json.dumps(view))
         return
@@ -31,22 +31,34 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _print_status(view: dict[str, Any]) -> None:
     console = Console()
-    names = ("received", "classified", "forwarded", "pending", "failed", "abstained", "review", "unrouted")
+    names = (
+        *("received", "classified", "forwarded", "pending", "failed", "abstained", "review", "unrouted", "lost"),
+        *("uncommitted", "unreported"),
+    )
     counts = Table("", "count", title="Images", title_justify="left")
     for name in names:
         counts.add_row(name, str(view[name]))
     console.print(counts)
     if view["destinations"]:
-        table = Table("destination", "pending", "delivered", "failed", "waits for", "last error")
+        table = Table("destination", "pending", "uncommitted", "delivered", "failed", "waits for", "last error")
         for row in view["destinations"]:
             waits = "" if row["oldest_due_seconds"] is None else f"{row['oldest_due_seconds']:.0f} s"
             table.add_row(
                 row["name"],
                 str(row["pending"]),
+                str(row["uncommitted"]),
                 str(row["delivered"]),
                 str(row["failed"]),
                 waits,
                 row["last_error"] or "",
+            )
+        console.print(table)
+    if view["promises"]:
+        table = Table("commitment for", "objects", "asked at", "attempts", "last error")
+        for row in view["promises"]:
+            asked_at = _seconds(row["asked_at"])
+            table.add_row(
+                row["calling_ae"], str(row["objects"]), asked_at, str(row["attempts"]), row["last_error"] or ""
             )
         console.print(table)
     if view["jobs"]:
@@ -103,12 +115,14 @@ def _seconds(time: str | None) -> str:
 
 
 class Requeueable(StrEnum):
-    """What can be put into the queue: failed deliveries, delivered ones to send again, waiting ones to send at once,
-    and images that no destination wanted when they came.
+    """What can be put into the queue: failed deliveries, delivered ones to send again, sent ones to which their
+    destination has not committed itself, waiting ones to send at once, and images that no destination wanted when they
+    came.
     """
 
     FAILED = "failed"
     DELIVERED = "delivered"
+    SENT = "sent"
     PENDING = "pending"
     UNROUTED = "unrouted"
 

@@ -11,6 +11,8 @@ from pynetdicom.service_class import NonPatientObjectStorageServiceClass, Servic
 from pynetdicom.sop_class import uid_to_service_class
 
 VERIFICATION = "1.2.840.10008.1.1"
+PUSH_MODEL = "1.2.840.10008.1.20.1"  # Storage Commitment Push Model, and its well-known instance (PS3.4 J.3)
+PUSH_MODEL_INSTANCE = "1.2.840.10008.1.20.1.1"
 STORAGE_SERVICE = "1.2.840.10008.4.2"
 _UNCOMPRESSED = ["1.2.840.10008.1.2.1", "1.2.840.10008.1.2"]
 
@@ -26,8 +28,9 @@ def is_storage(sop_class_uid: str) -> bool:
     return not name or ("Storage" in name and "Commitment" not in name)
 
 
-def acceptable(proposed: Iterable[PresentationContext]) -> list[PresentationContext]:
-    """What to accept of a peer's proposal: verification and all storage, in the peer's own order of preference.
+def acceptable(proposed: Iterable[PresentationContext], *, with_commitment: bool = False) -> list[PresentationContext]:
+    """What to accept of a peer's proposal: verification and all storage, in the peer's own order of preference, and
+    storage commitment in either role: a modality asks as the SCU, a PACS reports as the SCP.
 
     An acceptor has one entry per SOP class, while a peer may propose a class in several contexts: their syntaxes are
     put one after another. A context none of whose syntaxes is known will be refused as such.
@@ -39,6 +42,10 @@ def acceptable(proposed: Iterable[PresentationContext]) -> list[PresentationCont
             wanted = syntaxes.setdefault(sop_class_uid, [])
             wanted += [uid for uid in context.transfer_syntax if uid in ALL_TRANSFER_SYNTAXES and uid not in wanted]
     contexts = [build_context(uid, wanted or _UNCOMPRESSED) for uid, wanted in syntaxes.items()]
+    if with_commitment:
+        commitment = build_context(PUSH_MODEL, _UNCOMPRESSED)
+        commitment.scu_role = commitment.scp_role = True
+        contexts.append(commitment)
     return [build_context(VERIFICATION, _UNCOMPRESSED), *contexts]
 
 

@@ -3,14 +3,11 @@
 The protocol is pynetdicom's; here are the lifecycle, who may come in, and one handler whose outcome is the reply.
 """
 
-import socket
-import sys
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from socketserver import TCPServer
+from ipaddress import IPv4Network, IPv6Network
 from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,23 +18,25 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
-from pynetdicom.transport import ThreadedAssociationServer
 
+from dicom_node.dimse.admission import FULL, Admission, Refusal
 from dicom_node.dimse.contexts import acceptable, served_as_storage
 from dicom_node.dimse.library import set_up_pynetdicom
+from dicom_node.dimse.patience import Patience
+from dicom_node.dimse.porch import PATIENCE_SECONDS, Porch
 from dicom_node.dimse.requests import incoming_of, peer_of, proposal_of
+from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
+from dicom_node.dimse.server import Server
 from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
-from dicom_node.dimse.wire import receive_promptly
+from dicom_node.dimse.watch import NobodyWatches, Watch
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.tls import TlsServer
+
+NO_LIMIT = 1 << 20
 
 log = structlog.get_logger(__name__)
-
-# A-ASSOCIATE-RJ (PS3.8 table 9-21): result, source, reason.
-CALLING_AE_NOT_RECOGNISED = (0x01, 0x01, 0x03)
-CALLED_AE_NOT_RECOGNISED = (0x01, 0x01, 0x07)
-NO_REASON_GIVEN = (0x01, 0x01, 0x01)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +44,9 @@ class ScpSettings:
     """Where to listen and whom to let in; empty lists let everybody in.
 
     `port` 0 takes a free one. `idle_timeout`: how long a peer may be silent, in the middle of a message as well, before
-    its association is aborted. `reuse_port`: several receiver processes share the port (SO_REUSEPORT, Linux).
+    its association is aborted; after `spare_after`, it is when all places are taken and another peer
+    asks for one. `reuse_port`: several receiver processes share the port (SO_REUSEPORT, Linux).
+    `client_names`: AE title -> names of which a peer's certificate must bear one to call under that title.
     """
 
     ae_title: str
@@ -57,8 +58,13 @@ class ScpSettings:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     max_pdu: int = 128 << 10
     idle_timeout: timedelta = timedelta(seconds=60)
-    association_timeout: timedelta = timedelta(seconds=30)
+    association_timeout: timedelta = timedelta(seconds=10)
+    spare_after: timedelta = timedelta(seconds=5)
     reuse_port: bool = False
+    tls: TlsServer | None = None
+    client_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    max_associations_per_peer: int | None = None
+    associations_per_minute: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -72,29 +78,58 @@ class _Tally:
 
 
 class StoreScp:
-    """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status."""
+    """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status.
+    `commitment`: the handlers of storage commitment, which is refused without them.
+    """
 
-    def __init__(self, settings: ScpSettings, handler: Callable[[Incoming], Receipt]) -> None:
+    def __init__(
+        self,
+        settings: ScpSettings,
+        handler: Callable[[Incoming], Receipt],
+        watch: Watch | None = None,
+        commitment: Sequence[EventHandlerType] = (),
+    ) -> None:
         self._settings = settings
         self._handler = handler
+        self._watch = watch or NobodyWatches()
+        self._commitment = commitment
+        self._admission = Admission(
+            networks=settings.networks,
+            calling_aes=settings.calling_aes,
+            called_aes=settings.called_aes,
+            client_names=settings.client_names,
+            most_per_peer=settings.max_associations_per_peer,
+            per_minute=settings.associations_per_minute,
+        )
         self._tallies: WeakKeyDictionary[Association, _Tally] = WeakKeyDictionary()
-        self._server: _Server | None = None
+        self._patience = Patience(
+            idle=settings.idle_timeout.total_seconds(), spare=settings.spare_after.total_seconds()
+        )
+        self._porch: Porch | None = None
+        self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
         settings = self._settings
+        patience = settings.association_timeout.total_seconds()
+        greeter = Greeter(settings.tls, patience=patience) if settings.tls is not None else None
+        porch = Porch(patience=min(patience, PATIENCE_SECONDS), on_tick=self._patience.reap)
         try:
             server: Any = self._entity().make_server(
                 (settings.host, settings.port),
                 evt_handlers=self._handlers(),
-                server_class=_Server,
+                server_class=Server,
                 reuse_port=settings.reuse_port,
+                greeter=greeter,
+                on_tls_failure=self._note_tls,
+                porch=porch,
             )
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from error
-        self._server = server
+        porch.start()
+        self._server, self._porch = server, porch
         self._thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
         self._thread.start()
 
@@ -117,6 +152,8 @@ class StoreScp:
             return
         server.shutdown()
         self._thread.join()
+        if self._porch is not None:
+            self._porch.stop()
         deadline = monotonic() + timeout.total_seconds()
         for association in server.active_associations:
             association.join(max(0.0, deadline - monotonic()))
@@ -130,46 +167,43 @@ class StoreScp:
         entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
         entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         entity.maximum_pdu_size = settings.max_pdu
-        entity.maximum_associations = settings.max_associations
-        entity.network_timeout = settings.idle_timeout.total_seconds()
+        entity.maximum_associations = NO_LIMIT  # `_no_place` knows better which of its threads still count
+        entity.network_timeout = None  # `Patience` knows better who is idle
         entity.acse_timeout = settings.association_timeout.total_seconds()
-        # What an association really accepts is told when its proposal is known, in `_requested`.
-        entity.supported_contexts = acceptable(())
+        entity.supported_contexts = acceptable(())  # `_requested` fits them to each proposal
         return entity
 
     def _handlers(self) -> list[EventHandlerType]:
         return [
-            (evt.EVT_CONN_OPEN, receive_promptly),
+            (evt.EVT_CONN_OPEN, self._patience.begin),
+            (evt.EVT_DIMSE_RECV, self._patience.heard),
+            (evt.EVT_DIMSE_SENT, self._patience.answered),
+            (evt.EVT_CONN_OPEN, self._expect_dicom),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_SOP_COMMON, _services),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_RELEASED, self._ended),
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_CONN_CLOSE, self._closed),
+            *self._commitment,
         ]
 
     def _requested(self, event: Event) -> None:
         """Reject who may not come in; else fit the accepted contexts to the proposal."""
         association = event.assoc
         self._tallies[association] = _Tally(began=monotonic())
-        reason = self._refusal(association)
-        if reason is None:
+        refusal = self._admission.refusal(association, list(self._tallies)) or self._no_place(association)
+        if refusal is None:
             proposed = proposal_of(association).presentation_context_definition_list
-            association.acceptor.supported_contexts = acceptable(proposed)
+            association.acceptor.supported_contexts = acceptable(proposed, with_commitment=bool(self._commitment))
             return
-        association.acse.send_reject(*reason)
-        self._rejected(event)
+        association.acse.send_reject(*refusal.wire)
+        self._note_rejection(association, refusal.why)
         association.kill()
 
-    def _refusal(self, association: Association) -> tuple[int, int, int] | None:
-        settings, proposal = self._settings, proposal_of(association)
-        if settings.networks and not _within(association.requestor.address, settings.networks):
-            return NO_REASON_GIVEN
-        if settings.calling_aes and proposal.calling_ae_title.strip() not in settings.calling_aes:
-            return CALLING_AE_NOT_RECOGNISED
-        if settings.called_aes and proposal.called_ae_title.strip() not in settings.called_aes:
-            return CALLED_AE_NOT_RECOGNISED
-        return None
+    def _no_place(self, association: Association) -> Refusal | None:
+        return None if self._patience.has_place(association, self._settings.max_associations) else FULL
 
     def _store(self, event: Event) -> Dataset:
         """The reply to one C-STORE: success once the handler has returned, else the status of what it raised."""
@@ -183,6 +217,7 @@ class StoreScp:
             status = status_of(error)
             _log_refusal(incoming, error, status)
             return _response(status)
+        self._watch.stored(id(event.assoc), incoming, receipt)
         tally.stored += 1
         tally.octets += len(incoming.dataset)
         took = round(1000 * (monotonic() - began), 1)
@@ -192,6 +227,8 @@ class StoreScp:
 
     def _ended(self, event: Event) -> None:
         tally = self._tallies.pop(event.assoc, None)
+        self._patience.over(event.assoc)
+        self._watch.ended(id(event.assoc))
         if tally is None:
             return
         log.info(
@@ -203,33 +240,28 @@ class StoreScp:
             seconds=round(monotonic() - tally.began, 3),
         )
 
+    def _closed(self, event: Event) -> None:
+        self._watch.ended(id(event.assoc))
+
     def _rejected(self, event: Event) -> None:
-        self._tallies.pop(event.assoc, None)
+        # pynetdicom's own rejection: the node has node.max_associations open.
         answer = event.assoc.acceptor.primitive
-        log.warning("association_rejected", **peer_of(event.assoc), reason=answer.reason_str if answer else "")
+        self._note_rejection(event.assoc, answer.reason_str if answer else "")
 
+    def _note_rejection(self, association: Association, why: str) -> None:
+        self._tallies.pop(association, None)
+        self._patience.over(association)
+        peer = peer_of(association)
+        log.warning("association_rejected", **peer, reason=why)
+        self._watch.refused(**peer, why=why)
 
-class _Server(ThreadedAssociationServer):
-    """pynetdicom's server, with a backlog for many senders."""
+    def _expect_dicom(self, event: Event) -> None:
+        peer = event.assoc.requestor.address
+        watch_first_words(event, on_tls=lambda: self._note_tls(peer, SPEAKS_TLS))
 
-    request_queue_size = 128
-
-    def __init__(self, *args: Any, reuse_port: bool = False, **kwargs: Any) -> None:
-        self._reuse_port = reuse_port
-        super().__init__(*args, **kwargs)
-
-    def server_bind(self) -> None:
-        if self._reuse_port and self.socket is not None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        super().server_bind()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is socketserver's
-        log.error("connection_failed", peer=client_address[0], kind=type(sys.exception()).__name__)
-
-    def shutdown(self) -> None:
-        # As pynetdicom's, for a server that its entity did not start and so does not list.
-        TCPServer.shutdown(self)
-        self.server_close()
+    def _note_tls(self, peer: str, why: str) -> None:
+        log.warning("tls_failed", peer=peer, error=why)
+        self._watch.refused(peer=peer, calling_ae="", why=why)
 
 
 def _services(event: Event) -> dict[str, SOPClassCommonExtendedNegotiation]:
@@ -266,10 +298,3 @@ def _names(incoming: Incoming) -> dict[str, str]:
         "peer": incoming.peer,
         "calling_ae": incoming.calling_ae,
     }
-
-
-def _within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    peer = ip_address(address)
-    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
-        peer = peer.ipv4_mapped
-    return any(peer in network for network in networks)

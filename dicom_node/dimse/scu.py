@@ -11,37 +11,23 @@ from typing import Self
 
 import structlog
 from pydicom.uid import UID
-from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.presentation import PresentationContext, build_context
+from pynetdicom.presentation import build_context
 
 from dicom_node.dimse.contexts import VERIFICATION
-from dicom_node.dimse.library import set_up_pynetdicom
-from dicom_node.dimse.outcome import failure_of, is_warning, rejection_of
+from dicom_node.dimse.line import Line, Peer
+from dicom_node.dimse.outcome import failure_of, is_warning
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
 from dicom_node.dimse.transcode import transcode
-from dicom_node.dimse.wire import send_promptly
 from dicom_node.errors import AbortedError, NotUnderstoodError, PermanentError, TransientError
-from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta, text_of
+from dicom_node.part10 import split_meta, text_of
+from dicom_node.tls import TlsClient
 
 log = structlog.get_logger(__name__)
 
-MAX_PDU = 128 << 10
 # A large object over a slow line: the answer may take this much longer, per byte.
 SLOWEST_BYTES_PER_SECOND = 256 << 10
 IDLE_AFTER = timedelta(seconds=10)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peer:
-    """Where a storage SCP listens, and what it is called."""
-
-    host: str
-    port: int
-    ae_title: str
-
-    def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +61,8 @@ class StoreScu:
 
     `timeout`: for connecting, for the association's answer, and for each object's (larger objects get more).
     `idle_after`: `close_if_idle` releases an association that was not used for this long. `scratch`: gives a path for
-    a transcoded copy as long as its context is open; by default in the system's temporary folder.
+    a transcoded copy as long as its context is open; by default in the system's temporary folder. `tls`: its files are
+    read at once, and ConfigError says what is wrong with them.
     """
 
     def __init__(
@@ -86,8 +73,8 @@ class StoreScu:
         timeout: timedelta = timedelta(seconds=30),
         idle_after: timedelta = IDLE_AFTER,
         scratch: Callable[[], AbstractContextManager[Path]] | None = None,
+        tls: TlsClient | None = None,
     ) -> None:
-        set_up_pynetdicom()
         self._peer = peer
         self._timeout = timeout.total_seconds()
         self._idle_after = idle_after
@@ -95,13 +82,8 @@ class StoreScu:
         self._proposal = Proposal()
         self._association: Association | None = None
         self._used = monotonic()
-        self._entity = AE(ae_title=calling_ae)
-        self._entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        self._entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        self._entity.connection_timeout = self._timeout
-        self._entity.acse_timeout = self._timeout
-        self._entity.dimse_timeout = self._timeout
-        self._entity.network_timeout = max(self._timeout, 2 * idle_after.total_seconds())
+        idle = max(timeout, 2 * idle_after)
+        self._line = Line(peer, calling_ae=calling_ae, timeout=timeout, idle=idle, tls=tls)
 
     def send(self, path: Path) -> None:
         """Send a file as its bytes are; transcode it only for a peer that does not take its syntax.
@@ -123,7 +105,7 @@ class StoreScu:
 
     def echo(self) -> None:
         """Verify that the peer answers (C-ECHO, PS3.4 annex A). Raises as `send`."""
-        association = self._connected([build_context(VERIFICATION, list(UNCOMPRESSED))])
+        association = self._line.open([build_context(VERIFICATION, list(UNCOMPRESSED))])
         try:
             response = association.send_c_echo()
             if "Status" not in response:
@@ -154,7 +136,7 @@ class StoreScu:
             self.close()
         association = self._open_association()
         if association is None:
-            association = self._association = self._connected(self._proposal.contexts())
+            association = self._association = self._line.open(self._proposal.contexts())
         syntax = self._accepted_syntax(association, file)
         if syntax == file.transfer_syntax_uid:
             self._store(association, file, file.path)
@@ -199,27 +181,6 @@ class StoreScu:
         if is_warning(response.Status):
             uid, status = file.sop_instance_uid, f"{response.Status:04X}"
             log.warning("sent_with_warning", peer=str(self._peer), sop_instance_uid=uid, status=status)
-
-    def _connected(self, contexts: list[PresentationContext]) -> Association:
-        """A new association. Raises TransientError when the peer is away or full, PermanentError when it refuses us."""
-        try:
-            association = self._entity.associate(
-                self._peer.host,
-                self._peer.port,
-                contexts=contexts,
-                ae_title=self._peer.ae_title,
-                max_pdu=MAX_PDU,
-                evt_handlers=[(evt.EVT_CONN_OPEN, send_promptly)],
-            )
-        except OSError as error:
-            raise TransientError(f"{self._peer} cannot be found: {error.strerror}") from error
-        if association.is_established:
-            return association
-        if association.is_rejected and association.acceptor.primitive is not None:
-            raise rejection_of(association.acceptor.primitive)
-        if association.rejected_contexts:
-            raise PermanentError(f"{self._peer} takes none of the object types that were proposed")
-        raise TransientError(f"{self._peer} does not answer: is it running, and is the address right?")
 
 
 @contextmanager

@@ -6,14 +6,12 @@ decoded colours are not converted, so that Photometric Interpretation says what 
 """
 
 import sys
-from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
@@ -24,22 +22,21 @@ from pydicom.uid import (
     JPEGExtended12Bit,
 )
 
-from dicom_node.errors import DeliveryError, NotUnderstoodError, PermanentError, TransientError, is_of_the_machine
+from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
 from dicom_node.imaging.jpeg import jpeg_values
 from dicom_node.logs import quiet_libraries
+from dicom_node.object_file import read_object
 from dicom_node.part10 import (
     DEFLATED,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
-    inflate,
     split_meta,
     text_of,
 )
 
 # Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node.
 TIMEOUT_SECONDS = 300.0
-LARGEST_INFLATED = 2 << 30
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
@@ -121,20 +118,10 @@ def _plugin(syntax: str) -> str:
 
 
 def _read(path: Path) -> Any:
-    with path.open("rb") as file:
-        meta, offset = split_meta(file)
-    if text_of(meta, 0x00020010) not in DEFLATED:
-        return dcmread(path)
-    content = path.read_bytes()
     try:
-        inflated = inflate(content[offset:], LARGEST_INFLATED)
-    except NotUnderstoodError as error:
+        return read_object(path)
+    except UndecodableError as error:
         raise PermanentError(str(error)) from error
-    ds = dcmread(BytesIO(inflated), force=True)
-    ds.file_meta = FileMetaDataset(meta)
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.preamble = bytes(128)
-    return ds
 
 
 def _swap_words(ds: Dataset) -> None:

@@ -10,6 +10,7 @@ has been read yet, so that is where `recv` is replaced, for that one object.
 """
 
 import socket
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -23,19 +24,20 @@ _AT_ONCE = 256 << 10
 LONGEST_PDU = 8 << 20
 
 
-def receive_promptly(event: Event) -> None:
-    """Handler of EVT_CONN_OPEN: read in large pieces, acknowledge each at once, and give up on a peer that died.
+def receive_promptly(event: Event, *, patience: float | None, on_read: Callable[[int], object] = int) -> None:
+    """In a handler of EVT_CONN_OPEN: read in large pieces, acknowledge each at once, and give up on a peer that died.
 
-    pynetdicom's own timers do not see a peer that falls silent in the middle of a PDU.
+    pynetdicom's own timers do not see a peer that falls silent in the middle of a PDU; here, one read waits `patience`
+    seconds at most. `on_read` is told of every piece, how many bytes it has.
     """
     wrapped, raw = _sockets(event)
-    raw.settimeout(event.assoc.network_timeout)
-    setattr(wrapped, "recv", partial(_receive, raw))  # noqa: B010 - mypy forbids the plain assignment
+    raw.settimeout(patience)
+    setattr(wrapped, "recv", partial(_receive, raw, on_read))  # noqa: B010 - mypy forbids the plain assignment
 
 
 def send_promptly(event: Event) -> None:
     """Handler of EVT_CONN_OPEN for senders: as above, and no segment of ours waits for an acknowledgement."""
-    receive_promptly(event)
+    receive_promptly(event, patience=event.assoc.network_timeout)
     _sockets(event)[1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -44,7 +46,7 @@ def _sockets(event: Event) -> tuple[AssociationSocket, socket.socket]:
     return wrapped, cast("socket.socket", wrapped.socket)
 
 
-def _receive(raw: socket.socket, size: int) -> bytearray:
+def _receive(raw: socket.socket, on_read: Callable[[int], object], size: int) -> bytearray:
     """Read `size` bytes, or fewer when the peer closes; as AssociationSocket.recv. Raises OSError."""
     if size > LONGEST_PDU:
         raise OSError(f"the peer announces a PDU of {size} bytes: it does not speak DICOM, or speaks it through TLS")
@@ -55,5 +57,6 @@ def _receive(raw: socket.socket, size: int) -> bytearray:
         piece = raw.recv(min(size - len(received), _AT_ONCE))
         if not piece:
             break
+        on_read(len(piece))
         received.extend(piece)
     return received

@@ -39,7 +39,7 @@ class SqlIntake:
     def restore(self, instance_id: int, *, now: datetime) -> None:
         over = begin_anew(now).where(deliveries.c.instance_id == instance_id, ~is_pending)
         with self._database.writing() as connection:
-            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=True))
+            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False))
             connection.execute(over)
 
 

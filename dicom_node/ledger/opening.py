@@ -9,10 +9,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, func, inspect, select
 
 from dicom_node.errors import LedgerError
+from dicom_node.ledger.commitments import SqlCommitments
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.intake import SqlIntake
 from dicom_node.ledger.outbox import SqlOutbox
+from dicom_node.ledger.promises import SqlPromises
 from dicom_node.ledger.records import SqlRecords
+from dicom_node.ledger.repairs import SqlRepairs
 from dicom_node.ledger.schema import jobs, metadata
 from dicom_node.ledger.studies import SqlStudies
 from dicom_node.ledger.work import SqlWork
@@ -31,8 +34,11 @@ class SqlLedger:
         self.intake = SqlIntake(database)
         self.work = SqlWork(database)
         self.outbox = SqlOutbox(database)
+        self.commitments = SqlCommitments(database)
+        self.promises = SqlPromises(database)
         self.studies = SqlStudies(database)
         self.records = SqlRecords(database)
+        self.repairs = SqlRepairs(database)
 
     def ready(self) -> None:
         """Raise LedgerError unless the ledger can be read and written now."""

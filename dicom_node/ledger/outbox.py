@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, insert, or_, select, update
 
+from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
 from dicom_node.instance import Delivery, DeliveryState, Event, Instance, PlannedDelivery
+from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.queueing import begin_anew, enqueue
-from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
+from dicom_node.ledger.queueing import begin_anew, enqueue, troubled
+from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     instances,
@@ -19,6 +21,7 @@ from dicom_node.ledger.schema import (
     is_settled,
     is_undelivered,
     predictions,
+    sent_objects,
     studies,
     verdicts,
 )
@@ -82,6 +85,37 @@ class SqlOutbox:
         with self._database.writing() as connection:
             _execute_as(connection, done, kind="delivered", now=now)
 
+    def sent(
+        self,
+        delivery_id: int,
+        *,
+        objects: Sequence[SopReference],
+        written: str | None,
+        now: datetime,
+        ask_at: datetime,
+    ) -> None:
+        taken = (
+            update(deliveries)
+            .where(deliveries.c.id == delivery_id, is_pending)
+            .values(
+                state=DeliveryState.SENT,
+                due_at=ask_at,
+                sent_uid=objects[-1].sop_instance_uid,
+                written=written,
+                attempts=deliveries.c.attempts + 1,
+                lease_owner=None,
+                lease_until=None,
+            )
+        )
+        rows = [
+            {"delivery_id": delivery_id, "sop_instance_uid": uid, "sop_class_uid": kind}
+            for uid, kind in {each.sop_instance_uid: each.sop_class_uid for each in objects}.items()
+        ]
+        with self._database.writing() as connection:
+            if _execute_as(connection, taken, kind="sent", now=now):
+                forget_asking(connection, delivery_id)
+                connection.execute(insert(sent_objects), rows)
+
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
         with self._database.writing() as connection:
             connection.execute(_failed_attempt(delivery_id, error).values(due_at=due_at))
@@ -126,30 +160,8 @@ class SqlOutbox:
 
 
 def _failed_attempt(delivery_id: int, error: str) -> Update:
-    return (
-        update(deliveries)
-        .where(deliveries.c.id == delivery_id, is_pending)
-        .values(
-            last_error=storable(error),
-            attempts=deliveries.c.attempts + 1,
-            trouble=func.coalesce(_latest_trouble(), 0) + 1,
-            lease_owner=None,
-            lease_until=None,
-        )
-    )
-
-
-def _latest_trouble() -> ScalarSelect[int]:
-    """The highest place that an error has at the destination of the delivery that is being updated."""
-    others = deliveries.alias("others")
-    return (
-        select(others.c.trouble)
-        .where(others.c.destination == deliveries.c.destination, others.c.trouble.is_not(None))
-        .order_by(others.c.trouble.desc())
-        .limit(1)
-        .correlate(deliveries)
-        .scalar_subquery()
-    )
+    failed = troubled(delivery_id, error).where(is_pending)
+    return failed.values(attempts=deliveries.c.attempts + 1, lease_owner=None, lease_until=None)
 
 
 def _execute_as(connection: Connection, change: Update, *, kind: str, now: datetime) -> int:

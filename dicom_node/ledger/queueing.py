@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Update, update
+from sqlalchemy import Connection, ScalarSelect, Update, func, select, update
 
 from dicom_node.instance import DeliveryState, PlannedDelivery
 from dicom_node.ledger.engine import insert_into
+from dicom_node.ledger.rows import storable
 from dicom_node.ledger.schema import deliveries, destinations
 
 
@@ -57,4 +58,27 @@ def begin_anew(now: datetime) -> Update:
         sent_uid=None,
         written=None,
         trouble=None,
+        refusals=0,
+    )
+
+
+def troubled(delivery_id: int, error: str) -> Update:
+    """A delivery with an error that is the latest of its destination; the caller says what else becomes of it."""
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(last_error=storable(error), trouble=func.coalesce(_latest_trouble(), 0) + 1)
+    )
+
+
+def _latest_trouble() -> ScalarSelect[int]:
+    """The highest place that an error has at the destination of the delivery that is being updated."""
+    others = deliveries.alias("others")
+    return (
+        select(others.c.trouble)
+        .where(others.c.destination == deliveries.c.destination, others.c.trouble.is_not(None))
+        .order_by(others.c.trouble.desc())
+        .limit(1)
+        .correlate(deliveries)
+        .scalar_subquery()
     )

@@ -19,14 +19,18 @@ from dicom_node.ledger.schema import (
     is_failed,
     is_for_review,
     is_kept,
+    is_lost,
     is_pending,
     is_received,
+    is_sent,
     is_settled,
     is_troubled,
     is_undelivered,
+    is_unreported,
     is_unrouted,
     jobs,
     predictions,
+    promises,
     verdicts,
     was_sent,
 )
@@ -51,6 +55,9 @@ class SqlRecords:
             "failed": _count(deliveries, is_failed),
             "abstained": _count(verdicts, is_abstained),
             "review": _count(verdicts, is_for_review),
+            "lost": _count(instances, is_lost),
+            "uncommitted": _count(deliveries, is_sent),
+            "unreported": _count(promises, is_unreported),
         }
         query = select(*(figure.scalar_subquery().label(name) for name, figure in figures.items()))
         with self._database.reading() as connection:
@@ -60,11 +67,14 @@ class SqlRecords:
             received=n["received"],
             classified=classified,
             forwarded=classified - n["unrouted"] - n["undelivered"],
-            pending=n["waiting"] + n["pending"],
+            pending=n["waiting"] + n["pending"] + n["uncommitted"],
             failed=n["failed"],
             abstained=n["abstained"],
             review=n["review"],
             unrouted=n["unrouted"],
+            lost=n["lost"],
+            uncommitted=n["uncommitted"],
+            unreported=n["unreported"],
         )
 
     def destinations(self) -> Sequence[DestinationCounts]:
@@ -95,6 +105,7 @@ class SqlRecords:
                 failed=counts.get((name, DeliveryState.FAILED), 0),
                 oldest_due=due.get(name),
                 last_error=errors[name],
+                uncommitted=counts.get((name, DeliveryState.SENT), 0),
             )
             for name in sorted(errors)
         ]

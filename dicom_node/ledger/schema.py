@@ -29,10 +29,12 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     literal_column,
+    text,
     true,
 )
 from sqlalchemy.types import TypeDecorator
 
+from dicom_node.commitment import PromiseState
 from dicom_node.instance import DeliveryState, InstanceState
 from dicom_node.ports import When
 from dicom_node.regions import REGIONS, Region
@@ -113,6 +115,8 @@ instances = Table(
     Column("spooled", Boolean, nullable=False),
     # Whether it has a delivery: lets `forwarded`, `unrouted` and `retired` be found without visiting every row.
     Column("routed", Boolean, nullable=False),
+    # Its file is gone, and nobody removed it; spooled is False then, too.
+    Column("lost", Boolean, nullable=False, server_default=false()),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     UniqueConstraint("sop_instance_uid", "digest"),
@@ -179,9 +183,59 @@ deliveries = Table(
     # Its place among the errors of its destination, the latest highest (two of the same moment may share one); None
     # without an error, and once it is delivered.
     Column("trouble", Number),
+    # How often its destination did not commit itself to what it had taken.
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     UniqueConstraint("instance_id", "destination"),
+)
+
+# What the latest sending of a SENT delivery consisted of.
+sent_objects = Table(
+    "sent_objects",
+    metadata,
+    Column("delivery_id", Number, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+    Column("sop_instance_uid", Text, primary_key=True),
+    Column("sop_class_uid", Text, nullable=False),
+)
+
+# Storage commitment that we ask destinations for, one row a transaction.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("transaction_uid", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("answered_at", UtcTime),
+    UniqueConstraint("transaction_uid"),
+)
+
+# Which deliveries a transaction is about, as long as an answer to it matters.
+commitment_deliveries = Table(
+    "commitment_deliveries",
+    metadata,
+    Column("commitment_id", Number, ForeignKey("commitments.id"), primary_key=True, autoincrement=False),
+    Column("delivery_id", Number, ForeignKey("deliveries.id"), primary_key=True, autoincrement=False),
+)
+
+# Storage commitment that peers ask us for. `referenced`: JSON, pairs of SOP class and instance UID.
+promises = Table(
+    "promises",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("calling_ae", Text, nullable=False),
+    Column("transaction_uid", Text, nullable=False),
+    Column("called_ae", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("referenced", Text, nullable=False),
+    Column("state", Word(PromiseState), nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("reported_at", UtcTime),
+    UniqueConstraint("calling_ae", "transaction_uid"),
 )
 
 # Every destination that ever had a delivery.
@@ -215,14 +269,18 @@ is_received: Condition = instances.c.state == literal_column("'received'")
 is_settled: Condition = instances.c.state == literal_column("'settled'")
 is_unrouted: Condition = is_settled & (instances.c.routed == false())
 is_kept: Condition = (instances.c.spooled == true()) & (instances.c.routed == true())
+is_lost: Condition = instances.c.lost == true()
 is_open: Condition = studies.c.closed_at.is_(None)
 is_abstained: Condition = verdicts.c.outcome == literal_column("'abstained'")
 is_for_review: Condition = verdicts.c.decision == literal_column("'review'")
 is_pending: Condition = deliveries.c.state == literal_column("'pending'")
 is_failed: Condition = deliveries.c.state == literal_column("'failed'")
+is_sent: Condition = deliveries.c.state == literal_column("'sent'")
 is_undelivered: Condition = deliveries.c.state != literal_column("'delivered'")
 is_troubled: Condition = deliveries.c.trouble.is_not(None)
 was_sent: Condition = deliveries.c.sent_uid.is_not(None)
+is_promised: Condition = promises.c.state == literal_column("'open'")
+is_unreported: Condition = promises.c.state != literal_column("'reported'")
 
 
 def _partial(name: str, *columns: Column[object], only: Condition) -> None:
@@ -235,6 +293,7 @@ _partial("ix_instances_received", instances.c.received_at, instances.c.id, only=
 _partial("ix_instances_received_study", instances.c.study_uid, only=is_received)
 _partial("ix_instances_unrouted", instances.c.id, only=is_unrouted)
 _partial("ix_instances_kept", instances.c.received_at, instances.c.id, only=is_kept)
+_partial("ix_instances_lost", instances.c.id, only=is_lost)
 _partial("ix_studies_open", studies.c.newest_at, only=is_open)
 _partial("ix_verdicts_abstained", verdicts.c.instance_id, only=is_abstained)
 _partial("ix_verdicts_review", verdicts.c.instance_id, only=is_for_review)
@@ -244,4 +303,8 @@ _partial("ix_deliveries_failed", deliveries.c.destination, deliveries.c.id, only
 _partial("ix_deliveries_undelivered", deliveries.c.instance_id, only=is_undelivered)
 _partial("ix_deliveries_troubled", deliveries.c.destination, deliveries.c.trouble, deliveries.c.id, only=is_troubled)
 _partial("ix_deliveries_sent", deliveries.c.sent_uid, only=was_sent)
+_partial("ix_deliveries_uncommitted", deliveries.c.destination, deliveries.c.due_at, deliveries.c.id, only=is_sent)
+Index(None, commitment_deliveries.c.delivery_id)
+_partial("ix_promises_open", promises.c.due_at, promises.c.id, only=is_promised)
+_partial("ix_promises_unreported", promises.c.asked_at, promises.c.id, only=is_unreported)
 Index(None, events.c.instance_id)

@@ -37,6 +37,7 @@ class MemoryIntake(Room):
             if instance_id not in shelf.instances:
                 return
             shelf.instances[instance_id] = replace(shelf.instances[instance_id], spooled=True)
+            shelf.lost.discard(instance_id)
             for one in shelf.deliveries_of(instance_id):
                 if one.state is not DeliveryState.PENDING:
                     shelf.begin_anew(one, now)

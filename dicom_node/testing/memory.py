@@ -1,8 +1,11 @@
 """The ledger in memory, whole."""
 
+from dicom_node.testing.commitments import MemoryCommitments
 from dicom_node.testing.intake import MemoryIntake
 from dicom_node.testing.outbox import MemoryOutbox
+from dicom_node.testing.promises import MemoryPromises
 from dicom_node.testing.records import MemoryRecords
+from dicom_node.testing.repairs import MemoryRepairs
 from dicom_node.testing.shelf import Shelf
 from dicom_node.testing.studies import MemoryStudies
 from dicom_node.testing.work import MemoryWork
@@ -16,8 +19,11 @@ class MemoryLedger:
         self.intake = MemoryIntake(shelf)
         self.work = MemoryWork(shelf)
         self.outbox = MemoryOutbox(shelf)
+        self.commitments = MemoryCommitments(shelf)
+        self.promises = MemoryPromises(shelf)
         self.studies = MemoryStudies(shelf)
         self.records = MemoryRecords(shelf)
+        self.repairs = MemoryRepairs(shelf)
 
     def ready(self) -> None:
         """Memory is always there."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Instance, InstanceState, PlannedDelivery
 from dicom_node.testing.shelf import Room, is_free, uids_of
 from dicom_node.verdict import Recognition, Verdict
 
@@ -14,13 +15,7 @@ class MemoryOutbox(Room):
     """Implements `dicom_node.ports.Outbox`."""
 
     def claim(
-        self,
-        *,
-        destination: str,
-        worker: str,  # noqa: ARG002 - nobody asks who it was
-        limit: int,
-        now: datetime,
-        lease: timedelta,
+        self, *, destination: str, worker: str, limit: int, now: datetime, lease: timedelta
     ) -> Sequence[Delivery]:
         shelf = self._shelf
         with shelf.lock:
@@ -35,6 +30,7 @@ class MemoryOutbox(Room):
             ]
             ids = [key for _, key in sorted(due)[:limit]]
             shelf.delivery_leases.update(dict.fromkeys(ids, now + lease))
+            shelf.delivery_holders.update(dict.fromkeys(ids, worker))
             return [shelf.deliveries[key] for key in ids]
 
     def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
@@ -53,7 +49,29 @@ class MemoryOutbox(Room):
             self._shelf.deliveries[delivery_id] = replace(done, attempts=one.attempts + 1)
             self._shelf.delivery_leases.pop(delivery_id, None)
             self._shelf.troubles.pop(delivery_id, None)
-            self._note("delivered", one, now)
+            self._shelf.note_way("delivered", one, now)
+
+    def sent(
+        self,
+        delivery_id: int,
+        *,
+        objects: Sequence[SopReference],
+        written: str | None,
+        now: datetime,
+        ask_at: datetime,
+    ) -> None:
+        shelf = self._shelf
+        with shelf.lock:
+            one = shelf.deliveries.get(delivery_id)
+            if one is None or one.state is not DeliveryState.PENDING:
+                return
+            sent_uid = objects[-1].sop_instance_uid
+            taken = replace(one, state=DeliveryState.SENT, due_at=ask_at, sent_uid=sent_uid, written=written)
+            shelf.deliveries[delivery_id] = replace(taken, attempts=one.attempts + 1)
+            shelf.delivery_leases.pop(delivery_id, None)
+            shelf.sent[delivery_id] = sorted({each.sop_instance_uid: each for each in objects}.values(), key=_by_uid)
+            shelf.asked[delivery_id] = []
+            shelf.note_way("sent", one, now)
 
     def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
         with self._shelf.lock:
@@ -65,21 +83,16 @@ class MemoryOutbox(Room):
             if self._count_failure(delivery_id, error):
                 one = self._shelf.deliveries[delivery_id]
                 self._shelf.deliveries[delivery_id] = replace(one, state=DeliveryState.FAILED)
-                self._note("failed", one, now)
+                self._shelf.note_way("failed", one, now)
 
     def _count_failure(self, delivery_id: int, error: str) -> bool:
         one = self._shelf.deliveries.get(delivery_id)
         if one is None or one.state is not DeliveryState.PENDING:
             return False
-        self._shelf.deliveries[delivery_id] = replace(one, attempts=one.attempts + 1, last_error=error)
+        self._shelf.deliveries[delivery_id] = replace(one, attempts=one.attempts + 1)
         self._shelf.delivery_leases.pop(delivery_id, None)
-        self._shelf.troubles.pop(delivery_id, None)
-        self._shelf.troubles[delivery_id] = error
+        self._shelf.trouble(delivery_id, error)
         return True
-
-    def _note(self, kind: str, delivery: Delivery, now: datetime) -> None:
-        event = Event(kind=kind, at=now, instance_id=delivery.instance_id, detail=delivery.destination)
-        self._shelf.events.append(event)
 
     def release(self, delivery_ids: Sequence[int]) -> None:
         with self._shelf.lock:
@@ -103,8 +116,12 @@ class MemoryOutbox(Room):
                 chosen = [one for one in chosen if not uids_of(shelf.instances[one.instance_id]).isdisjoint(uids)]
             for one in chosen:
                 shelf.begin_anew(one, now)
-                self._note("requeued", one, now)
+                self._shelf.note_way("requeued", one, now)
             return len(chosen)
+
+
+def _by_uid(reference: SopReference) -> str:
+    return reference.sop_instance_uid
 
 
 def _waits(delivery: Delivery) -> bool:

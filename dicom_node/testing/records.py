@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from dicom_node.commitment import PromiseState
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
 from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
@@ -19,16 +20,20 @@ class MemoryRecords(Room):
         with shelf.lock:
             settled = shelf.in_state(InstanceState.SETTLED)
             states = [one.state for one in shelf.deliveries.values()]
+            uncommitted = states.count(DeliveryState.SENT)
             verdicts = shelf.verdicts.values()
             return Counts(
                 received=len(shelf.instances),
                 classified=len(settled),
                 forwarded=sum(shelf.everywhere(one) for one in settled),
-                pending=len(shelf.instances) - len(settled) + states.count(DeliveryState.PENDING),
+                pending=len(shelf.instances) - len(settled) + states.count(DeliveryState.PENDING) + uncommitted,
                 failed=states.count(DeliveryState.FAILED),
                 abstained=sum(one.outcome is Outcome.ABSTAINED for one in verdicts),
                 review=sum(one.decision is Decision.REVIEW for one in verdicts),
+                lost=len(shelf.lost),
                 unrouted=sum(not shelf.deliveries_of(one.id) for one in settled),
+                uncommitted=uncommitted,
+                unreported=sum(one.state is not PromiseState.REPORTED for one in shelf.promises.values()),
             )
 
     def destinations(self) -> Sequence[DestinationCounts]:
@@ -49,6 +54,7 @@ class MemoryRecords(Room):
             failed=states.count(DeliveryState.FAILED),
             oldest_due=min(waiting, default=None),
             last_error=errors[-1] if errors else None,
+            uncommitted=states.count(DeliveryState.SENT),
         )
 
     def oldest_received(self) -> datetime | None:

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from dicom_node.commitment import Promise, SopReference
 from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ports import JobRun, When
 from dicom_node.verdict import Recognition, Verdict
@@ -12,7 +13,7 @@ from dicom_node.verdict import Recognition, Verdict
 
 @dataclass(kw_only=True)
 class Shelf:
-    """What the five rooms share; whoever reads or writes it holds the lock."""
+    """What the rooms share; whoever reads or writes it holds the lock."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     instances: dict[int, Instance] = field(default_factory=dict)
@@ -24,10 +25,21 @@ class Shelf:
     newest: dict[str, datetime] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     series_values: dict[tuple[str, When], str | None] = field(default_factory=dict)
+    # Who has them in hand, as long as they are leased.
+    holders: dict[int, str] = field(default_factory=dict)
+    delivery_holders: dict[int, str] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     jobs: dict[str, JobRun] = field(default_factory=dict)
     # The errors of deliveries that are not made, by delivery, the latest last.
     troubles: dict[int, str] = field(default_factory=dict)
+    # Of SENT deliveries: what they consisted of, and the transactions that ask for them, the latest last.
+    sent: dict[int, list[SopReference]] = field(default_factory=dict)
+    asked: dict[int, list[str]] = field(default_factory=dict)
+    # Transaction UID -> its destination, and whether it was answered.
+    transactions: dict[str, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    promises: dict[int, Promise] = field(default_factory=dict)
 
     def in_state(self, state: InstanceState) -> list[Instance]:
         return oldest_first(instance for instance in self.instances.values() if instance.state is state)
@@ -50,6 +62,17 @@ class Shelf:
         """Make it as if it had just been planned, and due at once; whoever is sending it keeps it."""
         self.troubles.pop(delivery.id, None)
         self._put(delivery.id, delivery.instance_id, delivery.destination, due_at=now, now=now)
+
+    def trouble(self, delivery_id: int, error: str) -> None:
+        """Keep an error, as the latest of its destination."""
+        self.deliveries[delivery_id] = replace(self.deliveries[delivery_id], last_error=error)
+        self.troubles.pop(delivery_id, None)
+        self.troubles[delivery_id] = error
+
+    def note_way(self, kind: str, delivery: Delivery, now: datetime) -> None:
+        """An event of a delivery."""
+        event = Event(kind=kind, at=now, instance_id=delivery.instance_id, detail=delivery.destination)
+        self.events.append(event)
 
     def _put(self, key: int, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime) -> None:
         self.deliveries[key] = Delivery(
@@ -74,7 +97,7 @@ class Shelf:
 
 
 class Room:
-    """One of the five rooms."""
+    """One of the rooms."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf

@@ -14,7 +14,7 @@ from dicom_node.verdict import Recognition, Verdict
 class MemoryWork(Room):
     """Implements `dicom_node.ports.Work`."""
 
-    def claim(self, *, worker: str, limit: int, now: datetime, lease: timedelta) -> Sequence[Instance]:  # noqa: ARG002
+    def claim(self, *, worker: str, limit: int, now: datetime, lease: timedelta) -> Sequence[Instance]:
         shelf = self._shelf
         with shelf.lock:
             free = [one for one in shelf.in_state(InstanceState.RECEIVED) if is_free(shelf.leases, one.id, now)]
@@ -22,6 +22,7 @@ class MemoryWork(Room):
             for instance in taken:
                 shelf.instances[instance.id] = instance
                 shelf.leases[instance.id] = now + lease
+                shelf.holders[instance.id] = worker
             return taken
 
     def settle(

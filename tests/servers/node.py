@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from tests.servers.programs import stop, wait_until
 
-GREETING = re.compile(r"listens on [\d.]+:(\d+)(?:, web http://[\d.]+:(\d+))?")
+GREETING = re.compile(r"listens on [\d.]+:(\d+)(?:, web https?://[\d.]+:(\d+))?")
 
 
 class NodeProcess:
@@ -34,9 +34,18 @@ class NodeProcess:
 
     def start(self) -> None:
         """Return once it has printed its line, which it does when the port answers."""
+        self.launch()
+        self.greeted()
+
+    def launch(self) -> None:
+        """Start it without waiting for anything."""
         with self.log.open("a") as log:
             command = [sys.executable, "-m", "dicom_node", "serve", "--config", self.file]
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def greeted(self) -> None:
+        """Wait for the line of a node that was launched."""
+        assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         match = GREETING.search(line)
@@ -54,6 +63,11 @@ class NodeProcess:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def spool(self) -> Path:

@@ -1,6 +1,7 @@
 """Orthanc (Debian's package) as the PACS: a process of its own in a temporary folder, asked over REST."""
 
 import json
+import signal
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -39,9 +40,10 @@ class OrthancProcess:
         wait_for_port(self._process, self.dicom_port, self.log)
         wait_until(self._answers, what="an answer of Orthanc")
 
-    def stop(self) -> None:
+    def stop(self, *, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process; what it stored stays, and starting again finds it."""
         if self._process is not None:
+            self._process.send_signal(how)
             stop(self._process)
             self._process = None
 
@@ -79,6 +81,19 @@ class OrthancProcess:
     def get_json(self, path: str) -> Any:
         """The body of a GET answer, parsed."""
         return json.loads(self.get(path))
+
+    def know(self, name: str, *, aet: str, port: int) -> None:
+        """Let it know a peer on this machine, storage commitment included."""
+        peer = {"AET": aet, "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+        self._request(f"/modalities/{name}", json.dumps(peer).encode(), method="PUT")
+
+    def post_json(self, path: str, body: Any) -> Any:
+        """The body of a POST answer, parsed."""
+        return json.loads(self._request(path, json.dumps(body).encode(), method="POST"))
+
+    def upload(self, file: bytes) -> None:
+        """Give it a DICOM file over REST."""
+        self._request("/instances", file, method="POST")
 
     def _request(self, path: str, body: bytes | None = None, method: str | None = None) -> bytes:
         url = f"http://127.0.0.1:{self.http_port}{path}"

@@ -30,7 +30,9 @@ def server_programs() -> Path:
 class PostgresProcess:
     """An empty PostgreSQL server; `new_database()` gives the URL of another empty database in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fsync: bool = False) -> None:
+        """`fsync`: as in earnest, for tests that kill it; else it is fast, and forgetful when the machine stops."""
+        self._options = [] if fsync else ["-F"]
         self.port = free_port()
         self._programs = server_programs()
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
@@ -44,9 +46,9 @@ class PostgresProcess:
             if not cluster.exists():
                 initdb = [self._programs / "initdb", "-D", cluster, "-U", "node", "-A", "trust", "-E", "UTF8"]
                 subprocess.run([*initdb, "--locale=C", "--no-sync"], check=True, stdout=out, stderr=out, **self._who())
+            program = [self._programs / "postgres", *self._options]
             self._process = subprocess.Popen(
-                # -F: no fsync; the server is killed in no test, and the machine that runs them does not lose power.
-                [self._programs / "postgres", "-F", "-D", cluster, "-p", str(self.port), "-k", "", "-h", "127.0.0.1"],
+                [*program, "-D", cluster, "-p", str(self.port), "-k", "", "-h", "127.0.0.1"],
                 stdout=out,
                 stderr=out,
                 **self._who(),

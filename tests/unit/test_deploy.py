@@ -13,7 +13,13 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 def test_the_compose_file_configures_a_node_that_forwards_to_its_pacs(root: Path) -> None:
     services = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
-    config = load_config(None, services["node"]["environment"])
+    given = {"WEB_PASSWORD_HASH": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaA", "POSTGRES_PASSWORD": "secret"}
+    environment = {
+        key: re.sub(r"\$\{(\w+):[^}]*\}", lambda match: given[match[1]], value)
+        for key, value in services["node"]["environment"].items()
+    }
+    config = load_config(None, environment)
+    assert config.web.auth.configured
     (pacs,) = config.destinations
     assert pacs.host in services
     assert pacs.ae_title == services[pacs.host]["environment"]["ORTHANC__DICOM_AET"]
@@ -23,7 +29,8 @@ def test_the_compose_file_configures_a_node_that_forwards_to_its_pacs(root: Path
 def test_the_image_listens_to_the_network_and_keeps_its_data_in_its_volume(root: Path) -> None:
     dockerfile = (root / "deploy" / "Dockerfile").read_text()
     config = load_config(None, dict(re.findall(r"(DICOM_NODE_\w+)=(\S+)", dockerfile)))
-    assert (config.node.host, config.web.host) == ("0.0.0.0", "0.0.0.0")
+    # Nobody can sign in to an image without a configuration: its web port stays inside.
+    assert (config.node.host, config.web.host) == ("0.0.0.0", "127.0.0.1")
     assert re.search(r"^VOLUME (.+)$", dockerfile, re.MULTILINE)[1] == str(config.node.data_dir)
     assert re.search(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)[1] == f"{config.node.port} {config.web.port}"
     assert f":{config.web.port}/healthz" in dockerfile
@@ -50,3 +57,12 @@ def test_the_lock_names_versions_and_no_place_to_take_them_from(root: Path) -> N
     pins = [line for line in lines if line and not line.startswith("#")]
     assert all(re.match(r"[a-z0-9._-]+==[\w.+!]+( ; .+)?$", pin) for pin in pins)
     assert not any(re.match(r"pylibjpeg-libjpeg\b", pin) for pin in pins)
+
+
+def test_the_container_has_no_root_no_capability_and_writes_to_its_volume_alone(root: Path) -> None:
+    node = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]["node"]
+    assert node["read_only"] is True
+    assert node["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in node["security_opt"]
+    user = re.search(r"^USER (\S+)$", (root / "deploy" / "Dockerfile").read_text(), re.MULTILINE)[1]
+    assert int(user) >= 10_000

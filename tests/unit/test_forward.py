@@ -27,6 +27,7 @@ PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONC
 class File:
     path: Path
     sop_instance_uid: str
+    sop_class_uid: str = "1.2.840.10008.5.1.4.1.1.1"
     written: str | None = None
 
 
@@ -66,7 +67,7 @@ def claim(ledger, now=NOON, limit=1) -> list[Delivery]:
     return list(ledger.outbox.claim(destination="pacs", worker="w", limit=limit, now=now, lease=LEASE))
 
 
-def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None) -> DeliveryState:
+def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None, ask_after=None) -> DeliveryState:
     return deliver(
         delivery,
         outbox=ledger.outbox,
@@ -76,6 +77,7 @@ def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None) -> Del
         aborts=Counter() if aborts is None else aborts,
         now=lambda: now,
         chance=lambda: 0.5,
+        ask_after=ask_after,
     )
 
 
@@ -100,6 +102,13 @@ def test_a_confirmed_image_is_delivered(ledger) -> None:
     assert attempt(ledger, delivery, Line()) is DeliveryState.DELIVERED
     assert kept(ledger, delivery).delivered_at == NOON
     assert kept(ledger, delivery).sent_uid == "1.2.3.1"
+
+
+def test_an_image_whose_destination_is_still_to_commit_itself_is_sent_and_no_more(ledger) -> None:
+    [delivery] = claim(ledger)
+    assert attempt(ledger, delivery, Line(), ask_after=timedelta(seconds=5)) is DeliveryState.SENT
+    sent = kept(ledger, delivery)
+    assert (sent.state, sent.due_at, sent.delivered_at) == (DeliveryState.SENT, NOON + timedelta(seconds=5), None)
 
 
 def test_a_transient_failure_is_tried_again_after_a_growing_pause(ledger) -> None:

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from dicom_node.commitment import CommitmentReport, CommitmentRequest, SopReference
 from dicom_node.instance import Delivery, DeliveryState, PlannedDelivery
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger, When
@@ -33,6 +34,7 @@ class TwoLedgers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
+        self.asked = 0
         self.folder = TemporaryDirectory()
         self.ledgers: list[Ledger] = [MemoryLedger(), open_ledger(f"sqlite:///{self.folder.name}/ledger.sqlite")]
 
@@ -64,6 +66,16 @@ class TwoLedgers(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def claim(self, limit: int) -> None:
         self.both("work", "claim", worker="w", limit=limit, now=self.now, lease=timedelta(seconds=10))
+
+    @rule(holder=st.sampled_from(["w", "v"]))
+    def break_leases(self, holder: str) -> None:
+        self.both("repairs", "lease_holders")
+        self.both("repairs", "break_leases", holder)
+
+    @rule(number=few)
+    def lose(self, number: int) -> None:
+        self.both("repairs", "kept", after_id=1, limit=3)
+        self.both("repairs", "lose", number, now=self.now)
 
     @rule(number=few, plan=plans, outcome=st.sampled_from(Outcome), decision=st.sampled_from(Decision))
     def settle(self, number: int, plan: list[tuple[str, int | None]], outcome: Outcome, decision: Decision) -> None:
@@ -98,13 +110,13 @@ class TwoLedgers(RuleBasedStateMachine):
     def forward(self, destination: str, limit: int, success: str) -> None:
         lease = timedelta(seconds=10)
         claimed = self.both(
-            "outbox", "claim", destination=destination, worker="w", limit=limit, now=self.now, lease=lease
+            "outbox", "claim", destination=destination, worker="v", limit=limit, now=self.now, lease=lease
         )
         for delivery in claimed:
             self.both("outbox", "subject", delivery)
-            self.report(delivery, success)
+            self.tell(delivery, success)
 
-    def report(self, delivery: Delivery, success: str) -> None:
+    def tell(self, delivery: Delivery, success: str) -> None:
         details = {
             "delivered": {"sent_uid": copies[delivery.id % 3], "written": "HAND", "now": self.now},
             "postpone": {"error": f"away {delivery.id} at {self.now}", "due_at": self.now + 2 * SECOND},
@@ -116,6 +128,70 @@ class TwoLedgers(RuleBasedStateMachine):
     @rule(number=few)
     def report_late(self, number: int) -> None:
         self.both("outbox", "postpone", number, error="late", due_at=self.now)
+
+    @rule(destination=places, uids=st.lists(st.sampled_from(copies), min_size=1, max_size=2), wait=st.integers(0, 3))
+    def send(self, destination: str, uids: list[str], wait: int) -> None:
+        lease = timedelta(seconds=10)
+        claimed = self.both("outbox", "claim", destination=destination, worker="v", limit=2, now=self.now, lease=lease)
+        objects = [SopReference(sop_class_uid="1.5", sop_instance_uid=uid) for uid in uids]
+        later = self.now + wait * SECOND
+        for one in claimed:
+            self.both("outbox", "sent", one.id, objects=objects, written=None, now=self.now, ask_at=later)
+
+    @rule(destination=places, limit=st.integers(1, 3))
+    def ask(self, destination: str, limit: int) -> None:
+        self.asked += 1
+        again = self.now + 4 * SECOND
+        uid = f"1.6.{self.asked}"
+        self.both(
+            "commitments",
+            "begin",
+            destination=destination,
+            transaction_uid=uid,
+            limit=limit,
+            now=self.now,
+            ask_again_at=again,
+        )
+
+    @rule(number=st.integers(1, 8))
+    def ask_in_vain(self, number: int) -> None:
+        error = f"away {number} at {self.now}"
+        self.both("commitments", "postpone", f"1.6.{number}", error=error, due_at=self.now + SECOND)
+
+    @rule(number=st.integers(1, 8), destination=places, of=st.sets(st.sampled_from(copies)), most=st.integers(1, 2))
+    def answer(self, number: int, destination: str, of: set[str], most: int) -> None:
+        committed = tuple(SopReference(sop_class_uid="1.5", sop_instance_uid=uid) for uid in sorted(of))
+        report = CommitmentReport(transaction_uid=f"1.6.{number}", committed=committed)
+        self.both("commitments", "take", report, destinations=[destination], now=self.now, most_refusals=most)
+
+    @rule(destination=places)
+    def waive(self, destination: str) -> None:
+        self.both("commitments", "waive", destination, now=self.now)
+
+    @rule(number=few, of=st.lists(uids, max_size=2), calling_ae=st.sampled_from(["CR1", "CR2"]))
+    def be_asked(self, number: int, of: list[str], calling_ae: str) -> None:
+        references = tuple(SopReference(sop_class_uid="1.5", sop_instance_uid=uid) for uid in of)
+        request = CommitmentRequest(
+            transaction_uid=f"1.4.{number}",
+            references=references,
+            calling_ae=calling_ae,
+            called_ae="REGION",
+            peer="::1",
+        )
+        self.both("promises", "ask", request, now=self.now, due_at=self.now + SECOND)
+        self.both("promises", "here", of)
+
+    @rule(limit=st.integers(1, 2), then=st.sampled_from(["reported", "postpone", "hand_on", "give_up", ""]))
+    def report(self, limit: int, then: str) -> None:
+        details = {
+            "reported": {"now": self.now},
+            "postpone": {"error": "away", "due_at": self.now + 2 * SECOND},
+            "hand_on": {"due_at": self.now},
+            "give_up": {"error": "gone"},
+        }
+        for promise in self.both("promises", "claim", limit=limit, now=self.now, lease=timedelta(seconds=10)):
+            if then:
+                self.both("promises", then, promise.id, **details[then])
 
     @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2))
     def requeue(self, state: DeliveryState, of: list[str]) -> None:
@@ -136,6 +212,7 @@ class TwoLedgers(RuleBasedStateMachine):
         self.both("records", "counts")
         self.both("records", "destinations")
         self.both("records", "oldest_received")
+        self.both("promises", "unreported")
         self.both("studies", "quiet", since=self.now)
 
 

@@ -245,6 +245,30 @@ def test_one_association_too_many_is_rejected_as_passing_and_comes_in_later(hand
         second.send(path)
 
 
+def test_a_peer_with_too_many_associations_is_told_to_come_back_and_another_peer_is_not(
+    handler: Handler, tmp_path: Path
+) -> None:
+    path = written(tmp_path, incoming())
+    with scp_with(handler, max_associations_per_peer=1) as scp, sender_to(scp) as first, sender_to(scp) as second:
+        first.send(path)
+        with pytest.raises(TransientError, match="Transient; Local limit exceeded"):
+            second.send(path)
+        other = AE("OTHER").associate("127.0.0.1", scp.port, [build_context(CR)], bind_address=("127.0.0.2", 0))
+        assert other.is_established
+        other.release()
+        first.close()
+        _until(lambda: not scp.associations)
+        second.send(path)
+
+
+def test_a_peer_that_opens_associations_too_fast_is_told_of_congestion(handler: Handler) -> None:
+    with scp_with(handler, associations_per_minute=2) as scp, sender_to(scp) as scu:
+        scu.echo()
+        scu.echo()
+        with pytest.raises(TransientError, match="Transient; Temporary congestion"):
+            scu.echo()
+
+
 def _until(happened: Callable[[], bool]) -> None:
     waiting = threading.Event()
     for _ in range(500):

@@ -5,6 +5,8 @@ import zlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -14,7 +16,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.errors import NotUnderstoodError
-from dicom_node.part10 import file_header, incoming_from_file, is_dicom, read_identity
+from dicom_node.part10 import DEFLATED, file_header, identity_of, incoming_from_file, is_dicom, read_identity
 from tests.dimse_objects import bundled_objects, cr, encoded, incoming, incoming_bytes, written
 
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
@@ -119,3 +121,26 @@ def test_the_group_length_leads_from_the_header_to_the_data_set() -> None:
 
 def test_all_of_pydicoms_test_objects_are_understood() -> None:
     assert sum(1 for _ in bundled_objects()) > 150
+
+
+def test_an_element_of_the_identity_with_a_damaged_vr_says_nothing() -> None:
+    """As one that is missing: the command has told what it is."""
+    dataset = encoded(cr())
+    at = dataset.index(b"\x08\x00\x18\x00UI")
+    damaged = dataset[: at + 4] + b"U\xff" + dataset[at + 6 :]
+    assert identity_of(damaged, ExplicitVRLittleEndian).sop_instance_uid in ("", "1.2.3.4")
+
+
+def test_a_head_of_very_many_elements_is_not_read_to_its_end() -> None:
+    empty = b"\x08\x00\x70\x00LO\x00\x00"
+    with pytest.raises(NotUnderstoodError):
+        identity_of(empty * 1_000_000, ExplicitVRLittleEndian)
+
+
+@given(st.binary(max_size=400), st.sampled_from(sorted(DEFLATED | {ExplicitVRLittleEndian, ImplicitVRLittleEndian})))
+def test_whatever_comes_is_read_or_not_understood(tail: bytes, syntax: str) -> None:
+    for dataset in (tail, encoded(cr())[:60] + tail):
+        try:
+            identity_of(dataset, syntax)
+        except NotUnderstoodError:
+            continue

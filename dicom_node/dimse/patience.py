@@ -1,0 +1,185 @@
+"""How long the receiver bears with a peer that gets nowhere, by timers of its own.
+
+pynetdicom's idle timer starts again with every PDU and is not looked at while a read blocks, so that a peer that sends
+a byte now and then keeps its association for ever. Here it counts what gets done: a message, or a good piece of one.
+"""
+
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+import structlog
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+from pynetdicom.transport import AssociationSocket
+
+from dicom_node.dimse.wire import receive_promptly
+
+log = structlog.get_logger(__name__)
+
+# As much of a message in one idle time-out is progress. Over the slowest line, a modem's, that is less than 3 s.
+A_GOOD_PIECE = 16 << 10
+# A-ABORT by the service provider, no reason given (PS3.8 section 9.3.8).
+_ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
+# For a peer that was rejected, released or aborted to close its end.
+_HANGING_UP_SECONDS = 5.0
+
+
+class Progress:
+    """How far one peer has come. Written by its own threads, read by the one that looks after all of them."""
+
+    def __init__(self) -> None:
+        self.at = monotonic()
+        self.busy = False  # a message of it is being worked on, so that it waits for us
+        self.over = False  # it was rejected, has ended or was ended, and is only still hanging up
+        self._octets = 0
+
+    def read(self, octets: int) -> None:
+        self._octets += octets
+        if self._octets >= A_GOOD_PIECE:
+            self.done()
+
+    def done(self) -> None:
+        self.at = monotonic()
+        self._octets = 0
+
+
+class Patience:
+    """Looks after the associations of one receiver. `idle`: seconds without progress after which one is ended; `spare`:
+    after which it may be ended when another peer needs its place.
+    """
+
+    def __init__(self, *, idle: float, spare: float) -> None:
+        self._idle = idle
+        self._spare = spare
+        self._lock = threading.Lock()
+        self._room = threading.Lock()
+        self._progress: WeakKeyDictionary[Association, Progress] = WeakKeyDictionary()
+
+    def begin(self, event: Event) -> None:
+        """Handler of EVT_CONN_OPEN."""
+        progress = Progress()
+        with self._lock:
+            self._progress[event.assoc] = progress
+        receive_promptly(event, patience=self._idle, on_read=progress.read)
+        _end_on_nonsense(event.assoc)
+
+    def heard(self, event: Event) -> None:
+        """Handler of EVT_DIMSE_RECV: a whole message is here, and the next word is ours, unless it answers one."""
+        progress = self._of(event.assoc)
+        progress.done()
+        progress.busy = not type(event.message).__name__.endswith("_RSP")
+
+    def answered(self, event: Event) -> None:
+        """Handler of EVT_DIMSE_SENT."""
+        progress = self._of(event.assoc)
+        progress.done()
+        progress.busy = False
+
+    def over(self, association: Association) -> None:
+        """It is to end now: a peer that goes on talking is not listened to for long."""
+        progress = self._of(association)
+        progress.done()
+        progress.over = True
+
+    def reap(self) -> None:
+        """End every association that got nowhere for too long, and cut off those that were to end and have not."""
+        for association, progress, idle_for in self._waiting():
+            if _waits_in_vain(association):
+                _wake(association)
+            elif progress.over and idle_for > _HANGING_UP_SECONDS:
+                _cut(association)
+            elif not progress.over and idle_for > self._idle:
+                log.warning("association_reaped", peer=association.requestor.address, idle_seconds=round(idle_for, 1))
+                self._end(association)
+
+    def has_place(self, association: Association, places: int) -> bool:
+        """Whether an association has one of so many places; if need be, that of the one that has got nowhere for
+        longest, if that is long enough, and which is ended for its sake.
+        """
+        with self._room:
+            waiting = [one for one in self._waiting() if not one[1].over]
+            if self._count_open() <= places:
+                return True
+            for other, _, idle_for in waiting:
+                if other is association:
+                    continue
+                if idle_for < self._spare:
+                    return False
+                log.warning("association_made_room", peer=other.requestor.address, idle_seconds=round(idle_for, 1))
+                self._end(other)
+                return True
+        return False
+
+    def _end(self, association: Association) -> None:
+        self.over(association)
+        _tell(association)
+        _cut(association)
+
+    def _count_open(self) -> int:
+        with self._lock:
+            return sum(one.is_alive() and not progress.over for one, progress in self._progress.items())
+
+    def _of(self, association: Association) -> Progress:
+        with self._lock:
+            return self._progress.setdefault(association, Progress())
+
+    def _waiting(self) -> list[tuple[Association, Progress, float]]:
+        """Associations that wait for their peer, with the seconds for which they do, the longest first."""
+        now = monotonic()
+        with self._lock:
+            waiting = [(one, progress, now - progress.at) for one, progress in self._progress.items()]
+        alive = (entry for entry in waiting if entry[0].is_alive() and not entry[1].busy)
+        return sorted(alive, key=lambda entry: -entry[2])
+
+
+def _end_on_nonsense(association: Association) -> None:
+    """What a peer may not say ends its association; pynetdicom's thread would die of it with a traceback."""
+    act = association.dul.state_machine.do_action
+
+    def act_or_end(event: str) -> None:
+        try:
+            act(event)
+        except Exception as error:  # noqa: BLE001 - a PDU out of turn, or one that says what cannot be
+            log.warning("association_broken", peer=association.requestor.address, kind=type(error).__name__)
+            _cut(association)
+            association.dul.kill_dul()
+
+    setattr(association.dul.state_machine, "do_action", act_or_end)  # noqa: B010 - mypy forbids the plain assignment
+
+
+def _waits_in_vain(association: Association) -> bool:
+    """Whether it waits for a request over a line that has ended: pynetdicom tells it nothing of that."""
+    if association.requestor.primitive is not None:
+        return False
+    return _raw(association) is None or not association.dul.is_alive()
+
+
+def _wake(association: Association) -> None:
+    """As if the time for the request were over."""
+    association.dul.to_user_queue.put(None)
+
+
+def _tell(association: Association) -> None:
+    raw = _raw(association)
+    if raw is not None and not isinstance(raw, ssl.SSLSocket):  # two threads may not use one TLS session
+        with suppress(OSError):
+            raw.send(_ABORT, socket.MSG_DONTWAIT)
+
+
+def _cut(association: Association) -> None:
+    """End the line, and with it any read: pynetdicom's own abort would wait for one that may take for ever."""
+    raw = _raw(association)
+    if raw is not None:
+        with suppress(OSError):  # the peer was quicker
+            socket.socket.shutdown(raw, socket.SHUT_RDWR)
+    if association.requestor.primitive is None:
+        _wake(association)
+
+
+def _raw(association: Association) -> socket.socket | None:
+    wrapped: AssociationSocket | None = association.dul.socket
+    return wrapped.socket if wrapped is not None else None

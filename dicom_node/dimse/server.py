@@ -1,0 +1,67 @@
+"""pynetdicom's server as the node needs it: one port for several processes, a thread for each handshake."""
+
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from socketserver import TCPServer
+from typing import Any
+
+import structlog
+from pynetdicom.transport import ThreadedAssociationServer
+
+from dicom_node.dimse.porch import Porch
+from dicom_node.dimse.secure import Greeter
+from dicom_node.tls import explained
+
+log = structlog.get_logger(__name__)
+
+
+class Server(ThreadedAssociationServer):
+    """pynetdicom's server, with a backlog for many senders."""
+
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        *args: Any,
+        reuse_port: bool = False,
+        greeter: Greeter | None = None,
+        on_tls_failure: Callable[[str, str], None] = lambda _peer, _why: None,
+        porch: Porch,
+        **kwargs: Any,
+    ) -> None:
+        self._porch = porch
+        self._reuse_port = reuse_port
+        self._greeter = greeter
+        self._on_tls_failure = on_tls_failure
+        super().__init__(*args, **kwargs)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # Not before it has asked for something does a connection get threads.
+        begin = partial(super().process_request, request, client_address)
+        self._porch.wait_for_words(request, client_address[0], begin)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # In a thread of the connection's own.
+        if self._greeter is not None:
+            try:
+                request = self._greeter.shake(request)
+            except OSError as error:
+                self._on_tls_failure(client_address[0], explained(error))
+                self.shutdown_request(request)
+                return
+        super().finish_request(request, client_address)
+
+    def server_bind(self) -> None:
+        if self._reuse_port and self.socket is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature is socketserver's
+        log.error("connection_failed", peer=client_address[0], kind=type(sys.exception()).__name__)
+
+    def shutdown(self) -> None:
+        # As pynetdicom's, for a server that its entity did not start and so does not list.
+        TCPServer.shutdown(self)
+        self.server_close()

@@ -1,0 +1,152 @@
+"""The ledger as whoever asks destinations for their commitment sees it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from dicom_node.commitment import CommitmentReport, Outcome, SopReference, explained_reason, missing_from
+from dicom_node.instance import DeliveryState, Event
+from dicom_node.ledger.engine import Database, in_portions
+from dicom_node.ledger.history import keep_events
+from dicom_node.ledger.queueing import troubled
+from dicom_node.ledger.schema import commitment_deliveries as links
+from dicom_node.ledger.schema import commitments, deliveries, is_sent, sent_objects
+from dicom_node.ports import NO_ANSWER
+
+
+class SqlCommitments:
+    """Implements `dicom_node.ports.Commitments`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(
+        self, *, destination: str, transaction_uid: str, limit: int, now: datetime, ask_again_at: datetime
+    ) -> Sequence[SopReference]:
+        due = (
+            select(deliveries.c.id)
+            .where(deliveries.c.destination == destination, is_sent, deliveries.c.due_at <= now)
+            .order_by(deliveries.c.due_at, deliveries.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        new = insert(commitments).values(transaction_uid=transaction_uid, destination=destination, asked_at=now)
+        with self._database.writing() as connection:
+            ids = connection.scalars(due).all()
+            if not ids:
+                return []
+            key = connection.scalar(new.returning(commitments.c.id))
+            asked_before = set(connection.scalars(select(links.c.delivery_id).where(links.c.delivery_id.in_(ids))))
+            connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(due_at=ask_again_at))
+            for delivery_id in sorted(asked_before):
+                connection.execute(troubled(delivery_id, NO_ANSWER))
+            connection.execute(insert(links), [{"commitment_id": key, "delivery_id": each} for each in ids])
+            objects = _objects_of(connection, ids)
+        return [each for delivery_id in ids for each in objects[delivery_id]]
+
+    def postpone(self, transaction_uid: str, *, error: str, due_at: datetime) -> None:
+        with self._database.writing() as connection:
+            key = connection.scalar(select(commitments.c.id).where(commitments.c.transaction_uid == transaction_uid))
+            ids = connection.scalars(select(links.c.delivery_id).where(links.c.commitment_id == key)).all()
+            for delivery_id in sorted(ids):
+                connection.execute(troubled(delivery_id, error).where(is_sent).values(due_at=due_at))
+
+    def take(
+        self, report: CommitmentReport, *, destinations: Sequence[str], now: datetime, most_refusals: int
+    ) -> Outcome:
+        ours = (
+            select(commitments)
+            .where(commitments.c.transaction_uid == report.transaction_uid, commitments.c.destination.in_(destinations))
+            .with_for_update()
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(ours).mappings().first()
+            if row is None:
+                return Outcome.STRANGE
+            if row["answered_at"] is not None:
+                return Outcome.KNOWN
+            connection.execute(update(commitments).where(commitments.c.id == row["id"]).values(answered_at=now))
+            _judge(connection, row["id"], report, now=now, most_refusals=most_refusals)
+        return Outcome.TAKEN
+
+    def waive(self, destination: str, *, now: datetime) -> int:
+        waiting = select(deliveries.c.id, deliveries.c.instance_id).where(
+            deliveries.c.destination == destination, is_sent
+        )
+        with self._database.writing() as connection:
+            rows = connection.execute(waiting.order_by(deliveries.c.id).with_for_update()).all()
+            happened = [Event(kind=_deliver(connection, key, now), at=now, instance_id=of) for key, of in rows]
+            keep_events(connection, (replace(event, detail=destination) for event in happened))
+        return len(rows)
+
+
+def forget_asking(connection: Connection, delivery_id: int) -> None:
+    """What was sent, and what was asked about it, matters no more."""
+    connection.execute(delete(links).where(links.c.delivery_id == delivery_id))
+    connection.execute(delete(sent_objects).where(sent_objects.c.delivery_id == delivery_id))
+
+
+def _judge(
+    connection: Connection, commitment_id: int, report: CommitmentReport, *, now: datetime, most_refusals: int
+) -> None:
+    asked = (
+        select(deliveries)
+        .join(links, links.c.delivery_id == deliveries.c.id)
+        .where(links.c.commitment_id == commitment_id, is_sent)
+        .order_by(deliveries.c.id)
+        .with_for_update(of=deliveries)
+    )
+    waiting = connection.execute(asked).mappings().all()
+    ids = [row["id"] for row in waiting]
+    objects, latest = _objects_of(connection, ids), _latest_asking(connection, ids)
+    happened = []
+    for row in waiting:
+        missing = missing_from(report, objects[row["id"]])
+        if missing is None:
+            kind = _deliver(connection, row["id"], now)
+        elif latest[row["id"]] == commitment_id:
+            kind = _deny(connection, row, missing, now, most_refusals)
+        else:
+            continue  # it was asked for again, and that answer is the one that counts
+        happened.append(Event(kind=kind, at=now, instance_id=row["instance_id"], detail=row["destination"]))
+    keep_events(connection, happened)
+
+
+def _deliver(connection: Connection, delivery_id: int, now: datetime) -> str:
+    done = {"state": DeliveryState.DELIVERED, "delivered_at": now, "trouble": None}
+    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(done))
+    forget_asking(connection, delivery_id)
+    return "delivered"
+
+
+def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_refusals: int) -> str:
+    refusals = row["refusals"] + 1
+    over = refusals >= most_refusals
+    state = DeliveryState.FAILED if over else DeliveryState.PENDING
+    error = f"the destination did not commit itself to keep it: {explained_reason(missing)}"
+    connection.execute(troubled(row["id"], error).values(state=state, refusals=refusals, due_at=now))
+    return "failed" if over else "uncommitted"
+
+
+def _objects_of(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[SopReference]]:
+    found: dict[int, list[SopReference]] = defaultdict(list)
+    for portion in in_portions(delivery_ids):
+        query = select(sent_objects).where(sent_objects.c.delivery_id.in_(portion))
+        for row in connection.execute(query).mappings():
+            found[row["delivery_id"]].append(
+                SopReference(sop_class_uid=row["sop_class_uid"], sop_instance_uid=row["sop_instance_uid"])
+            )
+    # Sorted here: a database sorts text by its own locale.
+    return {key: sorted(objects, key=lambda each: each.sop_instance_uid) for key, objects in found.items()}
+
+
+def _latest_asking(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, int]:
+    latest: dict[int, int] = {}
+    for portion in in_portions(delivery_ids):
+        query = select(links.c.delivery_id, func.max(links.c.commitment_id)).where(links.c.delivery_id.in_(portion))
+        latest.update((row[0], row[1]) for row in connection.execute(query.group_by(links.c.delivery_id)))
+    return latest

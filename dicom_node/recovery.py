@@ -1,0 +1,134 @@
+"""The story of a start after a crash: what dead processes left behind, and ledger and spool that do not fit together.
+
+Each kind of debris has one rule (docs/ARCHITECTURE.md has the table): leases and temporary files of processes that are
+surely dead go at once; a file that no row knows is taken in as if it had just been received; a row whose file has gone
+is marked as lost, loudly; a file that its row believes gone is restored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from dicom_node.errors import NotUnderstoodError, reason
+from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity, text_of
+from dicom_node.ports import Intake, Repairs
+from dicom_node.receive import arrival_of
+from dicom_node.spool import Spool
+
+log = structlog.get_logger(__name__)
+
+PAGE = 500
+_SOP_INSTANCE_UID = 0x00020003
+_SOURCE_AE = 0x00020016
+
+
+@dataclass(kw_only=True)
+class Findings:
+    """What a check of all files came to."""
+
+    adopted: int = 0
+    restored: int = 0
+    lost: int = 0
+    damaged: int = 0
+
+
+def break_dead_leases(*, repairs: Repairs, is_dead: Callable[[str], bool]) -> int:
+    """Free what workers that are surely dead had in hand; returns how many instances and deliveries that were.
+
+    The attempt stays counted: it may have been the image that killed its worker.
+    """
+    freed = sum(repairs.break_leases(holder) for holder in repairs.lease_holders() if is_dead(holder))
+    if freed:
+        log.info("leases_of_the_dead_broken", count=freed)
+    return freed
+
+
+def check_files(
+    *,
+    spool: Spool,
+    intake: Intake,
+    repairs: Repairs,
+    now: Callable[[], datetime],
+    go_on: Callable[[], bool] = lambda: True,
+) -> Findings:
+    """Compare every file with the ledger, and every row of the ledger with the spool; act by the rules above.
+
+    It may run while images are received: both sides are looked at again before anything is written, and taking
+    the same file in twice comes to one row. `go_on` is asked after every few hundred; it may wait, and ends the check
+    with False.
+    """
+    findings = Findings()
+    if _check_rows(spool, intake, repairs, now, go_on, findings):
+        _check_spool(spool, intake, now, go_on, findings)
+    if findings != Findings():
+        log.warning("files_checked", **vars(findings))
+    return findings
+
+
+def _check_rows(
+    spool: Spool,
+    intake: Intake,
+    repairs: Repairs,
+    now: Callable[[], datetime],
+    go_on: Callable[[], bool],
+    findings: Findings,
+) -> bool:
+    after = 0
+    while page := repairs.kept(after_id=after, limit=PAGE):
+        after = page[-1].id
+        for instance in page:
+            if spool.path(instance.path).is_file():
+                continue
+            if spool.is_empty():
+                log.error("spool_empty", hint="the ledger knows of files, and there is none: is its disk mounted?")
+                return False
+            repairs.lose(instance.id, now=now())
+            if spool.path(instance.path).is_file():  # its sender was quicker
+                intake.restore(instance.id, now=now())
+                continue
+            findings.lost += 1
+            log.error("file_lost", sop_instance_uid=instance.sop_instance_uid, path=instance.path)
+        if not go_on():
+            return False
+    return True
+
+
+def _check_spool(
+    spool: Spool, intake: Intake, now: Callable[[], datetime], go_on: Callable[[], bool], findings: Findings
+) -> None:
+    for count, relative in enumerate(spool.files(), start=1):
+        _check_file(spool, relative, intake, now, findings)
+        if count % PAGE == 0 and not go_on():
+            return
+
+
+def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], datetime], findings: Findings) -> None:
+    path = spool.path(relative)
+    try:
+        here = intake.find(text_of(meta_of(path), _SOP_INSTANCE_UID), path.stem)
+        if here is None:
+            _adopt(path, relative, intake)
+            findings.adopted += 1
+        elif not here.spooled and path.is_file():  # not one that retention removes at this moment
+            intake.restore(here.id, now=now())
+            findings.restored += 1
+            log.warning("file_restored", sop_instance_uid=here.sop_instance_uid, path=relative)
+    except NotUnderstoodError as error:
+        if path.is_file():
+            findings.damaged += 1
+            log.error("file_damaged", path=relative, error=reason(error))
+
+
+def _adopt(path: Path, relative: str, intake: Intake) -> None:
+    """Take a file in as received when it was written. Raises NotUnderstoodError unless it is what its name says."""
+    source = text_of(meta_of(path), _SOURCE_AE)
+    incoming = incoming_from_file(path, calling_ae=source, called_ae="", peer="")
+    digest = digest_of(incoming)
+    if digest != path.stem:
+        raise NotUnderstoodError("the file's content is not the one of its name")
+    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    intake.add(arrival_of(incoming, read_identity(incoming), digest=digest, path=relative, now=written_at))
+    log.warning("file_adopted", sop_instance_uid=incoming.sop_instance_uid, path=relative)

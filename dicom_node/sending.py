@@ -1,0 +1,216 @@
+"""What the node sends: a lane for each destination, the questions about its commitment, and the reports to peers."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydicom.uid import generate_uid
+
+from dicom_node.audit.auditor import Auditor
+from dicom_node.commit import Asking
+from dicom_node.commitment import SopReference
+from dicom_node.config import Config, Destination
+from dicom_node.config.commitment import CommitmentPeer
+from dicom_node.config.plan import plan_of
+from dicom_node.config.tls import client_of
+from dicom_node.dimse.commitment_scu import CommitmentScu
+from dicom_node.dimse.line import Peer
+from dicom_node.dimse.scu import StoreScu
+from dicom_node.forward import deliver
+from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.outgoing import Dispatch
+from dicom_node.ports import Ledger
+from dicom_node.promise import AT_A_TIME, LEASE, fulfil
+from dicom_node.receiving import commitment_desk
+from dicom_node.retry import Retry
+from dicom_node.spool import Spool
+from dicom_node.workers import Lane, Loop, Then
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Collaborators:
+    """What everything that sends needs."""
+
+    config: Config
+    ledger: Ledger
+    spool: Spool
+    auditor: Auditor
+    told: Callable[[str, DeliveryState], None]
+    worker: str
+    now: Callable[[], datetime]
+
+
+class Sending:
+    """Every thread that sends. `told` hears of each attempt: the destination's name, and the state that it led to."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        ledger: Ledger,
+        spool: Spool,
+        auditor: Auditor,
+        told: Callable[[str, DeliveryState], None],
+        worker: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Raises ConfigError when the files of some destination's TLS cannot be used."""
+        self._with = _Collaborators(
+            config=config, ledger=ledger, spool=spool, auditor=auditor, told=told, worker=worker, now=now
+        )
+        self._lanes = [_lane(self._with, destination) for destination in config.destinations]
+        self._reports = _Reports(self._with)
+        self._loops = [
+            *(Loop(f"lane-{d.name}", lane.round) for d, lane in zip(config.destinations, self._lanes, strict=True)),
+            *(_asker(self._with, d) for d in config.destinations if d.storage_commitment),
+            Loop("commitment-reports", self._reports.round),
+        ]
+
+    def start(self) -> None:
+        """Raises LedgerError."""
+        self._waive()
+        for loop in self._loops:
+            loop.start()
+
+    def ring(self) -> None:
+        """There may be something to send."""
+        for loop in self._loops:
+            loop.ring()
+
+    def drain(self) -> None:
+        """Finish the objects in hand, and give the rest back."""
+        for lane in self._lanes:
+            lane.drain()
+
+    def stop(self) -> None:
+        """Returns when every thread has ended."""
+        for loop in self._loops:
+            loop.stop()
+        for lane in self._lanes:
+            lane.close()
+        self._reports.close()
+
+    def _waive(self) -> None:
+        """What waits for the commitment of a destination that is no longer asked for it would wait for ever."""
+        asked = {d.name for d in self._with.config.destinations if d.storage_commitment}
+        for row in self._with.ledger.records.destinations():
+            if row.uncommitted and row.destination not in asked:
+                count = self._with.ledger.commitments.waive(row.destination, now=self._with.now())
+                log.warning("commitment_waived", destination=row.destination, deliveries=count)
+
+
+def _lane(given: _Collaborators, destination: Destination) -> Lane:
+    scu = StoreScu(
+        _peer(destination),
+        calling_ae=given.config.node.ae_title,
+        timeout=destination.timeout,
+        scratch=given.spool.scratch,
+        tls=client_of(given.config, destination.tls) if destination.tls is not None else None,
+    )
+    transport = given.auditor.transport(scu, destination)
+    dispatch = Dispatch(
+        destination=destination,
+        spool=given.spool,
+        work=given.ledger.work,
+        records=given.ledger.records,
+        policy=plan_of(given.config).policy,
+        ae_title=given.config.node.ae_title,
+        now=given.now,
+    )
+    aborts: Counter[int] = Counter()
+
+    def deliver_one(delivery: Delivery) -> DeliveryState:
+        state = deliver(
+            delivery,
+            outbox=given.ledger.outbox,
+            prepare=dispatch.prepare,
+            transport=transport,
+            retry=destination.retry.retry(),
+            aborts=aborts,
+            now=given.now,
+            chance=random.random,
+            ask_after=given.config.commitment.gather if destination.storage_commitment else None,
+        )
+        given.told(destination.name, state)
+        return state
+
+    return Lane(
+        destination=destination.name,
+        outbox=given.ledger.outbox,
+        deliver=deliver_one,
+        transport=transport,
+        worker=given.worker,
+        now=given.now,
+    )
+
+
+def _asker(given: _Collaborators, destination: Destination) -> Loop:
+    """A thread of its own: a destination that leaves a question open must not hold up what it is sent."""
+    scu = _commitment_scu(given.config, destination)
+    desk = commitment_desk(given.config, given.ledger, given.now)
+    linger = given.config.commitment.linger
+
+    def question(transaction_uid: str, references: Sequence[SopReference]) -> None:
+        scu.ask(transaction_uid, references, desk=desk, linger=linger)
+
+    asking = Asking(
+        destination=destination.name,
+        commitments=given.ledger.commitments,
+        question=question,
+        answer_within=given.config.commitment.answer_within,
+        retry=destination.retry.retry(),
+        now=given.now,
+        chance=random.random,
+        new_uid=lambda: str(generate_uid()),
+    )
+    then = {0: Then.SLEEP, None: Then.PAUSE}
+    return Loop(f"commitment-{destination.name}", lambda: then.get(asking.ask(), Then.GO_ON))
+
+
+class _Reports:
+    """Rounds that tell peers what we commit ourselves to, a few at once: one that hangs holds up few others."""
+
+    def __init__(self, given: _Collaborators) -> None:
+        self._with = given
+        self._retry = Retry(give_up_after=given.config.commitment.give_up_after)
+        places: list[Destination | CommitmentPeer] = [*given.config.destinations, *given.config.commitment_peers]
+        self._reporters = {place.ae_title: _commitment_scu(given.config, place) for place in places}
+        self._pool = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="report")
+
+    def round(self) -> Then:
+        given = self._with
+        promises = given.ledger.promises.claim(limit=AT_A_TIME, now=given.now(), lease=LEASE)
+        told = [
+            self._pool.submit(
+                fulfil,
+                promise,
+                promises=given.ledger.promises,
+                spool=given.spool,
+                reporters=self._reporters,
+                retry=self._retry,
+                now=given.now,
+                chance=random.random,
+            )
+            for promise in promises
+        ]
+        for each in told:
+            each.result()
+        return Then.GO_ON if promises else Then.SLEEP
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def _commitment_scu(config: Config, place: Destination | CommitmentPeer) -> CommitmentScu:
+    tls = client_of(config, place.tls) if place.tls is not None else None
+    return CommitmentScu(_peer(place), calling_ae=config.node.ae_title, timeout=place.timeout, tls=tls)
+
+
+def _peer(place: Destination | CommitmentPeer) -> Peer:
+    return Peer(host=place.host, port=place.port, ae_title=place.ae_title)

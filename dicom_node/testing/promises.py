@@ -1,0 +1,77 @@
+"""The ledger as the storage commitment SCP sees it, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+
+from dicom_node.commitment import CommitmentRequest, Promise, PromiseState, SopReference
+from dicom_node.instance import Instance
+from dicom_node.testing.shelf import Room
+
+
+class MemoryPromises(Room):
+    """Implements `dicom_node.ports.Promises`."""
+
+    def ask(self, request: CommitmentRequest, *, now: datetime, due_at: datetime) -> Promise | None:
+        shelf = self._shelf
+        with shelf.lock:
+            same = (one for one in shelf.promises.values() if _key(one) == _key(request))
+            here = next(same, None)
+            if here is not None and here.state is PromiseState.OPEN:
+                return here if here.references == request.references else None
+            key = here.id if here is not None else len(shelf.promises) + 1
+            references = tuple(SopReference(**each) for each in asdict(request)["references"])
+            values = asdict(request) | {"references": references, "id": key, "asked_at": now, "due_at": due_at}
+            shelf.promises[key] = Promise(**values, state=PromiseState.OPEN)
+            return shelf.promises[key]
+
+    def claim(self, *, limit: int, now: datetime, lease: timedelta) -> Sequence[Promise]:
+        shelf = self._shelf
+        with shelf.lock:
+            due = sorted((one.due_at, one.id) for one in self._open() if one.due_at <= now)[:limit]
+            for _, key in due:
+                shelf.promises[key] = replace(shelf.promises[key], due_at=now + lease)
+            return [shelf.promises[key] for _, key in due]
+
+    def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
+        with self._shelf.lock:
+            wanted = set(sop_instance_uids)
+            return [one for one in self._shelf.instances.values() if one.sop_instance_uid in wanted and one.spooled]
+
+    def reported(self, promise_id: int, *, now: datetime) -> None:  # noqa: ARG002 - only a database keeps the time
+        self._change(promise_id, state=PromiseState.REPORTED, last_error=None)
+
+    def postpone(self, promise_id: int, *, error: str, due_at: datetime) -> None:
+        self._count(promise_id)
+        self._change(promise_id, last_error=error, due_at=due_at)
+
+    def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
+        self._change(promise_id, due_at=due_at)
+
+    def give_up(self, promise_id: int, *, error: str) -> None:
+        self._count(promise_id)
+        self._change(promise_id, last_error=error, state=PromiseState.GIVEN_UP)
+
+    def unreported(self) -> Sequence[Promise]:
+        with self._shelf.lock:
+            left = (one for one in self._shelf.promises.values() if one.state is not PromiseState.REPORTED)
+            return sorted(left, key=lambda one: (one.asked_at, one.id))
+
+    def _count(self, promise_id: int) -> None:
+        with self._shelf.lock:
+            here = self._shelf.promises.get(promise_id)
+            if here is not None:
+                self._change(promise_id, attempts=here.attempts + 1)
+
+    def _change(self, promise_id: int, **values: object) -> None:
+        with self._shelf.lock:
+            here = self._shelf.promises.get(promise_id)
+            if here is not None and here.state is PromiseState.OPEN:
+                self._shelf.promises[promise_id] = replace(here, **values)  # type: ignore[arg-type]
+
+    def _open(self) -> list[Promise]:
+        return [one for one in self._shelf.promises.values() if one.state is PromiseState.OPEN]
+
+
+def _key(request: CommitmentRequest) -> tuple[str, str]:
+    return request.calling_ae, request.transaction_uid

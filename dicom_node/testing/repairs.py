@@ -1,0 +1,45 @@
+"""The ledger as the check at start-up sees it, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
+from dicom_node.testing.shelf import Room
+
+
+class MemoryRepairs(Room):
+    """Implements `dicom_node.ports.Repairs`."""
+
+    def lease_holders(self) -> Sequence[str]:
+        with self._shelf.lock:
+            return sorted({holder for *_, holder in self._held()})
+
+    def break_leases(self, holder: str) -> int:
+        with self._shelf.lock:
+            held = [(leases, key) for leases, key, name in self._held() if name == holder]
+            for leases, key in held:
+                del leases[key]
+            return len(held)
+
+    def _held(self) -> list[tuple[dict[int, datetime], int, str]]:
+        """Leases of what is still to be done: which dictionary, which key, and who holds it."""
+        shelf = self._shelf
+        waiting = {one.id for one in shelf.in_state(InstanceState.RECEIVED)}
+        pending = {one.id for one in shelf.deliveries.values() if one.state is DeliveryState.PENDING}
+        looked_at = [(shelf.leases, key, shelf.holders[key]) for key in shelf.leases if key in waiting]
+        sent = [(shelf.delivery_leases, key, shelf.delivery_holders[key]) for key in shelf.delivery_leases]
+        return looked_at + [one for one in sent if one[1] in pending]
+
+    def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:
+        with self._shelf.lock:
+            return [one for key, one in sorted(self._shelf.instances.items()) if key > after_id and one.spooled][:limit]
+
+    def lose(self, instance_id: int, *, now: datetime) -> None:
+        shelf = self._shelf
+        with shelf.lock:
+            instance = shelf.instances.get(instance_id)
+            if instance is not None and instance.spooled:
+                shelf.instances[instance_id] = replace(instance, spooled=False)
+                shelf.lost.add(instance_id)
+                shelf.events.append(Event(kind="lost", at=now, instance_id=instance_id))

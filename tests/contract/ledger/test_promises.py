@@ -1,0 +1,122 @@
+"""What the storage commitment SCP may rely on."""
+
+from dataclasses import replace
+
+from dicom_node.commitment import CommitmentRequest, PromiseState, SopReference
+from dicom_node.ports import Ledger
+from tests.contract.ledger.racing import SECOND, race
+from tests.stories import LEASE, NOON, arrival
+
+REQUEST = CommitmentRequest(
+    transaction_uid="1.4.1",
+    references=(
+        SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.2"),
+        SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.1"),
+    ),
+    calling_ae="CR1",
+    called_ae="REGION",
+    peer="127.0.0.1",
+)
+OTHER = (SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.9"),)
+
+
+def ask(ledger: Ledger, request: CommitmentRequest = REQUEST, *, now=NOON):
+    return ledger.promises.ask(request, now=now, due_at=now + SECOND)
+
+
+def claim(ledger: Ledger, *, now=NOON + SECOND, limit: int = 9):
+    return list(ledger.promises.claim(limit=limit, now=now, lease=LEASE))
+
+
+def test_a_request_is_kept_as_it_was_made_and_answered_when_it_is_due(ledger: Ledger) -> None:
+    kept = ask(ledger)
+    assert claim(ledger, now=NOON) == []
+    (promise,) = claim(ledger)
+    assert promise == replace(kept, due_at=NOON + SECOND + LEASE)
+    assert (promise.references, promise.transaction_uid) == (REQUEST.references, "1.4.1")
+    assert (promise.calling_ae, promise.peer, promise.state) == ("CR1", "127.0.0.1", PromiseState.OPEN)
+
+
+def test_the_same_request_again_is_one_request(ledger: Ledger) -> None:
+    """A peer that did not get our answer asks again."""
+    first = ask(ledger)
+    assert ask(ledger, now=NOON + SECOND) == first
+    assert len(ledger.promises.unreported()) == 1
+
+
+def test_a_transaction_uid_that_is_in_use_for_other_objects_is_refused(ledger: Ledger) -> None:
+    ask(ledger)
+    assert ask(ledger, replace(REQUEST, references=OTHER)) is None
+    (promise,) = claim(ledger)
+    assert promise.references == REQUEST.references
+
+
+def test_transaction_uids_are_each_peer_s_own(ledger: Ledger) -> None:
+    ask(ledger)
+    assert ask(ledger, replace(REQUEST, calling_ae="CR2", references=OTHER)) is not None
+    assert [one.calling_ae for one in ledger.promises.unreported()] == ["CR1", "CR2"]
+
+
+def test_what_is_reported_is_over_until_it_is_asked_for_again(ledger: Ledger) -> None:
+    (promise,) = [ask(ledger)]
+    ledger.promises.reported(promise.id, now=NOON)
+    assert claim(ledger) == []
+    assert ledger.promises.unreported() == []
+    later = NOON + 9 * SECOND
+    again = ask(ledger, replace(REQUEST, references=OTHER), now=later)
+    assert (again.state, again.references, again.asked_at) == (PromiseState.OPEN, OTHER, later)
+
+
+def test_a_failed_report_counts_and_waits_for_its_time(ledger: Ledger) -> None:
+    promise = ask(ledger)
+    ledger.promises.postpone(promise.id, error="CR1 is away", due_at=NOON + 5 * SECOND)
+    assert claim(ledger, now=NOON + 4 * SECOND) == []
+    (again,) = claim(ledger, now=NOON + 5 * SECOND)
+    assert (again.attempts, again.last_error) == (1, "CR1 is away")
+
+
+def test_handing_on_counts_no_attempt(ledger: Ledger) -> None:
+    promise = ask(ledger)
+    ledger.promises.hand_on(promise.id, due_at=NOON)
+    (again,) = claim(ledger, now=NOON)
+    assert (again.attempts, again.last_error) == (0, None)
+
+
+def test_what_is_given_up_is_shown_and_never_tried_again_by_itself(ledger: Ledger) -> None:
+    promise = ask(ledger)
+    ledger.promises.give_up(promise.id, error="gone for a week")
+    assert claim(ledger, now=NOON + LEASE) == []
+    (shown,) = ledger.promises.unreported()
+    assert (shown.state, shown.last_error) == (PromiseState.GIVEN_UP, "gone for a week")
+    assert ledger.records.counts().unreported == 1
+    assert ask(ledger).state is PromiseState.OPEN
+
+
+def test_reporters_that_race_never_get_the_same_promise(ledger: Ledger) -> None:
+    for number in range(20):
+        ask(ledger, replace(REQUEST, transaction_uid=f"1.4.{number}"))
+    got = [one.id for claimed in race(*[lambda: claim(ledger, limit=5)] * 6) for one in claimed]
+    assert len(got) == len(set(got)) == 20
+
+
+def test_a_crash_in_the_middle_of_a_report_brings_it_back(ledger: Ledger) -> None:
+    ask(ledger)
+    assert len(claim(ledger)) == 1
+    assert claim(ledger, now=NOON + LEASE) == []
+    assert len(claim(ledger, now=NOON + SECOND + LEASE)) == 1
+
+
+def test_what_is_here_is_told_with_its_classes_and_not_what_is_gone(ledger: Ledger) -> None:
+    ledger.intake.add(arrival(1))
+    ledger.intake.add(arrival(1, digest="other", sop_class_uid="1.6"))
+    gone = ledger.intake.add(arrival(2)).instance
+    ledger.repairs.lose(gone.id, now=NOON)
+    here = ledger.promises.here(["1.2.3.1", "1.2.3.2", "1.404"])
+    assert [(one.sop_instance_uid, one.sop_class_uid) for one in here] == [
+        ("1.2.3.1", "1.2.840.10008.5.1.4.1.1.1"),
+        ("1.2.3.1", "1.6"),
+    ]
+
+
+def test_a_name_that_no_column_holds_does_not_stop_it(ledger: Ledger) -> None:
+    assert ask(ledger, replace(REQUEST, called_ae="RE\0GION")) is not None

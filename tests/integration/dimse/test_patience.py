@@ -1,0 +1,253 @@
+"""Peers that hang, idle or dribble lose their place in time, and keep no good sender out meanwhile."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from pynetdicom import AE
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
+from pynetdicom.presentation import build_context
+from pynetdicom.sop_class import Verification
+
+from dicom_node.dimse.porch import Porch
+from dicom_node.dimse.scp import ScpSettings, StoreScp
+from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.receive import receive
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.dimse_objects import CR, incoming, written
+from tests.servers.programs import wait_until
+from tests.stories import NOON
+
+SLOW_SECONDS = 3.0  # for one image on a machine that does other things; alone it takes milliseconds
+ABORT, ACCEPT, REJECT = 7, 2, 3
+
+
+@contextmanager
+def scp_with(tmp_path: Path, **settings) -> Iterator[tuple[StoreScp, MemoryLedger]]:
+    ledger, spool = MemoryLedger(), Spool(tmp_path / "spool", reserve_bytes=0)
+    scp = StoreScp(
+        ScpSettings(ae_title="REGION", **settings),
+        lambda item: receive(item, spool=spool, intake=ledger.intake, now=NOON),
+    )
+    scp.start()
+    try:
+        yield scp, ledger
+    finally:
+        scp.stop(timeout=timedelta(0))
+
+
+def seconds_to_send(scp: StoreScp, path: Path) -> float:
+    scu = StoreScu(Peer(host="127.0.0.1", port=scp.port, ae_title="REGION"), calling_ae="GOOD")
+    began = monotonic()
+    scu.send(path)
+    scu.close()
+    return monotonic() - began
+
+
+def request() -> bytes:
+    """An A-ASSOCIATE-RQ as it goes over the wire."""
+    asked = A_ASSOCIATE()
+    asked.application_context_name = "1.2.840.10008.3.1.1.1"
+    asked.calling_ae_title, asked.called_ae_title = "DRIBBLER", "REGION"
+    context = build_context(CR)
+    context.context_id = 1
+    asked.presentation_context_definition_list = [context]
+    longest = MaximumLengthNotification()
+    longest.maximum_length_received = 16384
+    asked.user_information = [longest]
+    pdu = A_ASSOCIATE_RQ()
+    pdu.from_primitive(asked)
+    return pdu.encode()
+
+
+def connected(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 10)
+
+
+def established(port: int) -> socket.socket:
+    """An association of which nothing more will come by itself."""
+    peer = connected(port)
+    peer.sendall(request())
+    assert peer.recv(1)[0] == ACCEPT
+    return peer
+
+
+def is_closed(peer: socket.socket) -> bool:
+    peer.settimeout(0)
+    try:
+        return peer.recv(1 << 16) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+@contextmanager
+def dribbling(peers: list[socket.socket], words: Callable[[], bytes]) -> Iterator[None]:
+    """A byte of `words` to each peer, again and again; who is gone is gone."""
+    enough = threading.Event()
+
+    def dribble() -> None:
+        for octet in words():
+            for peer in peers:
+                try:
+                    peer.send(bytes([octet]))
+                except OSError:
+                    continue
+            if enough.wait(0.05):
+                return
+
+    thread = threading.Thread(target=dribble)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("way", ["silent", "dribbling their request"])
+def test_200_connections_that_ask_for_nothing_keep_no_sender_out(tmp_path: Path, way: str) -> None:
+    """They have no place and no thread, although only 10 may be in at once."""
+    with scp_with(tmp_path, max_associations=10) as (scp, ledger), ExitStack() as stack:
+        peers = [stack.enter_context(connected(scp.port)) for _ in range(200)]
+        stack.enter_context(dribbling(peers, lambda: b"" if way == "silent" else request()[:-1] * 1000))
+        for number in range(5):
+            path = written(tmp_path, incoming(f"1.2.{number}"))
+            assert seconds_to_send(scp, path) < SLOW_SECONDS
+        assert threading.active_count() < 60
+        assert ledger.records.counts().received == 5
+
+
+@pytest.mark.parametrize("way", ["idle", "dribbling an object"])
+def test_200_associations_that_get_nowhere_make_room_for_a_sender(tmp_path: Path, way: str) -> None:
+    """They fill every place, and each asks again as soon as it is sent away."""
+    settings = {"max_associations": 50, "spare_after": timedelta(seconds=0.3)}
+    with scp_with(tmp_path, **settings) as (scp, _), ExitStack() as stack:
+        peers = []
+        for _ in range(200):
+            peer = stack.enter_context(connected(scp.port))
+            peer.sendall(request())
+            peers.append(peer)
+        # A P-DATA-TF of 64 KiB that never ends.
+        words = b"" if way == "idle" else b"\x04\x00\x00\x01\x00\x00" + bytes(1000)
+        stack.enter_context(dribbling(peers, lambda: words))
+        wait_until(lambda: scp.associations >= 50, what="a full house")
+        path = written(tmp_path, incoming())
+
+        def taken() -> bool:
+            try:
+                seconds_to_send(scp, path)
+            except Exception:  # noqa: BLE001 - told to come back, as long as everybody is new
+                return False
+            return True
+
+        wait_until(taken, what="a place for a good sender", seconds=20)
+
+
+def test_a_full_receiver_rejects_as_local_limit_exceeded_for_the_time_being(tmp_path: Path) -> None:
+    with scp_with(tmp_path, max_associations=2) as (scp, _), ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(established(scp.port))
+        third = stack.enter_context(connected(scp.port))
+        third.sendall(request())
+        answer = third.recv(10)
+        # PS3.8 table 9-21: rejected-transient, by the presentation provider, local limit exceeded.
+        assert (answer[0], *answer[7:10]) == (REJECT, 2, 3, 2)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"\x04\x00\x00\x01\x00\x00" + bytes(1000), b"\x04\x00\x00\x00\x00\x07\x00\x00\x00\x03\x01\x00\x00" * 100],
+    ids=["idle", "a PDU byte by byte", "PDUs of one byte each"],
+)
+def test_an_association_that_gets_nowhere_is_ended_with_an_abort(tmp_path: Path, words: bytes) -> None:
+    """However busy its line is: pynetdicom's timer would start again with every byte or PDU."""
+    with scp_with(tmp_path, idle_timeout=timedelta(seconds=1)) as (scp, _), established(scp.port) as peer:
+        peer.recv(1 << 16)
+        with dribbling([peer], lambda: words):
+            peer.settimeout(10)
+            assert peer.recv(1)[0] == ABORT
+        wait_until(lambda: not scp.associations, what="the end of its threads")
+
+
+def test_a_slow_sender_that_gets_somewhere_is_left_alone(tmp_path: Path) -> None:
+    """An image that takes several idle time-outs, in pieces of 20 kB."""
+    path = written(tmp_path, incoming(PixelData=bytes(200_000), Rows=250, Columns=400))
+    with scp_with(tmp_path, idle_timeout=timedelta(seconds=1)) as (scp, ledger), _slow_line(scp.port) as port:
+        StoreScu(Peer(host="127.0.0.1", port=port, ae_title="REGION"), calling_ae="SLOW").send(path)
+        assert ledger.records.counts().received == 1
+
+
+@contextmanager
+def _slow_line(port: int) -> Iterator[int]:
+    """A line of 100 kB/s to a port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
+            with suppress(OSError):
+                while piece := source.recv(20_000):
+                    sink.sendall(piece)
+                    threading.Event().wait(pause)
+
+        def serve() -> None:
+            near, _ = server.accept()
+            far = connected(port)
+            threading.Thread(target=pump, args=(far, near, 0.0), daemon=True).start()
+            pump(near, far, 0.2)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def test_who_says_nothing_is_sent_away_and_the_longest_waiting_first_when_the_porch_is_full() -> None:
+    let_in: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        porch = Porch(patience=60.0, places=3)
+        porch.start()
+        stack.callback(porch.stop)
+        peers = []
+        for number in range(5):
+            peers.append(stack.enter_context(connected(server.getsockname()[1])))
+            raw, _ = server.accept()
+            stack.callback(raw.close)
+            porch.wait_for_words(raw, "127.0.0.1", lambda number=number: let_in.append(number))
+        wait_until(lambda: is_closed(peers[0]) and is_closed(peers[1]), what="the first two sent away")
+        assert not any(is_closed(peer) for peer in peers[2:])
+        peers[4].sendall(request())
+        wait_until(lambda: let_in == [4], what="the one that asked for something")
+
+
+def test_a_request_that_comes_in_pieces_is_whole_when_it_is_let_in() -> None:
+    let_in = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server, connected(server.getsockname()[1]) as peer:
+        porch = Porch(patience=60.0)
+        porch.start()
+        raw, _ = server.accept()
+        porch.wait_for_words(raw, "127.0.0.1", let_in.set)
+        for octet in request()[:-1]:
+            peer.send(bytes([octet]))
+        assert not let_in.wait(0.3)
+        peer.send(request()[-1:])
+        assert let_in.wait(5)
+        raw.settimeout(5)
+        assert raw.recv(1 << 16) == request()
+        porch.stop()
+        raw.close()
+
+
+def test_verification_over_a_kept_association_counts_as_progress(tmp_path: Path) -> None:
+    """Some modalities keep an association, and ask C-ECHO now and then to keep it alive."""
+    with scp_with(tmp_path, idle_timeout=timedelta(seconds=1)) as (scp, _):
+        association = AE("KEEPER").associate("127.0.0.1", scp.port, [build_context(Verification)])
+        for _ in range(6):
+            assert association.send_c_echo().Status == 0
+            threading.Event().wait(0.4)
+        association.release()

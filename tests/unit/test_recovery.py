@@ -1,0 +1,144 @@
+"""Each kind of debris has one rule, and none of them harms what is sound."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from dicom_node.instance import InstanceState
+from dicom_node.owner import own_name
+from dicom_node.part10 import digest_of, file_header
+from dicom_node.receive import receive
+from dicom_node.recovery import Findings, break_dead_leases, check_files
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.dimse_objects import incoming
+from tests.stories import NOON
+from tests.stories import received as claimed
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", reserve_bytes=0)
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+def take(spool: Spool, ledger: MemoryLedger, uid: str):
+    return receive(incoming(uid), spool=spool, intake=ledger.intake, now=NOON).instance
+
+
+def check(spool: Spool, ledger: MemoryLedger, **over) -> Findings:
+    return check_files(spool=spool, intake=ledger.intake, repairs=ledger.repairs, now=lambda: NOON, **over)
+
+
+def orphan(spool: Spool, uid: str) -> str:
+    """A file as a crash between rename and commit leaves it."""
+    item = incoming(uid)
+    return spool.write(digest_of(item), file_header(item), item.dataset)
+
+
+def test_a_sound_spool_is_left_as_it_is(spool, ledger) -> None:
+    instance = take(spool, ledger, "1.2.3")
+    assert check(spool, ledger) == Findings()
+    (record,) = ledger.records.find("1.2.3")
+    assert record.instance == instance
+
+
+def test_a_file_without_a_row_is_taken_in_as_if_it_had_just_been_received(spool, ledger) -> None:
+    path = orphan(spool, "1.2.4")
+    os.utime(spool.path(path), (NOON.timestamp(), NOON.timestamp()))
+    assert check(spool, ledger) == Findings(adopted=1)
+    (record,) = ledger.records.find("1.2.4")
+    expected = take(spool, MemoryLedger(), "1.2.4")
+    # The called AE title and the address are not in the file.
+    assert record.instance == replace(expected, called_ae="", peer="")
+    assert record.instance.state is InstanceState.RECEIVED
+    assert check(spool, ledger) == Findings()
+
+
+def test_sending_again_what_was_adopted_is_a_duplicate(spool, ledger) -> None:
+    orphan(spool, "1.2.4")
+    check(spool, ledger)
+    assert receive(incoming("1.2.4"), spool=spool, intake=ledger.intake, now=NOON).duplicate
+
+
+def test_a_row_without_a_file_is_lost_with_an_event_and_a_loud_line(spool, ledger) -> None:
+    kept, gone = take(spool, ledger, "1.2.3"), take(spool, ledger, "1.2.4")
+    spool.remove(gone.path)
+    with capture_logs() as logs:
+        assert check(spool, ledger) == Findings(lost=1)
+    assert ("file_lost", "error") in [(line["event"], line["log_level"]) for line in logs]
+    assert ledger.records.counts().lost == 1
+    assert ledger.records.find("1.2.4")[0].events[-1].kind == "lost"
+    assert spool.path(kept.path).is_file()
+
+
+def test_a_spool_whose_disk_is_not_mounted_loses_nothing(spool, ledger, tmp_path) -> None:
+    take(spool, ledger, "1.2.3")
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    (tmp_path / "spool").mkdir()
+    with capture_logs() as logs:
+        check(spool, ledger)
+    assert ledger.records.counts().lost == 0
+    assert [line["event"] for line in logs] == ["spool_empty"]
+
+
+def test_a_lost_file_that_is_back_is_restored(spool, ledger, tmp_path) -> None:
+    take(spool, ledger, "1.2.3")
+    gone = take(spool, ledger, "1.2.4")
+    spool.path(gone.path).rename(tmp_path / "aside")
+    check(spool, ledger)
+    (tmp_path / "aside").rename(spool.path(gone.path))
+    assert check(spool, ledger) == Findings(restored=1)
+    assert ledger.records.counts().lost == 0
+
+
+def test_a_file_that_is_not_what_its_name_says_is_left_alone_and_told(spool, ledger) -> None:
+    path = spool.path(orphan(spool, "1.2.4"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with capture_logs() as logs:
+        assert check(spool, ledger) == Findings(damaged=1)
+    assert "file_damaged" in [line["event"] for line in logs]
+    assert path.is_file()
+    assert ledger.records.counts().received == 0
+
+
+def test_a_check_ends_when_it_is_told_to(spool, ledger) -> None:
+    take(spool, ledger, "1.2.3")
+    orphan(spool, "1.2.4")
+    assert check(spool, ledger, go_on=lambda: False) == Findings()
+
+
+def test_only_leases_of_the_dead_are_broken(ledger) -> None:
+    claimed(ledger, 1)  # by "w"
+    assert break_dead_leases(repairs=ledger.repairs, is_dead=lambda _: False) == 0
+    assert break_dead_leases(repairs=ledger.repairs, is_dead=lambda name: name == "w") == 1
+    assert ledger.repairs.lease_holders() == []
+
+
+def test_temporary_files_of_the_dead_go_at_once_and_those_of_the_living_stay(spool, tmp_path) -> None:
+    spool.write("abcd" + "0" * 60, b"", b"")
+    *place, started = own_name().split("~")
+    dead = "~".join([*place, str(int(started) + 1)])
+    mine, theirs, elsewhere = (tmp_path / "spool/tmp" / f"{by}--1.part" for by in (own_name(), dead, "other~~~1~"))
+    for path in (mine, theirs, elsewhere):
+        path.write_bytes(b"half")
+    assert spool.sweep() == 1
+    assert (mine.exists(), theirs.exists(), elsewhere.exists()) == (True, False, True)
+
+
+def test_an_adopted_object_counts_from_when_it_was_written(spool, ledger) -> None:
+    path = orphan(spool, "1.2.4")
+    written = datetime(2026, 2, 1, tzinfo=UTC)
+    os.utime(spool.path(path), (written.timestamp(), written.timestamp()))
+    check(spool, ledger)
+    assert ledger.records.find("1.2.4")[0].instance.received_at == written

@@ -1,0 +1,173 @@
+"""The stories of storage commitment: what we promise peers, and what we ask of destinations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from dicom_node.commit import Asking
+from dicom_node.commitment import (
+    CommitmentReport,
+    CommitmentRequest,
+    FailureReason,
+    PromiseState,
+    SopReference,
+    explained_reason,
+)
+from dicom_node.errors import TransientError
+from dicom_node.promise import fulfil, keep_request
+from dicom_node.retry import Retry
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.contract.ledger.test_commitments import sent, way
+from tests.stories import NOON, arrival
+
+CR, DX = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"
+SECOND = timedelta(seconds=1)
+RETRY = Retry(first=10 * SECOND, jitter=0.0, give_up_after=timedelta(hours=1))
+
+
+@dataclass
+class Peer:
+    """A peer that takes reports, after as many failures as it is told."""
+
+    failures: int = 0
+    heard: list[CommitmentReport] = field(default_factory=list)
+
+    def report(self, report: CommitmentReport) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise TransientError("CR1 is away")
+        self.heard.append(report)
+
+
+def reference(number: int, kind: str = CR) -> SopReference:
+    return SopReference(sop_class_uid=kind, sop_instance_uid=f"1.2.3.{number}")
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+@pytest.fixture
+def spool(tmp_path) -> Spool:
+    return Spool(tmp_path / "spool", 0)
+
+
+def stored(ledger: MemoryLedger, spool: Spool, number: int, **over) -> None:
+    digest = f"{number:064x}"
+    path = spool.write(digest, b"head", b"data")
+    ledger.intake.add(arrival(number, digest=digest, path=path, **over))
+
+
+def asked(ledger: MemoryLedger, *references: SopReference):
+    request = CommitmentRequest(
+        transaction_uid="1.4.1", references=references, calling_ae="CR1", called_ae="REGION", peer="127.0.0.1"
+    )
+    return keep_request(request, promises=ledger.promises, held=timedelta(0), now=NOON)
+
+
+def told(ledger: MemoryLedger, spool: Spool, peer: Peer, promise, *, now=NOON) -> PromiseState:
+    return fulfil(
+        promise,
+        promises=ledger.promises,
+        spool=spool,
+        reporters={"CR1": peer},
+        retry=RETRY,
+        now=lambda: now,
+        chance=lambda: 0.5,
+    )
+
+
+def test_committed_is_what_is_kept_under_this_class_and_all_else_has_its_reason(ledger, spool) -> None:
+    for number in (1, 2, 3):
+        stored(ledger, spool, number)
+    ledger.records.forget_file(3)
+    peer = Peer()
+    promise = asked(ledger, reference(1), reference(2, DX), reference(3), reference(4), reference(1))
+    assert told(ledger, spool, peer, promise) is PromiseState.REPORTED
+    (report,) = peer.heard
+    assert report.committed == (reference(1),)
+    assert [(each.reference, each.reason) for each in report.failed] == [
+        (reference(2, DX), FailureReason.CLASS_INSTANCE_CONFLICT),
+        (reference(3), FailureReason.NO_SUCH_INSTANCE),
+        (reference(4), FailureReason.NO_SUCH_INSTANCE),
+    ]
+
+
+def test_a_file_that_the_ledger_believes_in_and_the_disk_has_not_is_no_promise(ledger, spool) -> None:
+    stored(ledger, spool, 1)
+    spool.remove(ledger.records.find("1.2.3.1")[0].instance.path)
+    peer = Peer()
+    told(ledger, spool, peer, asked(ledger, reference(1)))
+    assert peer.heard[0].committed == ()
+
+
+def test_an_image_that_came_twice_with_other_content_is_kept_in_both_its_classes(ledger, spool) -> None:
+    stored(ledger, spool, 1)
+    path = spool.write("f" * 64, b"head", b"other")
+    ledger.intake.add(arrival(1, digest="f" * 64, path=path, sop_class_uid=DX))
+    peer = Peer()
+    told(ledger, spool, peer, asked(ledger, reference(1), reference(1, DX)))
+    assert peer.heard[0].failed == ()
+
+
+def test_a_peer_that_is_away_is_told_later_and_given_up_in_the_end(ledger, spool) -> None:
+    promise = asked(ledger, reference(1))
+    assert told(ledger, spool, Peer(failures=1), promise) is PromiseState.OPEN
+    (waiting,) = ledger.promises.unreported()
+    assert (waiting.due_at, waiting.attempts, waiting.last_error) == (NOON + 10 * SECOND, 1, "CR1 is away")
+    late = NOON + timedelta(hours=2)
+    assert told(ledger, spool, Peer(failures=1), waiting, now=late) is PromiseState.GIVEN_UP
+    assert ledger.promises.claim(limit=1, now=late, lease=SECOND) == []
+
+
+def asking(ledger: MemoryLedger, failures: int, heard: list[Sequence[SopReference]]) -> Asking:
+    def question(_uid: str, references: Sequence[SopReference]) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise TransientError("PACS is away")
+        heard.append(references)
+
+    numbers = iter(range(1, 99))
+    times = (NOON + second * SECOND for second in (1, 2, 11, 12, 32, 33, 99))
+    return Asking(
+        destination="PACS",
+        commitments=ledger.commitments,
+        question=question,
+        answer_within=100 * SECOND,
+        retry=RETRY,
+        now=lambda: next(times),
+        chance=lambda: 0.5,
+        new_uid=lambda: f"1.6.{next(numbers)}",
+    )
+
+
+def test_a_destination_that_is_away_is_asked_again_after_a_growing_pause(ledger) -> None:
+    sent(ledger, 1)
+    heard: list[Sequence[SopReference]] = []
+    ask = asking(ledger, 2, heard)
+    assert ask.ask() is None
+    assert way(ledger).due_at == NOON + 12 * SECOND
+    assert ask.ask() == 0
+    assert ask.ask() is None
+    assert way(ledger).due_at == NOON + 52 * SECOND
+    assert ledger.records.destinations()[0].last_error == "PACS is away"
+    assert heard == []
+
+
+def test_what_was_asked_is_not_asked_before_its_answer_is_late(ledger) -> None:
+    sent(ledger, 1, 2)
+    heard: list[Sequence[SopReference]] = []
+    ask = asking(ledger, 0, heard)
+    assert ask.ask() == 2
+    assert ask.ask() == 0
+    assert [each.sop_instance_uid for each in heard[0]] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_reasons_are_told_in_words_and_unknown_ones_by_number() -> None:
+    assert explained_reason(0x0213) == "0213 (resource limitation)"
+    assert explained_reason(0xC001) == "C001 (a reason of its own)"

@@ -1,0 +1,92 @@
+"""What the worker threads do when the ledger goes away in the middle of a round."""
+
+from datetime import timedelta
+
+import pytest
+
+from dicom_node.classify import Plan, Stop, settle
+from dicom_node.errors import LedgerError
+from dicom_node.instance import DeliveryState
+from dicom_node.policy import Policy
+from dicom_node.ports import When
+from dicom_node.regions import Region
+from dicom_node.testing import MemoryLedger
+from dicom_node.workers import Classifying, Lane, Then
+from tests.stories import NOON, arrival, received, seen
+
+PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
+
+
+class Away:
+    """A room of a ledger whose `failing` methods raise until they are taken out of it."""
+
+    def __init__(self, room, *failing: str) -> None:
+        self.room = room
+        self.failing = set(failing)
+
+    def __getattr__(self, name: str):
+        if name in self.failing:
+            raise LedgerError("away")
+        return getattr(self.room, name)
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+def test_what_could_not_be_settled_for_want_of_a_ledger_is_looked_at_again_at_once(ledger) -> None:
+    """Not a lease later, and without an attempt against the image."""
+    ledger.intake.add(arrival(1))
+    work = Away(ledger.work, "settle", "release")
+    classifying = Classifying(
+        work=work,
+        look=lambda _: seen(Region.HAND),
+        settle=lambda instance, sighting: settle(instance, sighting, plan=PLAN, work=work, now=NOON),
+        worker="w",
+        at_once=4,
+        now=lambda: NOON,
+    )
+    classifying.round()
+    with pytest.raises(LedgerError):
+        classifying.round()
+    work.failing.clear()
+    assert classifying.round() is Then.GO_ON
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.verdict is not None
+    assert record.instance.attempts == 1
+    classifying.close()
+
+
+class Line:
+    """A destination that takes everything."""
+
+    def close_if_idle(self) -> None:
+        pass
+
+
+def test_deliveries_that_could_not_be_given_back_go_out_as_soon_as_the_ledger_is_there(ledger) -> None:
+    for number in (1, 2):
+        settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    outbox = Away(ledger.outbox, "release", "delivered")
+    delivered = []
+
+    def deliver(delivery) -> DeliveryState:
+        outbox.delivered(delivery.id, sent_uid="1", written=None, now=NOON)
+        delivered.append(delivery.id)
+        return DeliveryState.DELIVERED
+
+    lane = Lane(
+        destination="pacs",
+        outbox=outbox,
+        deliver=deliver,
+        transport=Line(),
+        worker="w",
+        now=lambda: NOON + timedelta(seconds=1),
+    )
+    for _ in range(2):
+        with pytest.raises(LedgerError):
+            lane.round()
+    outbox.failing.clear()
+    lane.round()
+    assert sorted(delivered) == [1, 2]
