@@ -1,0 +1,137 @@
+"""kill -9 of the node, of all its processes, or of one receiver, at random moments while senders send."""
+
+import os
+import signal
+import threading
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from time import monotonic
+
+from tests.configurations import destination, model
+from tests.faults.account import Account, account_of, arrived_at_storescp
+from tests.faults.senders import Senders
+from tests.servers.dcmtk import StoreScpProcess
+from tests.servers.node import NodeProcess
+from tests.servers.programs import free_port
+from tests.unit.model.tiny import write_tiny_model
+
+QUICK = {"first": "100ms", "longest": "500ms"}
+# The classifier and the lanes are threads of the node's own process: killing that kills them.
+VICTIMS = {"node": 2, "all processes": 2, "node while it starts": 1, "receiver": 5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Killed:
+    """What a run came to."""
+
+    kills: Counter[str]
+    unanswered: int
+    refused: int
+    account: Account
+    seconds: float
+    drain_seconds: float
+
+
+def fixed_port(node: NodeProcess) -> int:
+    """Give a node a port that stays the same over restarts, for senders that go on calling it."""
+    port = free_port()
+    node.file.write_text(node.file.read_text().replace("port = 0", f"port = {port}", 1))
+    return port
+
+
+def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger_url: str | None = None) -> Killed:
+    """Senders, a node with several receivers, a storescp behind it; and kills, each at a random moment.
+
+    Afterwards the senders finish, the node drains, and the account is drawn up.
+    """
+    began = monotonic()
+    chance = Random(seed)
+    done: Counter[str] = Counter()
+    with StoreScpProcess(folder / "pacs") as pacs:
+        node = NodeProcess(folder / "node", _configuration(folder, pacs.port, receivers, ledger_url))
+        port = fixed_port(node)
+        (folder / "sent").mkdir()
+        with node, Senders(port, folder / "sent", seed=seed) as senders:
+            for _ in range(kills):
+                threading.Event().wait(chance.uniform(0.05, 1.0))
+                (victim,) = chance.choices(list(VICTIMS), list(VICTIMS.values()))
+                done[victim] += _kill(node, victim, chance)
+            senders.finish()
+            draining = monotonic()
+            node.idle(seconds=120)
+            drained = monotonic() - draining
+            node.stop()
+        account = account_of(
+            senders.acknowledged,
+            ledger_url=ledger_url or f"sqlite:///{folder / 'node/data/ledger.sqlite'}",
+            spool=node.spool,
+            arrived=arrived_at_storescp(pacs.files()),
+        )
+    return Killed(
+        kills=+done,
+        unanswered=senders.unanswered,
+        refused=len(senders.refused),
+        account=account,
+        seconds=monotonic() - began,
+        drain_seconds=drained,
+    )
+
+
+def _configuration(folder: Path, pacs_port: int, receivers: int, ledger_url: str | None) -> str:
+    ledger = f'[ledger]\nurl = "{ledger_url}"\n' if ledger_url else ""
+    return (
+        f'[node]\nreceivers = {receivers}\ndisk_reserve = "1MB"\n'
+        + model(write_tiny_model(folder / "tiny.onnx"))
+        + "[policy]\nfill = false\n"  # what arrives is to be compared byte for byte
+        + ledger
+        + destination("pacs", pacs_port, retry=QUICK)
+    )
+
+
+def _kill(node: NodeProcess, victim: str, chance: Random) -> int:
+    """Kill, and bring the node back; how many were killed."""
+    children = receiver_pids(node.pid)
+    if victim == "receiver":
+        if not children:
+            return 0  # the last one died just now, and its successor is not there yet
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(children), signal.SIGKILL)
+        return 1
+    node.kill()
+    if victim == "all processes":
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+    if victim == "node while it starts":
+        node.launch()
+        threading.Event().wait(chance.uniform(0.2, 4.0))
+        node.kill()
+    _start(node)
+    return 2 if victim == "node while it starts" else 1
+
+
+def _start(node: NodeProcess) -> None:
+    """As a service manager does: on a machine with too much to do, a receiver may not be up in its minute."""
+    for _ in range(3):
+        node.launch()
+        with suppress(AssertionError):
+            node.greeted()
+            return
+        node.kill()
+    node.start()
+
+
+def receiver_pids(node: int) -> list[int]:
+    """The receiver processes of a running node: its spawned children, whichever thread spawned them."""
+    children = " ".join(listed.read_text() for listed in Path(f"/proc/{node}/task").glob("*/children")).split()
+    return [int(child) for child in children if b"spawn_main" in _command(child)]
+
+
+def _command(pid: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
