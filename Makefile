@@ -6,7 +6,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --c
 WORKERS ?= 2
 export PYTHON
 
-.PHONY: help install serve test lint lint-rules lint-format lint-types lint-licences lint-files format bench lock clean
+.PHONY: help install serve test lint lint-rules lint-format lint-types lint-licences lint-files format bench faults fuzz lock clean
 
 help:
 	@echo "make serve   install the node into .venv and run it (node.toml where it exists, else the defaults)"
@@ -15,6 +15,8 @@ help:
 	@echo "make lint    ruff, mypy, licences, and what else is installed for shell, compose and Dockerfile"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   receive rates and latency next to DCMTK and Orthanc"
+	@echo "make faults  kill the node 200 times, PostgreSQL 40 times, and let two PACS misbehave (about an hour)"
+	@echo "make fuzz    10,000 broken objects and PDUs (about half an hour)"
 	@echo "make lock    resolve the versions in requirements/lock.txt anew"
 	@echo "make clean   remove .venv, caches and builds (never data/)"
 
@@ -71,6 +73,12 @@ bench: $(VENV)/dev.stamp
 	@$(VENV)/bin/python -m benchmarks.receive
 	@$(VENV)/bin/python -m benchmarks.latency --rate 2 --count 50
 	@$(VENV)/bin/python -m benchmarks.latency --senders 4 --count 50
+
+faults: $(VENV)/dev.stamp
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.faults --kills 200
+
+fuzz: $(VENV)/dev.stamp
+	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.faults.fuzz --inputs 10000
 
 lock: $(VENV)/dev.stamp
 	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \

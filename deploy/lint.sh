@@ -26,7 +26,7 @@ else
 fi
 if [ -n "$compose" ]; then
     # Any value will do: the check reads the file, and starts nothing.
-    if POSTGRES_PASSWORD=x $compose -f docker-compose.yml config -q; then ran "$compose config"; else failed "$compose config"; fi
+    if POSTGRES_PASSWORD=x WEB_PASSWORD_HASH=x $compose -f docker-compose.yml config -q; then ran "$compose config"; else failed "$compose config"; fi
 else
     not_run "docker compose config" "neither 'docker compose' nor 'docker-compose' is installed"
 fi
