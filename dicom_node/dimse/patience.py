@@ -26,6 +26,8 @@ A_GOOD_PIECE = 16 << 10
 _ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
 # For a peer that was rejected, released or aborted to close its end.
 _HANGING_UP_SECONDS = 5.0
+# `reap` is called more often than this, unless the whole process did not run.
+_STOOD_STILL_SECONDS = 2.0
 
 
 class Progress:
@@ -57,6 +59,7 @@ class Patience:
         self._spare = spare
         self._lock = threading.Lock()
         self._room = threading.Lock()
+        self._looked_at = monotonic()
         self._progress: WeakKeyDictionary[Association, Progress] = WeakKeyDictionary()
 
     def begin(self, event: Event) -> None:
@@ -86,7 +89,12 @@ class Patience:
         progress.over = True
 
     def reap(self) -> None:
-        """End every association that got nowhere for too long, and cut off those that were to end and have not."""
+        """End every association that got nowhere for too long, and cut off those that were to end and have not.
+
+        To be called every second or so. Time in which the process itself stood still is nobody's idleness: what the
+        peers sent meanwhile lies unread.
+        """
+        self._forgive_our_own_silence()
         for association, progress, idle_for in self._waiting():
             if _waits_in_vain(association):
                 _wake(association)
@@ -95,6 +103,16 @@ class Patience:
             elif not progress.over and idle_for > self._idle:
                 log.warning("association_reaped", peer=association.requestor.address, idle_seconds=round(idle_for, 1))
                 self._end(association)
+
+    def _forgive_our_own_silence(self) -> None:
+        now = monotonic()
+        silent = now - self._looked_at
+        self._looked_at = now
+        if silent < _STOOD_STILL_SECONDS:
+            return
+        with self._lock:
+            for progress in self._progress.values():
+                progress.at = min(progress.at + silent, now)
 
     def has_place(self, association: Association, places: int) -> bool:
         """Whether an association has one of so many places; if need be, that of the one that has got nowhere for
@@ -155,6 +173,8 @@ def _waits_in_vain(association: Association) -> bool:
     """Whether it waits for a request over a line that has ended: pynetdicom tells it nothing of that."""
     if association.requestor.primitive is not None:
         return False
+    if association.dul.ident is None:
+        return False  # it has just begun: the thread that reads its line has yet to start
     return _raw(association) is None or not association.dul.is_alive()
 
 

@@ -6,6 +6,7 @@ connects and says nothing, or says it byte by byte, keeps nobody else out: each 
 full, the one that has waited longest goes.
 """
 
+import select
 import selectors
 import socket
 import threading
@@ -124,8 +125,8 @@ class Porch:
             caller.can_wait = _wake_at(caller.raw, needed)
             if caller.can_wait:
                 return
-        if len(there) < needed and (caller.can_wait or not there):
-            self._send_away(caller, None)  # readable, and still less than was asked for: the other side has closed
+        if not there or (len(there) < needed and caller.can_wait and _has_hung_up(caller.raw)):
+            self._send_away(caller, None)
             return
         self._forget(caller)
         _wake_at(caller.raw, 1)
@@ -164,6 +165,13 @@ def _needed(there: bytes) -> int:
         (length,) = unpack(">L", there[2:6])
         return min(_HEADER + int(length), LONGEST_WAITED_FOR)
     return len(there)
+
+
+def _has_hung_up(raw: socket.socket) -> bool:
+    """Whether its peer will say no more. A kernel short of memory wakes us early for one that will."""
+    poll = select.poll()
+    poll.register(raw, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
 
 
 def _wake_at(raw: socket.socket, octets: int) -> bool:

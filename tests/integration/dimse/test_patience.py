@@ -1,12 +1,14 @@
 """Peers that hang, idle or dribble lose their place in time, and keep no good sender out meanwhile."""
 
+import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 from pynetdicom import AE
@@ -22,11 +24,12 @@ from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.dimse_objects import CR, incoming, written
+from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
 from tests.stories import NOON
 
 SLOW_SECONDS = 3.0  # for one image on a machine that does other things; alone it takes milliseconds
-ABORT, ACCEPT, REJECT = 7, 2, 3
+ABORT, ACCEPT, REJECT, RELEASED = 7, 2, 3, 6
 
 
 @contextmanager
@@ -241,6 +244,44 @@ def test_a_request_that_comes_in_pieces_is_whole_when_it_is_let_in() -> None:
         assert raw.recv(1 << 16) == request()
         porch.stop()
         raw.close()
+
+
+def test_nobody_is_sent_away_who_comes_in_while_the_receiver_looks_around(tmp_path: Path) -> None:
+    with scp_with(tmp_path) as (scp, _), looking_around_all_the_time(scp):
+        for _ in range(30):
+            StoreScu(Peer(host="127.0.0.1", port=scp.port, ae_title="REGION"), calling_ae="GOOD").echo()
+
+
+@contextmanager
+def looking_around_all_the_time(scp: StoreScp) -> Iterator[None]:
+    """What the porch does twice a second, so often that it meets every association at every point of its way."""
+    enough = threading.Event()
+
+    def look() -> None:
+        while not enough.is_set():
+            scp._patience.reap()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+def test_a_node_that_stood_still_does_not_blame_its_peers(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path, '[node]\nidle_timeout = "2s"\n') as node, established(node.port) as peer:
+        peer.recv(1 << 16)  # the rest of its answer
+        os.kill(node.pid, signal.SIGSTOP)
+        sleep(4)
+        peer.sendall(release())
+        os.kill(node.pid, signal.SIGCONT)
+        assert peer.recv(1)[0] == RELEASED
+
+
+def release() -> bytes:
+    return bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0])
 
 
 def test_verification_over_a_kept_association_counts_as_progress(tmp_path: Path) -> None:
