@@ -31,8 +31,8 @@ class ToneRecipe:
     badly_windowed: float = 0.12
     film: float = 0.3
     processed: float = 0.7
-    local_equalisation: float = 0.12
-    equalisation: float = 0.06
+    local_equalisation: float = 0.25
+    equalisation: float = 0.12
     scanned: float = 0.15
     inverted: float = 0.08
     grain: float = 0.3

@@ -22,7 +22,7 @@ LEAST_DETAIL = 0.03
 """Half of what covers the subject differs by more than this from its surroundings; below, detail is raised."""
 COVERED = 0.4
 """Apparent optical depth from which a pixel counts as the subject's."""
-MOST_RAISED = 5.0
+MOST_RAISED = 8.0
 
 
 def render_tone(signal: Map, random: np.random.Generator, recipe: ToneRecipe, inside: Map | None = None) -> Map:
@@ -41,7 +41,7 @@ def render_tone(signal: Map, random: np.random.Generator, recipe: ToneRecipe, in
         shown = detail(shown, random)
     picture = _curved(shown, random, film=random.random() < recipe.film)
     if random.random() < recipe.local_equalisation:
-        picture = _locally_equalised(picture, random)
+        picture = _locally_equalised(picture, _unclipped(signal, samples), random)
     if random.random() < recipe.equalisation:
         picture = _blend(picture, _bytes_to_map(cv2.equalizeHist(to_bytes(picture))), random.uniform(0.4, 1.0))
     picture = _recognisable(picture, signal, samples, inside)
@@ -69,7 +69,7 @@ def detail(shown: Map, random: np.random.Generator) -> Map:
     base = _blurred_small(second, side * random.uniform(0.06, 0.15))
     bands = fine * _limited(sharp - first) + middle * _limited(first - second) + rough * (second - base)
     centre = np.float32(np.median(base[::4, ::4]))
-    return np.asarray(centre + np.float32(random.uniform(0.35, 1.0)) * (base - centre) + bands, np.float32)
+    return np.asarray(centre + np.float32(random.uniform(0.2, 1.0)) * (base - centre) + bands, np.float32)
 
 
 def compressed(picture: Map, random: np.random.Generator, recipe: ToneRecipe) -> Map:
@@ -133,33 +133,53 @@ def _curved(shown: Map, random: np.random.Generator, *, film: bool) -> Map:
     return np.asarray(np.clip((logistic - toe) / np.float32(shoulder - toe), 0.0, 1.0), np.float32)
 
 
-def _locally_equalised(picture: Map, random: np.random.Generator) -> Map:
-    tiles = int(random.integers(2, 9))
-    adapted = cv2.createCLAHE(clipLimit=random.uniform(1.2, 3.5), tileGridSize=(tiles, tiles)).apply(to_bytes(picture))
-    return _blend(picture, _bytes_to_map(adapted), random.uniform(0.5, 1.0))
+def _locally_equalised(picture: Map, whole: Map, random: np.random.Generator) -> Map:
+    """Contrast-limited equalisation, on the finished picture or, twice as often, on the detector's whole range, where
+    no window has cut off anything yet: lungs, spine and belly then show their detail side by side.
+    """
+    source = picture if random.random() < 0.33 else whole
+    tiles = int(random.integers(2, 11))
+    limit = float(np.exp(random.uniform(np.log(1.2), np.log(9.0))))
+    fine = np.asarray(np.clip(source, 0.0, 1.0) * np.float32(65535.0), np.uint16)
+    adapted = cv2.createCLAHE(clipLimit=limit, tileGridSize=(tiles, tiles)).apply(fine)
+    return _blend(source, np.asarray(adapted, np.float32) / np.float32(65535.0), random.uniform(0.5, 1.0))
+
+
+def _unclipped(signal: Map, samples: Map) -> Map:
+    """The window (H, W) from the least to the most that the field has, but for a few pixels."""
+    low, high = _quantile(samples, 0.002), _quantile(samples, 0.998)
+    return np.asarray((signal - np.float32(low)) / np.float32(max(high - low, 1e-3)), np.float32)
 
 
 def _recognisable(picture: Map, signal: Map, samples: Map, inside: Map | None) -> Map:
     """The picture, or the plain window where tone has eaten the contrast; with its detail raised where that is faint.
 
-    The shadow of a stout body is so broad that a window over all of it leaves its bones without contrast.
+    The shadow of a stout body is so broad that a window over all of it leaves its bones without contrast, or white
+    altogether: their detail is then taken from the signal.
     """
     grey = _field_samples(picture, inside)
     if _quantile(grey, 0.95) - _quantile(grey, 0.05) < LEAST_SPAN:
         low, high = _quantile(samples, 0.02), _quantile(samples, 0.99)
         picture = np.asarray(np.clip((signal - low) / np.float32(max(high - low, 1e-3)), 0.0, 1.0), np.float32)
-    broad_part = _blurred_small(picture, max(picture.shape) / 16)
-    fine = _blurred(picture, max(picture.shape) / 120) - broad_part
     covered = signal[::3, ::3] > COVERED
     if inside is not None:
         covered &= inside[::3, ::3] > 0.9
-    seen = np.abs(fine[::3, ::3][covered])
-    # The median: the body's outline is strong wherever there is one, and says nothing of the bones.
-    strength = float(np.median(seen)) if seen.size > 50 else LEAST_DETAIL
-    if strength >= LEAST_DETAIL:
+    if _strength(np.clip(picture, 0.0, 1.0), covered) >= LEAST_DETAIL:
         return picture
-    factor = min(LEAST_DETAIL / max(strength, 1e-6), MOST_RAISED)
-    return np.asarray(np.clip(0.5 * broad_part + 0.25 + factor * (picture - broad_part), 0.0, 1.0), np.float32)
+    whole = _unclipped(signal, samples)
+    factor = min(LEAST_DETAIL / max(_strength(whole, covered), 1e-6), MOST_RAISED)
+    broad_part = _blurred_small(whole, max(whole.shape) / 16)
+    return np.asarray(np.clip(0.5 * broad_part + 0.25 + factor * (whole - broad_part), 0.0, 1.0), np.float32)
+
+
+def _strength(picture: Map, covered: npt.NDArray[np.bool_]) -> float:
+    """How much the median pixel of what is `covered` (every third of either axis) differs from its surroundings.
+
+    The median: the body's outline is strong wherever there is one, and says nothing of the bones.
+    """
+    fine = _blurred(picture, max(picture.shape) / 120) - _blurred_small(picture, max(picture.shape) / 16)
+    seen = np.abs(fine[::3, ::3][covered])
+    return float(np.median(seen)) if seen.size > 50 else LEAST_DETAIL
 
 
 def _scanned(picture: Map, random: np.random.Generator) -> Map:
