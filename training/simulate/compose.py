@@ -1,11 +1,13 @@
 """From a posed body and a camera to the optical depth of every ray."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from training.simulate.body import Body
 from training.simulate.camera import Camera
 from training.simulate.matter import Matter
+from training.simulate.noise import white
 from training.simulate.project import add_mesh
 from training.simulate.skeleton import Bone
 
@@ -45,6 +47,19 @@ def bone_depth(body: Body, names: list[str], camera: Camera, matter: Matter) -> 
     if vertices:
         add_mesh(depth, camera, np.concatenate(vertices), np.concatenate(faces), np.concatenate(weights))
     return depth
+
+
+def trabeculated(bone: Map, camera: Camera, random: np.random.Generator) -> Map:
+    """The bones' optical depth (H, W) with the grain of spongy bone, which runs along the limb: beams a millimetre
+    apart that show where pixels are about as small, and average out in larger ones.
+    """
+    strength = 0.2 * float(random.random()) ** 2 * min(1.0, (0.0009 / camera.pitch) ** 2)
+    if strength < 0.01:
+        return bone
+    height, width = bone.shape
+    fine = cv2.GaussianBlur(white((height, width), random), (0, 0), sigmaX=0.6, sigmaY=random.uniform(0.6, 3.0))
+    grain = np.clip(fine / np.float32(max(float(fine[::4, ::4].std()), 1e-6)), -2.5, 2.5)
+    return np.asarray(bone * (np.float32(1.0) + np.float32(strength) * grain), np.float32)
 
 
 def _weights(bone: Bone, matter: Matter) -> tuple[float, float]:
