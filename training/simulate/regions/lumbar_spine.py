@@ -1,4 +1,4 @@
-"""Lumbar spine: AP, lateral, flexion and extension, oblique, the spot of L5 and S1, scoliosis, sacrum and coccyx."""
+"""Lumbar spine: AP, lateral, flexion and extension, oblique, L5 and S1, scoliosis, strips, sacrum and coccyx."""
 
 import numpy as np
 
@@ -33,6 +33,30 @@ def _front(skeleton: Skeleton, subject: Subject, random: np.random.Generator) ->
         pose=Pose(turns=curves(random)),
         margin=(0.92, 1.35),
         aspect=(0.4, 1.05),
+        more=DOMES,
+    )
+
+
+def _strip(skeleton: Skeleton, subject: Subject, random: np.random.Generator) -> Shot:
+    """Some vertebrae alone, cut out of a larger film, from the front or the side: of a scoliosis, of a fracture, for a
+    measurement. Whatever is beside them is cut off, and they need not be in the middle.
+    """
+    top, bottom = (("t10", "t11", "t12", "l1", "l2")[random.integers(5)], ("l3", "l4", "l5", "l5")[random.integers(4)])
+    lateral = random.random() < 0.3
+    side = 90.0 if random.random() < 0.5 else -90.0
+    crooked = not lateral and random.random() < 0.7
+    part = {"sacrum": (0.7, 1.0)} if bottom == "l5" and random.random() < 0.5 else {}
+    return Shot(
+        view="strip_lateral" if lateral else "strip",
+        show={top: (0.0, 1.0), bottom: (0.0, 1.0)} | part,
+        bones=LOIN,
+        beam=seen_from((side if lateral else 0.0) + random.normal(0.0, 5.0), behind=bool(random.random() < 0.5)),
+        frame="l3" if random.random() < 0.3 else None,
+        pose=Pose(turns=curves(random, strong=crooked)),
+        margin=(0.88, 1.12),
+        aspect=(0.4, 1.15),
+        jitter=0.07,
+        distance=(1.0, 2.0),
         more=DOMES,
     )
 
@@ -117,7 +141,8 @@ def _sacrum(skeleton: Skeleton, subject: Subject, random: np.random.Generator) -
 VIEWS = (
     View(name="front", weight=3.5, draw=_front, children=0.7),
     View(name="lateral", weight=3.6, draw=_lateral, children=0.6),
-    View(name="scoliosis", weight=0.9, draw=_scoliotic, children=1.5),
+    View(name="scoliosis", weight=1.2, draw=_scoliotic, children=1.5),
+    View(name="strip", weight=2.2, draw=_strip, children=1.2),
     View(name="oblique", weight=1.0, draw=_oblique, children=0.5),
     View(name="spot", weight=0.7, draw=_spot, children=0.4),
     View(name="sacrum", weight=0.35, draw=_sacrum, children=0.4),

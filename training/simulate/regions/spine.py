@@ -72,7 +72,7 @@ def curves(random: np.random.Generator, *, strong: bool = False) -> Turns:
         wriggle(UPWARD, random),
     ]
     if strong or random.random() < 0.2:
-        parts.append(scoliosis(random, random.uniform(10.0, 60.0) if strong else random.uniform(3.0, 20.0)))
+        parts.append(scoliosis(random, random.uniform(12.0, 85.0) if strong else random.uniform(3.0, 20.0)))
     return together(*parts)
 
 

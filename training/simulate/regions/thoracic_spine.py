@@ -1,4 +1,4 @@
-"""Thoracic spine: AP, lateral, oblique, scoliosis, kyphosis; with ribs and lungs around it."""
+"""Thoracic spine: AP, lateral, oblique, scoliosis, kyphosis, strips; with ribs and lungs around it."""
 
 import numpy as np
 
@@ -63,6 +63,27 @@ def _scoliotic(skeleton: Skeleton, subject: Subject, random: np.random.Generator
     )
 
 
+def _strip(skeleton: Skeleton, subject: Subject, random: np.random.Generator) -> Shot:
+    """The spine alone, or with the inner half of the chest, cut out of a larger film, from the front or the side."""
+    lateral = random.random() < 0.25
+    side = 90.0 if random.random() < 0.5 else -90.0
+    first = ("c6", "t1", "t1", "t2", "t4")[random.integers(5)]
+    last = ("t10", "t11", "t12", "t12", "l1", "l2")[random.integers(6)]
+    return Shot(
+        view="strip_lateral" if lateral else "strip",
+        show={first: (0.0, 1.0), last: (0.0, 1.0)},
+        bones=CHEST,
+        beam=seen_from((side if lateral else 0.0) + random.normal(0.0, 5.0), behind=bool(random.random() < 0.5)),
+        frame="t7" if random.random() < 0.3 else None,
+        pose=Pose(turns=curves(random, strong=not lateral and random.random() < 0.75)),
+        margin=(0.88, 1.15),
+        aspect=(0.28, 0.85),
+        jitter=0.06,
+        distance=(1.0, 2.0),
+        more=INSIDE,
+    )
+
+
 def _lateral(skeleton: Skeleton, subject: Subject, random: np.random.Generator) -> Shot:
     """The arms are held forwards; quiet breathing may blur ribs and lungs."""
     turns = curves(random)
@@ -101,6 +122,7 @@ def _oblique(skeleton: Skeleton, subject: Subject, random: np.random.Generator) 
 VIEWS = (
     View(name="front", weight=3.5, draw=_front),
     View(name="lateral", weight=3.5, draw=_lateral, children=0.7),
-    View(name="scoliosis", weight=1.5, draw=_scoliotic, children=1.5),
+    View(name="scoliosis", weight=2.2, draw=_scoliotic, children=1.5),
+    View(name="strip", weight=2.0, draw=_strip, children=1.2),
     View(name="oblique", weight=0.5, draw=_oblique, children=0.7),
 )
