@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 RECENT = 50
+INTERVAL = len("(0.012-0.345)")
+"""What a column needs so that an 80 column terminal does not cut its intervals."""
 
 
 class Shown:
@@ -65,6 +67,19 @@ def evaluation_table(cells: Sequence[Mapping[str, Any]]) -> Table:
             _share(cell, "right_of_tagged"),
             others,
         )
+    return table
+
+
+def steadiness_table(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """The lines of `steadiness`; intervals in brackets. The last two shares are of those that were named before."""
+    table = Table("change", "n")
+    table.add_column("other region", min_width=INTERVAL)
+    table.add_column("named")
+    table.add_column("other name", min_width=INTERVAL)
+    table.add_column("abstained", min_width=INTERVAL)
+    for line in lines:
+        shares = (_share(line, name) for name in ("named_otherwise", "abstains"))
+        table.add_row(line["change"], str(line["n"]), _share(line, "top1_changes"), str(line["named"]), *shares)
     return table
 
 
