@@ -35,3 +35,10 @@ def matter(energy: float, *, spongy_share: float, mineral: float) -> Matter:
     soft = float(np.exp(np.interp(energy, _ENERGY, np.log(_SOFT))))
     bone = (float(np.exp(np.interp(energy, _ENERGY, np.log(_CORTICAL)))) - soft) * mineral
     return Matter(soft=soft, compact=bone, spongy=bone * spongy_share, gas=-soft)
+
+
+def scaled(matter: Matter, size: float) -> Matter:
+    """Matter for somebody `size` times as large as the geometry: lengths count for so much less."""
+    return Matter(
+        soft=matter.soft * size, compact=matter.compact * size, spongy=matter.spongy * size, gas=matter.gas * size
+    )

@@ -11,8 +11,8 @@ from training.simulate.camera import Camera
 from training.simulate.compose import bone_depth, trabeculated, visible
 from training.simulate.flesh import union_length
 from training.simulate.fracture import broken
-from training.simulate.growth import growing, ossified
-from training.simulate.matter import matter
+from training.simulate.growth import INFANT, growing, ossified
+from training.simulate.matter import matter, scaled
 from training.simulate.recipe import SimulateRecipe
 from training.simulate.regions import VIEWS
 from training.simulate.regions.out_of_domain import choose_kind
@@ -22,6 +22,9 @@ from training.simulate.skeleton import Skeleton, load_skeleton
 from training.simulate.strangers import PICTURES, stranger
 from training.simulate.subject import Subject, draw_subject
 from training.simulate.wear import narrowed, wearing, worn
+
+INFANTS_SIZE = 0.42
+"""An infant's stature against an adult's: bodies are as large as the atlas here, but rays meet less in the small."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +91,8 @@ def _exposed(
     subject = body.subject
     flesh = _flesh(body, visible(body, names, camera, margin=0.5), camera)
     stuff = matter(_energy(flesh, random), spongy_share=float(random.uniform(0.1, 0.35)), mineral=subject.mineral)
+    if subject.age <= INFANT:
+        stuff = scaled(stuff, INFANTS_SIZE)
     seen = visible(body, names, camera)
     bone = trabeculated(bone_depth(body, seen, camera, stuff), camera, random)
     depth = flesh * np.float32(stuff.soft) + bone

@@ -66,7 +66,7 @@ def detail(shown: Map, random: np.random.Generator) -> Map:
     sharp = np.clip(shown, -0.5, 2.0)
     first = _blurred(sharp, side * random.uniform(0.006, 0.014))
     second = _blurred(first, side * random.uniform(0.02, 0.04))
-    base = _blurred_small(second, side * random.uniform(0.06, 0.15))
+    base = _blurred_small(second, side * random.uniform(0.035, 0.15))
     bands = fine * _limited(sharp - first) + middle * _limited(first - second) + rough * (second - base)
     centre = np.float32(np.median(base[::4, ::4]))
     return np.asarray(centre + np.float32(random.uniform(0.2, 1.0)) * (base - centre) + bands, np.float32)
@@ -122,7 +122,7 @@ def _window(samples: Map, random: np.random.Generator, recipe: ToneRecipe) -> tu
 def _gains(random: np.random.Generator) -> tuple[float, float, float]:
     """Fine, middle, rough: mild ones often, strong ones seldom."""
     strength = random.random() ** 1.5
-    return 1.0 + 3.0 * strength * random.random(), 1.0 + 2.5 * strength * random.random(), random.uniform(0.8, 1.5)
+    return 1.0 + 3.0 * strength * random.random(), 1.0 + 2.5 * strength * random.random(), random.uniform(0.6, 1.5)
 
 
 def _curved(shown: Map, random: np.random.Generator, *, film: bool) -> Map:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from training.simulate import organs
 from training.simulate.body import Body
 from training.simulate.camera import Camera
 from training.simulate.matter import Matter
@@ -77,7 +78,7 @@ def _infant(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator)
     """The pelvis of a child in its first year, for dysplasia: both hips, legs straight or apart."""
     frog = random.random() < 0.2
     turns = {**(_frog if frog else _hip)("r", random), **(_frog if frog else _hip)("l", random)}
-    low = float(random.uniform(0.12, 0.36))
+    low = float(random.uniform(0.12, 0.5))
     show: dict[str, tuple[float, float]] = {f"pelvis_{which}": (0.0, 1.0) for which in ("r", "l")}
     if random.random() < 0.35:
         show = {f"pelvis_{which}": (float(random.uniform(0.1, 0.5)), 1.0) for which in ("r", "l")}
@@ -86,8 +87,8 @@ def _infant(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator)
         show=show | {"femur_r": (0.0, low), "femur_l": (0.0, low)},
         bones=(TRUNK, thigh("[rl]")),
         pose=Pose(turns=turns, sizes=_infantile(random), moves=_loose(random)),
-        margin=(0.95, 1.3),
-        more=(shield,) if random.random() < 0.12 else (),
+        margin=(0.9, 1.3),
+        more=(organs.gas("rectum"), organs.bowel, *((shield,) if random.random() < 0.12 else ())),
     )
 
 
@@ -95,22 +96,24 @@ def _infantile(random: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Low and round iliac wings, stout femora, a sacrum that is largely cartilage."""
     low, wide = float(random.normal(0.72, 0.04)), float(random.normal(0.9, 0.04))
     large = float(random.normal(1.3, 0.06))
-    stout = float(random.normal(1.22, 0.08))
+    stout = float(random.normal(1.1, 0.09))
     sizes = {f"pelvis_{which}": (low, wide) for which in ("r", "l")}
     sizes |= {f"pelvis_{which}.{piece}": (large, large) for which in ("r", "l") for piece in ("ischium", "pubis")}
     sizes |= {f"femur_{which}": (0.85, stout) for which in ("r", "l")}
-    return sizes | {"sacrum": (0.65, 0.8), **dict.fromkeys(("l5", "l4", "l3"), (0.85, 0.85))}
+    return sizes | {"sacrum": (0.7, float(random.normal(0.95, 0.08))), **dict.fromkeys(("l5", "l4", "l3"), (1.0, 1.2))}
 
 
 def _loose(random: np.random.Generator) -> dict[str, Array]:
     """How far ischium and pubis lie below the ilium, and where the femur begins: close under the socket; in one hip of
-    twelve, a dysplastic one, farther out and up.
+    seven, a dysplastic one, farther out and up.
     """
     moves = {}
     for which in ("r", "l"):
-        away, up = (0.012, 0.02) if random.random() < 0.08 else (0.0, 0.0)
+        away, up = random.uniform(0.0, (0.016, 0.028)) if random.random() < 0.14 else (0.0, 0.0)
         place = (outward(which) * (away - 0.016 + random.normal(0.0, 0.003)), 0.0, 0.03 + up)
         moves[f"femur_{which}"] = np.array(place) + random.normal(0.0, 0.002, 3)
+        # The head's centre stays in the socket, below the roof, or goes out of it with a dislocated femur.
+        moves[f"femur_{which}.head"] = np.array([outward(which) * 0.012, 0.0, -0.03]) + random.normal(0.0, 0.002, 3)
         for piece in ("ischium", "pubis"):
             moves[f"pelvis_{which}.{piece}"] = np.array([0.0, 0.0, -float(random.normal(0.012, 0.002))])
     return moves
@@ -141,6 +144,6 @@ def _one(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) ->
 VIEWS = (
     View(name="whole", weight=5.0, draw=_whole, children=1.2, infants=0.0),
     View(name="hips", weight=1.3, draw=_hips, children=1.5, infants=0.0),
-    View(name="infant", weight=1.3, draw=_infant, children=100.0, infants=1.0),
+    View(name="infant", weight=2.0, draw=_infant, children=100.0, infants=1.0),
     View(name="one", weight=3.5, draw=_one, infants=0.0),
 )
