@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from dicom_node.audit.auditor import Auditor
+from dicom_node.background import switch_often
 from dicom_node.config import Config
 from dicom_node.config.tls import tls_server_of
 from dicom_node.desk import CommitmentDesk
@@ -116,6 +117,7 @@ class FurtherReceiver:
 
 def open_receiver(config: Config, port: int, arrived: Callable[[Receipt], None]) -> FurtherReceiver:
     """What a receiver process runs."""
+    switch_often()
     configure_logging(form=config.log.format, level=config.log.level)
     return FurtherReceiver(config, port, arrived)
 

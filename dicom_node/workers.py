@@ -12,6 +12,7 @@ from enum import Enum
 
 import structlog
 
+from dicom_node.background import step_back
 from dicom_node.errors import LedgerError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
@@ -120,7 +121,7 @@ class Classifying:
         self._worker = worker
         self._at_once = at_once
         self._now = now
-        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look")
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look", initializer=step_back)
         self._owed: list[int] = []
 
     def round(self) -> Then:

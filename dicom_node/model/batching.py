@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 import structlog
 
+from dicom_node.background import step_back
 from dicom_node.model.session import Float32Array, Prediction
 
 log = structlog.get_logger()
@@ -68,6 +69,7 @@ class Batcher:
         self.close()
 
     def _run(self) -> None:
+        step_back()
         open_ = True
         while open_:
             batch, open_ = self._take()

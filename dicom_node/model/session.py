@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import onnxruntime
 import structlog
 
+from dicom_node.background import step_back
 from dicom_node.errors import ModelError
 from dicom_node.imaging import IMAGING_VERSION
 from dicom_node.model.card import ModelCard, card_from_metadata
@@ -84,7 +86,8 @@ class Model:
         digest = hashlib.sha256(content).hexdigest()
         if sha256 is not None and digest != sha256.lower():
             raise ModelError(f"The model file {path} is not the one that model.sha256 names: it hashes to {digest}.")
-        session = _start_session(content, threads, Path(path))
+        with ThreadPoolExecutor(1, initializer=step_back) as behind:  # onnxruntime's threads are started by this one
+            session = behind.submit(_start_session, content, threads, Path(path)).result()
         card = card_from_metadata(session.get_modelmeta().custom_metadata_map, imaging_version=imaging_version)
         _check_graph(session, card)
         return cls(
