@@ -105,7 +105,7 @@ def test_lungs_are_closed_lie_inside_the_cage_and_leave_the_heart_between_them(p
     body = plain(people, r"t\d+", r"rib\d+_[rl]")
     camera = from_the_front(1.28, 0.4)
     depth = np.zeros((80, 80), np.float32)
-    lungs(filling=(0.6, 0.8))(depth, body, camera, STUFF, np.random.default_rng(0))
+    lungs()(depth, body, camera, STUFF, np.random.default_rng(0))
     points = np.concatenate([body.between(f"rib{n}_{side}", 0.0, 1.0) for n in range(1, 11) for side in "rl"])
     u, v, _ = camera.project(points)
     outside = np.ones_like(depth, bool)
