@@ -8,20 +8,21 @@ from typing import Any
 import torch
 
 from dicom_node.imaging import IMAGING_VERSION
-from dicom_node.model.card import LABELS, ModelCard
+from dicom_node.model.card import LABELS, ModelCard, Thresholds
 from dicom_node.model.session import Model
 from training.calibrate import choose_thresholds, worst_temperature
 from training.drawn import drawn
 from training.errors import TrainingError
 from training.export import export
 from training.finetune import finetune
-from training.heads import embed
+from training.heads import Classifier, embed
+from training.images import ImageSet
 from training.labels import load_labelled
 from training.manifest import is_learned_from
-from training.metrics import softmax, with_intervals
+from training.metrics import Floats, softmax, with_intervals
 from training.pool import open_pool
 from training.progress import progress
-from training.recipe import Recipe, read_recipe
+from training.recipe import CalibrateRecipe, Recipe, read_recipe
 from training.rejection import fit_rejection
 from training.reopen import open_file
 from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
@@ -42,34 +43,23 @@ def finetune_file(
         TrainingError: the labels, the data or the model cannot be used.
     """
     recipe, name, version, history = _beginning(start, recipe_path)
-    size = recipe.data.size
-    labelled = load_labelled(labels, size)
-    pool = open_pool(data, at_least=size).where(lambda row: row.is_labelled and row.use == "train")
-    simulated = drawn(pool, size, at_most=SIMULATED, seed=seed)
+    recipe = replace(recipe, name=name, version=version)
+    labelled = load_labelled(labels, recipe.data.size)
+    simulated = _simulated(data, recipe.data.size, seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with progress("finetune", recipe.finetune.samples) as shown:
         tuned, held = finetune(
             start, labelled, simulated, recipe, seed=seed, out=out, device=device, advance=shown.advance
         )
-    if not (held.targets >= 0).any():
-        raise TrainingError("Nothing is left to calibrate on: give simulated data with more groups, or more labels.")
-    with progress("embed", len(held.rows)) as shown:
-        embeddings = embed(tuned.backbone, torch.from_numpy(held.images), device, advance=shown.advance)
-    temperature = worst_temperature(tuned.logits(embeddings), torch.from_numpy(held.targets), held.rows)
-    tuned = replace(tuned, temperature=temperature, rejection=fit_rejection("energy", embeddings.numpy(), held.targets))
-    logits = tuned.logits(embeddings).double().numpy()
-    thresholds = choose_thresholds(logits, held.rows, recipe.calibrate)
-    metrics = with_intervals(softmax(logits), held.targets, [row.group for row in held.rows])
-    own = [index for index, row in enumerate(held.rows) if row.source == labelled.rows[0].source]
-    groups = [held.rows[index].group for index in own]
-    metrics["of_labels"] = with_intervals(softmax(logits[own]), held.targets[own], groups)
+    tuned, thresholds, logits = _calibrated(tuned, held, recipe.calibrate, device)
+    metrics = _measured(logits, held, labelled)
     save_weights(out, tuned.weights())
-    write_json(out / METRICS, {**metrics, "temperature": temperature, **asdict(thresholds)})
+    write_json(out / METRICS, {**metrics, "temperature": tuned.temperature, **asdict(thresholds)})
     learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
     write_run(
         out,
         command="probe --finetune",
-        recipe=replace(recipe, name=name, version=version),
+        recipe=recipe,
         seed=seed,
         data=learned,
         now=now,
@@ -78,29 +68,60 @@ def finetune_file(
         labels=sources(labelled),
         earlier=history,
     )
-    card = ModelCard(
-        name=name,
-        version=version,
-        labels=LABELS,
-        input_size=size,
-        imaging_version=IMAGING_VERSION,
-        temperature=temperature,
-        thresholds=thresholds,
-        training={
-            **history,
-            "finetuned": {
-                "finished": now.isoformat(timespec="seconds"),
-                "seed": seed,
-                "labels": sources(labelled),
-                "simulated": sources(learned),
-                "finetune": asdict(recipe.finetune),
-                "calibrated_on": sources(held),
-            },
-        },
-    )
+    finetuned = {
+        "finished": now.isoformat(timespec="seconds"),
+        "seed": seed,
+        "labels": sources(labelled),
+        "simulated": sources(learned),
+        "finetune": asdict(recipe.finetune),
+        "calibrated_on": sources(held),
+    }
+    card = _card(recipe, tuned.temperature, thresholds, {**history, "finetuned": finetuned})
     export(tuned, card, out / "model.onnx")
     Model.open(out / "model.onnx")
     return metrics
+
+
+def _simulated(data: list[Path], size: int, seed: int) -> ImageSet:
+    """At most `SIMULATED` labelled training images of the prepared folders."""
+    pool = open_pool(data, at_least=size).where(lambda row: row.is_labelled and row.use == "train")
+    return drawn(pool, size, at_most=SIMULATED, seed=seed)
+
+
+def _calibrated(
+    tuned: Classifier, held: ImageSet, recipe: CalibrateRecipe, device: torch.device
+) -> tuple[Classifier, Thresholds, Floats]:
+    """Temperature, energy's rejection and thresholds from the held-out rows, and their calibrated logits (N, 14)."""
+    if not (held.targets >= 0).any():
+        raise TrainingError("Nothing is left to calibrate on: give simulated data with more groups, or more labels.")
+    with progress("embed", len(held.rows)) as shown:
+        embeddings = embed(tuned.backbone, torch.from_numpy(held.images), device, advance=shown.advance)
+    temperature = worst_temperature(tuned.logits(embeddings), torch.from_numpy(held.targets), held.rows)
+    rejection = fit_rejection("energy", embeddings.numpy(), held.targets)
+    tuned = replace(tuned, temperature=temperature, rejection=rejection)
+    logits = tuned.logits(embeddings).double().numpy()
+    return tuned, choose_thresholds(logits, held.rows, recipe), logits
+
+
+def _measured(logits: Floats, held: ImageSet, labelled: ImageSet) -> dict[str, Any]:
+    """Metrics of all held-out rows and, as `of_labels`, of those that came with the labels."""
+    groups = [row.group for row in held.rows]
+    own = [index for index, row in enumerate(held.rows) if row.source == labelled.rows[0].source]
+    of_labels = with_intervals(softmax(logits[own]), held.targets[own], [groups[index] for index in own])
+    return {**with_intervals(softmax(logits), held.targets, groups), "of_labels": of_labels}
+
+
+def _card(recipe: Recipe, temperature: float, thresholds: Thresholds, training: dict[str, Any]) -> ModelCard:
+    return ModelCard(
+        name=recipe.name,
+        version=recipe.version,
+        labels=LABELS,
+        input_size=recipe.data.size,
+        imaging_version=IMAGING_VERSION,
+        temperature=temperature,
+        thresholds=thresholds,
+        training=training,
+    )
 
 
 def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str, dict[str, Any]]:

@@ -1,10 +1,15 @@
 """`python -m training calibrate`."""
 
-import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
+from dicom_node.model.card import Thresholds
 from training.calibrate import choose_rejection, choose_thresholds, worst_temperature
 from training.commands.inputs import (
     DataOption,
@@ -13,6 +18,7 @@ from training.commands.inputs import (
     RecipeOption,
     SeedOption,
     device_here,
+    held_rows,
     prepared,
     recipe_for,
     say,
@@ -22,17 +28,50 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.heads import Classifier, embed, load_classifier
 from training.images import ImageSet
-from training.manifest import OOD, is_calibrated_on, is_learned_from
-from training.metrics import reliability, softmax, summary, with_intervals
+from training.manifest import OOD, is_learned_from
+from training.metrics import Bools, Floats, reliability, softmax, summary, with_intervals
 from training.pool import open_pool
 from training.progress import progress
-from training.rejection import STATISTICS, fit_rejection
+from training.rejection import STATISTICS, Rejection, Statistic, fit_rejection
 from training.runs import METRICS, save_weights, sources, write_json, write_run
 from training.strangers import some_of_each
 from training.turns import turned
 
 KNOWN = 2000
 """Learned rows from which the rejection's parameters are taken."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Held:
+    """Rows that no weight was learned from: their embeddings (N, 512) and calibrated logits (N, 14)."""
+
+    data: ImageSet
+    embeddings: Floats
+    logits: Floats
+
+    @property
+    def inside(self) -> Bools:
+        """(N,) whether the row shows a region."""
+        return self.data.targets >= 0
+
+    @property
+    def confidence(self) -> Floats:
+        """(N,) of the most probable region."""
+        return np.asarray(softmax(self.logits).max(axis=1))
+
+    @property
+    def right(self) -> Bools:
+        """(N,) whether the most probable region is the row's."""
+        return np.asarray(softmax(self.logits).argmax(axis=1) == self.data.targets)
+
+    def metrics(self) -> dict[str, Any]:
+        """Of the rows that show a region, with intervals over groups."""
+        return with_intervals(softmax(self.logits), self.data.targets, [row.group for row in self.data.rows])
+
+    def strangers(self, seed: int) -> torch.Tensor:
+        """(M, 512): some embeddings of every out-of-domain kind, for the model file to carry along."""
+        kinds = [row.region for row in self.data.rows if row.target == OOD]
+        return torch.from_numpy(some_of_each(self.embeddings[self.data.targets == OOD], kinds, seed=seed)).float()
 
 
 def calibrate(
@@ -42,52 +81,28 @@ def calibrate(
     groups. Leaves reliability.svg and risk.svg beside the numbers.
     """
     chosen, device = recipe_for(recipe, source), device_here()
-    pool = open_pool(prepared(data, chosen, out), at_least=chosen.data.size)
+    pool, turns = open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.calibrate.turns
     learned = pool.where(lambda row: row.is_labelled and is_learned_from(row, chosen.data))
-    held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, chosen.data)), chosen.data.size)
-    if not held.rows:
-        raise TrainingError("The data has no rows that nothing was learned from: add tune rows or raise data.held_out.")
-    raw = load_classifier(source)
-    embeddings = _embed(raw, held, device, chosen.calibrate.turns)
-    before = raw.logits(embeddings)
-    temperature = worst_temperature(before, torch.from_numpy(held.targets), held.rows)
-    classifier = dataclasses.replace(raw, temperature=raw.temperature * temperature)
-    logits = classifier.logits(embeddings).double().numpy()
+    rows, raw = held_rows(pool, chosen.data), load_classifier(source)
+    embeddings = _embed(raw, rows, device, turns)
+    classifier, held = _tempered(raw, embeddings, rows)
 
-    known = drawn(learned, chosen.data.size, at_most=KNOWN, seed=seed)
-    if not (known.targets >= 0).any():
-        raise TrainingError("The data has none of the rows that the run learned from: give the same --data as before.")
-    known_embeddings = _embed(raw, known, device, chosen.calibrate.turns).double().numpy()
-    candidates = {name: fit_rejection(name, known_embeddings, known.targets, seed=seed) for name in STATISTICS}
-    held_embeddings = embeddings.double().numpy()
-    rejection, evidence = choose_rejection(candidates, held_embeddings, logits, held.rows, chosen.calibrate)
-    strange = held.targets == OOD
-    kinds = [row.region for row in held.rows if row.target == OOD]
-    strangers = torch.from_numpy(some_of_each(held_embeddings[strange], kinds, seed=seed)).float()
-    classifier = dataclasses.replace(classifier, rejection=rejection, strangers=strangers)
-    scores = rejection.score(held_embeddings, logits)
-    thresholds = choose_thresholds(logits, held.rows, chosen.calibrate, statistic=rejection.statistic, scores=scores)
+    known = _known(drawn(learned, chosen.data.size, at_most=KNOWN, seed=seed))
+    candidates = _statistics(_embed(raw, known, device, turns).double().numpy(), known, seed)
+    rejection, evidence = choose_rejection(candidates, held.embeddings, held.logits, rows.rows, chosen.calibrate)
+    scores = rejection.score(held.embeddings, held.logits)
+    thresholds = choose_thresholds(
+        held.logits, rows.rows, chosen.calibrate, statistic=rejection.statistic, scores=scores
+    )
+    save_weights(out, replace(classifier, rejection=rejection, strangers=held.strangers(seed)).weights())
 
-    probabilities = softmax(logits)
-    metrics = with_intervals(probabilities, held.targets, [row.group for row in held.rows])
-    bins = reliability(probabilities, held.targets)
-    inside = held.targets >= 0
-    right = probabilities.argmax(axis=1) == held.targets
-    orders = {str(name): each.score(held_embeddings, logits)[inside] for name, each in candidates.items()}
-    orders["confidence"] = -probabilities.max(axis=1)[inside]
+    ece_before = summary(softmax(raw.logits(embeddings).double().numpy()), rows.targets)["ece"]
+    chosen_values = {"temperature": classifier.temperature, **asdict(thresholds)}
+    metrics = {**held.metrics(), "ece_before": ece_before, **chosen_values, **_shares(held, scores, thresholds)}
+    bins = reliability(softmax(held.logits), rows.targets)
     reliability_diagram(bins, metrics["ece"], out / "reliability.svg")
-    risk_diagram(orders, right[inside], out / "risk.svg")
-    tagged = (probabilities.max(axis=1) >= thresholds.min_confidence) & (scores <= thresholds.reject_above)
-    save_weights(out, classifier.weights())
-    chosen_values = {"temperature": classifier.temperature, **dataclasses.asdict(thresholds)}
-    shares = {
-        "tagged": float(tagged[inside].mean()) if inside.any() else None,
-        "right_of_tagged": float(right[inside & tagged].mean()) if (inside & tagged).any() else None,
-        "ood_tagged": float(tagged[~inside].mean()) if (~inside).any() else None,
-    }
-    ece_before = summary(softmax(before.double().numpy()), held.targets)["ece"]
-    more = {"rejection": evidence, "reliability": bins}
-    write_json(out / METRICS, {**metrics, "ece_before": ece_before, **chosen_values, **shares, **more})
+    _risk_diagram(held, candidates, out / "risk.svg")
+    write_json(out / METRICS, {**metrics, "rejection": evidence, "reliability": bins})
     write_run(
         out,
         command="calibrate",
@@ -95,10 +110,18 @@ def calibrate(
         seed=seed,
         data=learned,
         now=datetime.now(UTC),
-        thresholds=dataclasses.asdict(thresholds),
-        calibrated_on=sources(held),
+        thresholds=asdict(thresholds),
+        calibrated_on=sources(rows),
     )
-    say({**metrics, **chosen_values, **shares})
+    say(metrics)
+
+
+def _tempered(raw: Classifier, embeddings: torch.Tensor, rows: ImageSet) -> tuple[Classifier, _Held]:
+    """The classifier with the temperature that these rows ask for, and what it then makes of them."""
+    temperature = worst_temperature(raw.logits(embeddings), torch.from_numpy(rows.targets), rows.rows)
+    classifier = replace(raw, temperature=raw.temperature * temperature)
+    logits = classifier.logits(embeddings).double().numpy()
+    return classifier, _Held(data=rows, embeddings=embeddings.double().numpy(), logits=logits)
 
 
 def _embed(classifier: Classifier, data: ImageSet, device: torch.device, turns: int) -> torch.Tensor:
@@ -107,3 +130,38 @@ def _embed(classifier: Classifier, data: ImageSet, device: torch.device, turns: 
     with progress("embed", len(data.rows) * turns) as shown:
         views = [embed(classifier.backbone, view, device, advance=shown.advance) for view in turned(images, turns)]
     return torch.stack(views).mean(dim=0)
+
+
+def _known(rows: ImageSet) -> ImageSet:
+    """The rows, once it is sure that some of them show a region."""
+    if not (rows.targets >= 0).any():
+        raise TrainingError("The data has none of the rows that the run learned from: give the same --data as before.")
+    return rows
+
+
+def _statistics(embeddings: Floats, known: ImageSet, seed: int) -> Mapping[Statistic, Rejection]:
+    """Every statistic, its parameters taken from learned rows."""
+    return {name: fit_rejection(name, embeddings, known.targets, seed=seed) for name in STATISTICS}
+
+
+def _shares(held: _Held, scores: Floats, thresholds: Thresholds) -> dict[str, Any]:
+    """How many would be tagged, inside and out of domain, and how many of those rightly; None where there are none."""
+    tagged = (held.confidence >= thresholds.min_confidence) & (scores <= thresholds.reject_above)
+    return {
+        "tagged": _mean(tagged[held.inside]),
+        "right_of_tagged": _mean(held.right[held.inside & tagged]),
+        "ood_tagged": _mean(tagged[~held.inside]),
+    }
+
+
+def _mean(values: Bools) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _risk_diagram(held: _Held, candidates: Mapping[Statistic, Rejection], path: Path) -> None:
+    """One curve for each statistic and one for the confidence, over the rows that show a region."""
+    orders: dict[str, Floats] = {
+        str(name): each.score(held.embeddings, held.logits)[held.inside] for name, each in candidates.items()
+    }
+    orders["confidence"] = -held.confidence[held.inside]
+    risk_diagram(orders, held.right[held.inside], path)

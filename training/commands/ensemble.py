@@ -1,33 +1,31 @@
 """`python -m training ensemble`."""
 
-import dataclasses
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
 from rich.console import Console
 
-from dicom_node.model.card import ModelCard
+from dicom_node.model.card import ModelCard, Thresholds
 from dicom_node.model.session import Model
 from training.adapting import MODEL, seen_by
 from training.calibrate import choose_thresholds, worst_temperature
 from training.commands.export import card_of_run
-from training.commands.inputs import DataOption, OutOption, RecipeOption, prepared, say
+from training.commands.inputs import DataOption, OutOption, RecipeOption, held_rows, prepared, say
 from training.diagram import reliability_diagram
-from training.drawn import drawn
 from training.ensemble import LEAST, ensemble_model, summed
 from training.errors import TrainingError
 from training.export import export
 from training.heads import load_classifier
 from training.images import ImageSet
-from training.manifest import is_calibrated_on
 from training.metrics import Floats, reliability, with_intervals
 from training.pool import open_pool
 from training.progress import progress
-from training.recipe import Recipe, read_recipe
+from training.recipe import CalibrateRecipe, Recipe, read_recipe
 from training.reopen import open_file
 from training.runs import METRICS, recipe_of, sources, write_json
 
@@ -45,50 +43,23 @@ def ensemble(
     out.mkdir(parents=True, exist_ok=True)
     files = [_file_of(member, out / f"member{number}.onnx") for number, member in enumerate(members)]
     opened = [Model.open(file) for file in files]
-    size = opened[0].card.input_size
-    if {each.card.input_size for each in opened} != {size}:
-        raise TrainingError("The members take images of different sizes; an ensemble sees each image once.")
-    chosen = _recipe(recipe, members, size)
-    pool = open_pool(prepared(data, chosen, out), at_least=size)
-    held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, chosen.data)), size)
-    if not held.rows:
-        raise TrainingError("The data has no rows that nothing was learned from: add tune rows or raise data.held_out.")
+    chosen = _recipe(recipe, members, _one_size(opened))
+    held = held_rows(open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.data)
     probabilities, scores = _predictions(opened, held)
-    logits = torch.from_numpy(np.log(summed(probabilities) + LEAST))
-    temperature = worst_temperature(logits, torch.from_numpy(held.targets), held.rows)
-    statistics = {each.card.thresholds.reject_statistic for each in opened}
-    thresholds = dataclasses.replace(
-        choose_thresholds(
-            logits.numpy() / temperature, held.rows, chosen.calibrate, scores=np.mean(np.stack(scores), axis=0)
-        ),
-        reject_statistic="mean of " + ", ".join(sorted(statistics)),
-    )
-    groups = [row.group for row in held.rows]
+    temperature, thresholds = _calibrated(opened, held, probabilities, scores, chosen.calibrate)
+
+    path = out / MODEL
+    card = _card(opened, held, name, chosen.version, temperature, thresholds)
+    path.write_bytes(ensemble_model([open_file(file)[0] for file in files], card, temperature).SerializeToString())
+    Model.open(path)
+
+    answers, groups = summed(probabilities, temperature), [row.group for row in held.rows]
+    metrics = with_intervals(answers, held.targets, groups)
     alone = {
         each.model_id: with_intervals(p, held.targets, groups) for each, p in zip(opened, probabilities, strict=True)
     }
-    answers = summed(probabilities, temperature)
-    metrics: dict[str, Any] = with_intervals(answers, held.targets, groups)
-    card = ModelCard(
-        name=name,
-        version=chosen.version,
-        labels=opened[0].card.labels,
-        input_size=size,
-        imaging_version=opened[0].card.imaging_version,
-        temperature=temperature,
-        thresholds=thresholds,
-        training={
-            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-            "ensemble": "summed softmax",
-            "members": [{"model": each.model_id, "training": dict(each.card.training)} for each in opened],
-            "calibrated_on": sources(held),
-        },
-    )
-    path = out / MODEL
-    path.write_bytes(ensemble_model([open_file(file)[0] for file in files], card, temperature).SerializeToString())
-    Model.open(path)
     reliability_diagram(reliability(answers, held.targets), metrics["ece"] or 0.0, out / "reliability.svg")
-    chosen_values = {"temperature": temperature, **dataclasses.asdict(thresholds)}
+    chosen_values = {"temperature": temperature, **asdict(thresholds)}
     write_json(out / METRICS, {**metrics, **chosen_values, "members": alone})
     for model, measured in alone.items():
         Console().print(f"{model}: top 1 {measured['top1']:.4f}, balanced {measured['balanced']:.4f}")
@@ -107,7 +78,15 @@ def _file_of(member: Path, into: Path) -> Path:
 def _recipe(path: Path | None, members: list[Path], size: int) -> Recipe:
     runs = [member for member in members if member.is_dir()]
     chosen = read_recipe(path) if path or not runs else recipe_of(runs[0])
-    return dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, size=size))
+    return replace(chosen, data=replace(chosen.data, size=size))
+
+
+def _one_size(members: list[Model]) -> int:
+    """The side in pixels of the images that all members take."""
+    sizes = {each.card.input_size for each in members}
+    if len(sizes) != 1:
+        raise TrainingError("The members take images of different sizes; an ensemble sees each image once.")
+    return sizes.pop()
 
 
 def _predictions(models: list[Model], data: ImageSet) -> tuple[list[Floats], list[Floats]]:
@@ -118,3 +97,36 @@ def _predictions(models: list[Model], data: ImageSet) -> tuple[list[Floats], lis
             probabilities.append(p)
             scores.append(score)
     return probabilities, scores
+
+
+def _calibrated(
+    members: list[Model], held: ImageSet, probabilities: list[Floats], scores: list[Floats], recipe: CalibrateRecipe
+) -> tuple[float, Thresholds]:
+    """Temperature and thresholds of the sum, from rows that no weight was learned from."""
+    logits = np.log(summed(probabilities) + LEAST)
+    temperature = worst_temperature(torch.from_numpy(logits), torch.from_numpy(held.targets), held.rows)
+    mean_score = np.mean(np.stack(scores), axis=0)
+    thresholds = choose_thresholds(logits / temperature, held.rows, recipe, scores=mean_score)
+    statistics = {each.card.thresholds.reject_statistic for each in members}
+    return temperature, replace(thresholds, reject_statistic="mean of " + ", ".join(sorted(statistics)))
+
+
+def _card(
+    members: list[Model], held: ImageSet, name: str, version: str, temperature: float, thresholds: Thresholds
+) -> ModelCard:
+    first = members[0].card
+    return ModelCard(
+        name=name,
+        version=version,
+        labels=first.labels,
+        input_size=first.input_size,
+        imaging_version=first.imaging_version,
+        temperature=temperature,
+        thresholds=thresholds,
+        training={
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "ensemble": "summed softmax",
+            "members": [{"model": each.model_id, "training": dict(each.card.training)} for each in members],
+            "calibrated_on": sources(held),
+        },
+    )

@@ -17,11 +17,11 @@ from training.errors import TrainingError
 from training.explain import cleaned, guided_grad_cam, share_on, with_border, with_gauge
 from training.figures import confusion, matrix_figure, points_figure, projected
 from training.images import ImageSet, UInt8Array
-from training.manifest import is_region
+from training.manifest import OOD_PREFIX, is_region
 from training.metrics import Floats, Ints
 from training.pages import colour_of, inlined, inlined_figure, overlaid, signed, write_page
 from training.progress import progress
-from training.recipe import Recipe, read_recipe
+from training.recipe import AuditRecipe, Recipe, read_recipe
 from training.runs import METRICS, write_json, write_run
 
 USES = ("train", "tune", "calibrate")
@@ -53,23 +53,18 @@ def explain(
     with progress("embed", len(labelled.rows)) as bar:
         embeddings = encoder.embed(labelled.images, bar.advance)
     given = classes_of(labelled.rows)
-    made = audit(embeddings, labelled.rows, given, chosen.audit, seed=seed)
     head = fitted_head(embeddings, given, chosen.audit)
-    random = np.random.default_rng(seed)
-    attended = _drawn((given < len(LABELS)).nonzero()[0], ATTENDED, random)
-    attention = [_attention(encoder, head, labelled.images[attended], given[attended])]
-    for other in compare or []:
-        opened = open_encoder(other, device_here())
-        own = fitted_head(opened.embed(labelled.images), given, chosen.audit)
-        attention.append(_attention(opened, own, labelled.images[attended], given[attended]))
+    made = audit(embeddings, labelled.rows, given, chosen.audit, seed=seed)
     after, sentence = _corrected(made, corrected)
-    values = {
-        **_points(embeddings, made, random, seed),
-        **_confusions(made, after),
-        "maps": _maps(encoder, head, labelled, given, random),
-        "attention": attention,
-        "attention_n": len(attended),
-    }
+
+    random = np.random.default_rng(seed)
+    shown = _drawn((given < len(LABELS)).nonzero()[0], ATTENDED, random)
+    images, targets = labelled.images[shown], given[shown]
+    attention = [
+        _attention(encoder, head, images, targets),
+        *(_attention(*_refitted(other, labelled, given, chosen.audit), images, targets) for other in compare or []),
+    ]
+    confusions = _confusions(made, after)
     write_page(
         out / "index.html",
         "explain.html",
@@ -82,15 +77,25 @@ def explain(
         border_area=float(with_border(labelled.images[:1])[1].mean()),
         gauge_area=float(with_gauge(labelled.images[:1])[1].mean()),
         correction=sentence,
-        **values,
+        attention=attention,
+        attention_n=len(shown),
+        **_points(embeddings, made, random, seed),
+        **confusions,
+        maps=_maps(encoder, head, labelled, given, random),
     )
     shares = [{name: value for name, value in line.items() if name != "sheet"} for line in attention]
-    right = {name: values[name] for name in ("right_before", "right_after")}
-    write_json(out / METRICS, {"n": len(given), **right, "attention_n": len(attended), "attention": shares})
+    right = {name: confusions[name] for name in ("right_before", "right_after")}
+    write_json(out / METRICS, {"n": len(given), **right, "attention_n": len(shown), "attention": shares})
     write_run(
         out, command="explain", recipe=chosen, seed=seed, data=labelled, now=datetime.now(UTC), model=encoder.name
     )
     Console().print(f"{out / 'index.html'}")
+
+
+def _refitted(source: Path, data: ImageSet, given: Ints, recipe: AuditRecipe) -> tuple[Encoder, Head]:
+    """Another model, with a head of its own fitted on the same labels."""
+    encoder = open_encoder(source, device_here())
+    return encoder, fitted_head(encoder.embed(data.images), given, recipe)
 
 
 def _drawn(rows: Ints, n: int, random: np.random.Generator) -> Ints:
@@ -160,6 +165,18 @@ def _corrected(made: Audit, path: Path | None) -> tuple[Ints, str]:
             f"Nobody has re-read these images: all {len(made.found.rows)} proposals of the audit are taken as right, "
             "so the second matrix is the best case, not a result. Give a re-reading with --corrected."
         )
+    read = _reading(path)
+    for index, row in enumerate(made.rows):
+        region = read.get(row.file.name)
+        if region is not None:
+            name = OUTSIDE if region.startswith(OOD_PREFIX) else region
+            after[index] = CLASSES.index(name) if region else -1
+    changed, unusable = int((after != made.given).sum()), int((after < 0).sum())
+    return after, f"{len(read)} images were read again; {changed} labels changed, {unusable} are unusable."
+
+
+def _reading(path: Path) -> dict[str, str]:
+    """A re-reading: file name -> region, `ood:<kind>`, or empty."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
             read = {Path(line["file"]).name: line["region"].strip() for line in csv.DictReader(stream)}
@@ -168,13 +185,4 @@ def _corrected(made: Audit, path: Path | None) -> tuple[Ints, str]:
     unknown = sorted({region for region in read.values() if region and not is_region(region)})
     if unknown:
         raise TrainingError(f"{path} names '{unknown[0]}', which is neither one of the 14 regions nor 'ood:<kind>'.")
-    for index, row in enumerate(made.rows):
-        region = read.get(row.file.name)
-        if region is not None:
-            name = OUTSIDE if region.startswith("ood:") else region
-            after[index] = CLASSES.index(name) if region else -1
-    changed = int((after != made.given).sum())
-    return (
-        after,
-        f"{len(read)} images were read again; {changed} labels changed, {int((after < 0).sum())} are unusable.",
-    )
+    return read

@@ -8,14 +8,14 @@ import torch
 import typer
 from rich.console import Console
 
+from training.drawn import drawn
 from training.errors import TrainingError
-from training.heads import Classifier, embed
 from training.images import ABOUT, IMAGES, ImageSet, joined, load
 from training.images import prepare as prepare_images
-from training.manifest import read_manifest
-from training.metrics import summary
+from training.manifest import is_calibrated_on, read_manifest
+from training.pool import Pool
 from training.progress import progress
-from training.recipe import Recipe, read_recipe
+from training.recipe import DataRecipe, Recipe, read_recipe
 from training.runs import recipe_of
 
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="TOML file; the defaults when absent.")]
@@ -30,14 +30,16 @@ def recipe_for(path: Path | None, source: Path) -> Recipe:
     return read_recipe(path) if path else recipe_of(source)
 
 
-def measured_by(classifier: Classifier, data: ImageSet, device: torch.device) -> tuple[torch.Tensor, dict[str, Any]]:
-    """The logits of all rows (N, 14) and the metrics of those that show a region."""
-    if not data.rows:
+def held_rows(pool: Pool, recipe: DataRecipe) -> ImageSet:
+    """The labelled rows that no weight was learned from, at the model's input size.
+
+    Raises:
+        TrainingError: there are none.
+    """
+    held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, recipe)), recipe.size)
+    if not held.rows:
         raise TrainingError("The data has no rows that nothing was learned from: add tune rows or raise data.held_out.")
-    with progress("embed", len(data.rows)) as shown:
-        embeddings = embed(classifier.backbone, torch.from_numpy(data.images), device, advance=shown.advance)
-    logits = classifier.logits(embeddings)
-    return logits, summary(logits.double().softmax(dim=1).numpy(), data.targets)
+    return held
 
 
 def say(metrics: dict[str, Any]) -> None:
