@@ -2,6 +2,7 @@
 
 import copy
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ Embed = Callable[[Tensor], Tensor]
 """The backbone as the loop runs it: (M, 1, S, S) -> embeddings (M, 512)."""
 
 
-class Method(nn.Module):
+class Method(nn.Module, ABC):
     """A module with the method's own weights (head, projector).
 
     `views`: how many of each image. `needs_labels`: rows without a label are left out.
@@ -31,6 +32,7 @@ class Method(nn.Module):
         super().__init__()
         self.recipe, self.ranks = recipe, ranks
 
+    @abstractmethod
     def loss(self, embed: Embed, views: Sequence[Tensor], targets: Tensor) -> Tensor:
         """The loss of the whole batch, a scalar.
 
@@ -39,7 +41,6 @@ class Method(nn.Module):
             views: this process's views, (B / processes, 1, S, S) each, in [0, 1].
             targets: (B,) of the whole batch: a region, `OOD` or `UNLABELLED`.
         """
-        raise NotImplementedError
 
     def after_step(self, backbone: nn.Module, *, step: int, steps: int) -> None:
         """Called after the optimiser's step number `step`, for methods that follow the backbone."""
@@ -156,7 +157,12 @@ def make_method(recipe: PretrainRecipe, ranks: Ranks, backbone: nn.Module) -> Me
     """The method that the recipe names; `backbone` is what BYOL's target begins as."""
     if recipe.method == "byol":
         return Byol(recipe, ranks, backbone)
-    kinds = {"supervised": Supervised, "supcon": SupCon, "simclr": SimClr, "mixed": Mixed}
+    kinds: dict[str, Callable[[PretrainRecipe, Ranks], Method]] = {
+        "supervised": Supervised,
+        "supcon": SupCon,
+        "simclr": SimClr,
+        "mixed": Mixed,
+    }
     return kinds[recipe.method](recipe, ranks)
 
 
