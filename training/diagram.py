@@ -42,5 +42,8 @@ def _figure() -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Without a date, so that the same numbers make the same file."""
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    """Without a date, and with names that are no chance, so that the same numbers make the same file."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(path, format="svg", metadata={"Date": None})
