@@ -19,8 +19,9 @@ import numpy as np
 
 from benchmarks.conditions import conditions
 from training.simulate.camera import Camera
+from training.simulate.flesh import union_length
 from training.simulate.mesh import Mesh, read_stl
-from training.simulate.project import add_mesh, ball_envelope
+from training.simulate.project import add_mesh
 from training.simulate.raster import SUBPIXELS, on_screen
 
 # What is looked at: centre in the atlas, m, and width of the field, m.
@@ -47,9 +48,10 @@ def main() -> None:
             )
         _print(name, "NumPy", _seconds(partial(with_numpy, mesh, camera), 3), ours)
     random = np.random.default_rng(0)
-    balls = random.normal(0, 0.06, (3000, 3)) + VIEWS["skull"][0]
+    centres = random.normal(0, 0.06, (3000, 3)) + VIEWS["skull"][0]
     for radius in (0.01, 0.02):
-        took = _seconds(partial(ball_envelope, camera, balls, np.full(len(balls), radius)), options.rounds)
+        balls = np.c_[centres, np.full(len(centres), radius)]
+        took = _seconds(partial(union_length, camera, balls), options.rounds)
         print(f"{'3000 balls':12s} {f'of {1e3 * radius:.0f} mm':12s} {1e3 * took:8.2f} ms")
 
 

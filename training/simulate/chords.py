@@ -1,4 +1,4 @@
-"""The kernels that meet rays with solids: ellipsoids, capsules, and the envelope of many balls.
+"""The kernels that meet rays with solids: ellipsoids and capsules.
 
 All work in the camera's frame: the source is the origin, the ray of a pixel runs along (x, y, 1) with
 x = (u - centre_u) / focal, and so the parameter along it is the depth in m. `boxes` (N, 4) int64 are left, right, top,
@@ -124,34 +124,3 @@ def _capsule_chord(x: float, y: float, start: Array, end: Array, radius: float) 
             root = math.sqrt(inside)
             low, high = min(low, (half - root) / square), max(high, (half + root) / square)
     return max(high, 0.0) - max(low, 0.0) if high > low else 0.0
-
-
-@njit(cache=True, nogil=True)
-def widen_envelope(
-    front: Array, back: Array, boxes: Boxes, centres: Array, radii: Array, focal: float, u0: float, v0: float
-) -> None:
-    """Lower `front` and raise `back` (H, W), depths in m, to where the rays enter and leave each ball."""
-    for n in range(len(boxes)):
-        cx, cy, cz = centres[n, 0], centres[n, 1], centres[n, 2]
-        rest = cx * cx + cy * cy + cz * cz - radii[n] * radii[n]
-        for row in range(boxes[n, 2], boxes[n, 3] + 1):
-            y = (row - v0) / focal
-            for column in range(boxes[n, 0], boxes[n, 1] + 1):
-                x = (column - u0) / focal
-                square, half = x * x + y * y + 1.0, x * cx + y * cy + cz
-                inside = half * half - square * rest
-                if inside > 0.0:
-                    root = math.sqrt(inside)
-                    scale = 1.0 / square
-                    front[row, column] = min(front[row, column], max((half - root) * scale, 0.0))
-                    back[row, column] = max(back[row, column], (half + root) * scale)
-
-
-@njit(cache=True, nogil=True)
-def depths_to_distances(depths: Array, focal: float, u0: float, v0: float) -> None:
-    """Depths (H, W) -> distances from the source along the slanted rays, in place."""
-    for row in range(depths.shape[0]):
-        y = (row - v0) / focal
-        for column in range(depths.shape[1]):
-            x = (column - u0) / focal
-            depths[row, column] *= math.sqrt(1.0 + x * x + y * y)

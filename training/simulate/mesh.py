@@ -1,4 +1,4 @@
-"""Surfaces of triangles: reading, taking apart, closing, refining, and the surface inside the cortex.
+"""Surfaces of triangles: reading, taking apart, closing, refining, and how thick what they enclose is.
 
 Every surface here is oriented: faces turn anticlockwise seen from outside. It is closed when each edge is run through
 as often one way as the other; that, and no finer topology, is what the projection needs.
@@ -176,24 +176,6 @@ def half_thickness(mesh: Mesh, *, largest: float = 0.05) -> Vertices:
         active, smaller = active[stopped], smaller[stopped]
         radius[active] = smaller
     return radius.astype(np.float32)
-
-
-def inner_surface(mesh: Mesh, thickness: npt.ArrayLike, *, half: npt.ArrayLike | None = None) -> Mesh:
-    """The surface at depth `thickness` (m; a number or (V,)) under this one: the same faces, the same vertex numbers.
-
-    Nowhere deeper than 0.8 of `half`, by default `half_thickness(mesh)`, so that it stays inside and does not cross
-    itself where the bone is thin; there the cortex is thinner than asked for. An approximation: at sharp edges the
-    offset follows the vertex normal.
-
-    Raises:
-        TrainingError: the mesh has holes.
-    """
-    if not is_closed(mesh):
-        raise TrainingError("This mesh has holes and therefore no inside: close it with `capped` first.")
-    room = half_thickness(mesh) if half is None else np.asarray(half, np.float64)
-    depth = np.minimum(np.asarray(thickness, np.float64), 0.8 * room)
-    vertices = mesh.vertices - depth[:, None] * vertex_normals(mesh)
-    return Mesh(vertices=vertices.astype(np.float32), faces=mesh.faces)
 
 
 def _edges(faces: Faces) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -17,9 +17,7 @@ from training.simulate.chords import (
     Boxes,
     add_capsule_chords,
     add_ellipsoid_chords,
-    depths_to_distances,
     pixel_boxes,
-    widen_envelope,
 )
 from training.simulate.raster import add_along_rays, add_depths, on_screen
 
@@ -106,30 +104,6 @@ def add_capsules(
         add_capsule_chords(total, boxes, first, last, radius, each, focal, u0, v0)
 
     _add(image, camera, samples, add)
-
-
-def ball_envelope(camera: Camera, centres: npt.ArrayLike, radii: npt.ArrayLike) -> tuple[Image, Image]:
-    """Where rays first enter and last leave the union of balls at `centres` (N, 3) with `radii` (N,) in m.
-
-    Two float32 maps (H, W), distances from the source along the ray in m; where no ball is, front is +inf and back
-    -inf, so that envelopes join by minimum and maximum. Between front and back gaps count as filled.
-    """
-    focal, u0, v0 = camera.intrinsics
-    middle = np.ascontiguousarray(camera.in_camera(centres))
-    radius = np.ascontiguousarray(np.broadcast_to(np.asarray(radii, np.float64), len(middle)))
-    front = np.full((camera.height, camera.width), np.inf)
-    back = np.full_like(front, -np.inf)
-    boxes = _ball_boxes(middle, radius, focal, u0, v0, front.shape)
-    widen_envelope(front, back, boxes, middle, radius, focal, u0, v0)
-    depths_to_distances(front, focal, u0, v0)
-    depths_to_distances(back, focal, u0, v0)
-    return front.astype(np.float32), back.astype(np.float32)
-
-
-def thickness(front: Image, back: Image) -> Image:
-    """How far rays run between the two maps (H, W), in m; 0 where there is nothing."""
-    result: Image = np.maximum(back - front, np.float32(0))
-    return result
 
 
 def _add(image: Image, camera: Camera, samples: int, add: Callable[[Array, float, float, float], None]) -> None:

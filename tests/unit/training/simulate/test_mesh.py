@@ -1,4 +1,4 @@
-"""Reading, taking apart, closing, refining and thinning surfaces."""
+"""Reading, taking apart, closing and refining surfaces, and how thick they are."""
 
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from training.simulate.mesh import (
     capped,
     components,
     half_thickness,
-    inner_surface,
     is_closed,
     read_stl,
     refined,
@@ -94,11 +93,9 @@ def test_capping_closes_holes_and_restores_what_a_flat_face_held():
     assert capped(closed) is closed
 
 
-def test_a_mesh_with_holes_has_no_volume_and_no_inside():
+def test_a_mesh_with_holes_has_no_volume():
     with pytest.raises(TrainingError, match="capped"):
         volume(_holed(icosphere(rounds=1)))
-    with pytest.raises(TrainingError, match="capped"):
-        inner_surface(_holed(icosphere(rounds=1)), 0.1)
 
 
 def test_refining_makes_four_faces_of_one_and_keeps_the_solid():
@@ -133,25 +130,6 @@ def test_half_the_thickness_of_a_slab_is_half_of_it_away_from_the_edges():
         slab = refined(slab)
     middle = np.abs(slab.vertices[:, :2]).max(axis=1) < 0.02
     np.testing.assert_allclose(half_thickness(slab)[middle], 0.002, rtol=0.1)
-
-
-def test_the_inner_surface_of_a_ball_is_a_smaller_ball():
-    outer = icosphere(0.02, (0.1, 0, 0), rounds=4)
-    inner = inner_surface(outer, 0.003)
-    np.testing.assert_array_equal(inner.faces, outer.faces)
-    np.testing.assert_allclose(np.linalg.norm(inner.vertices - (0.1, 0, 0), axis=1), 0.017, rtol=1e-3)
-
-
-def test_where_a_bone_is_thin_the_inner_surface_stays_inside():
-    """A plate of 4 mm asked for 3 mm of cortex on either side: an inside is left, and it lies within."""
-    slab = box((-0.03, -0.03, -0.002), (0.03, 0.03, 0.002))
-    for _ in range(5):
-        slab = refined(slab)
-    inner = inner_surface(slab, 0.003)
-    assert 0 < volume(inner) < 0.4 * volume(slab)
-    assert np.abs(inner.vertices[:, 2]).max() <= 0.002 + 1e-7
-    top = slab.vertices[:, 2] > 0.0019
-    assert (inner.vertices[top, 2] > 0).all()
 
 
 @pytest.mark.shared

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.unit.training.simulate.solids import blank, box, camera, chord, icosphere, rays
-from training.simulate.project import add_capsules, add_ellipsoids, add_mesh, ball_envelope, thickness
+from training.simulate.project import add_capsules, add_ellipsoids, add_mesh
 
 CENTRE = np.array((0.02, -0.01, 0.03))
 
@@ -190,28 +190,3 @@ def test_a_capsule_that_ends_where_it_starts_is_a_ball():
     eye, image = camera(), blank(camera())
     add_capsules(image, eye, [CENTRE], [CENTRE], 0.02, [3.0])
     np.testing.assert_allclose(image, 3 * _ball_chord(eye, CENTRE, 0.02), atol=1e-6)
-
-
-def test_the_envelope_of_one_ball_is_its_chord_and_infinite_where_no_ball_is():
-    eye = camera()
-    front, back = ball_envelope(eye, [CENTRE], [0.04])
-    exact = _ball_chord(eye, CENTRE, 0.04)
-    np.testing.assert_allclose(thickness(front, back), exact, atol=1e-6)
-    empty = exact == 0
-    assert (front[empty] == np.inf).all()
-    assert (back[empty] == -np.inf).all()
-
-
-def test_the_envelope_of_many_balls_runs_from_the_first_entry_to_the_last_exit():
-    eye, random = camera(), np.random.default_rng(3)
-    centres, radii = random.uniform(-0.1, 0.1, (40, 3)), random.uniform(0.005, 0.03, 40)
-    first, last = np.full((96, 80), np.inf), np.full((96, 80), -np.inf)
-    for centre, radius in zip(centres, radii, strict=True):
-        half = _ball_chord(eye, centre, radius) / 2
-        along = rays(eye) @ (centre - eye.source)
-        first = np.where(half > 0, np.minimum(first, along - half), first)
-        last = np.where(half > 0, np.maximum(last, along + half), last)
-    front, back = ball_envelope(eye, centres, radii)
-    np.testing.assert_allclose(front, first, atol=1e-6)
-    np.testing.assert_allclose(back, last, atol=1e-6)
-    assert np.isfinite(first).sum() > 1000
