@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.simulate.atlas import load_skeleton
 from training.simulate.body import Body
 from training.simulate.camera import Camera
 from training.simulate.compose import bone_depth, trabeculated, visible
@@ -18,7 +19,7 @@ from training.simulate.regions import VIEWS
 from training.simulate.regions.out_of_domain import choose_kind
 from training.simulate.scene import Anchor, Map, Scene
 from training.simulate.shot import Shot, View, aim, choose
-from training.simulate.skeleton import Skeleton, load_skeleton
+from training.simulate.skeleton import Skeleton
 from training.simulate.strangers import PICTURES, stranger
 from training.simulate.subject import Subject, draw_subject
 from training.simulate.wear import narrowed, wearing, worn

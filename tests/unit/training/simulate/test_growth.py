@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.simulate.atlas import load_skeleton
 from training.simulate.growth import centres, growing, ossified
 from training.simulate.mesh import is_closed
-from training.simulate.skeleton import Skeleton, load_skeleton
+from training.simulate.skeleton import Skeleton
 
 ATLAS = Path(__file__).resolve().parents[5] / "shared" / "atlas" / "myo_sim"
 pytestmark = pytest.mark.skipif(not ATLAS.is_dir(), reason="the atlas is not in ../shared")
