@@ -35,6 +35,7 @@ from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_N
 from dicom_node.tls import TlsServer
 
 NO_LIMIT = 1 << 20
+INVALID_PARAMETER_VALUE = 6  # A-P-ABORT, PS3.8 table 9-26
 
 log = structlog.get_logger(__name__)
 
@@ -194,12 +195,29 @@ class StoreScp:
         association = event.assoc
         self._tallies[association] = _Tally(began=monotonic())
         refusal = self._admission.refusal(association, list(self._tallies)) or self._no_place(association)
-        if refusal is None:
-            proposed = proposal_of(association).presentation_context_definition_list
+        proposed = proposal_of(association).presentation_context_definition_list
+        if refusal is not None:
+            self._turn_away(association, refusal)
+        elif not all(context.abstract_syntax and context.transfer_syntax for context in proposed):
+            self._end_unanswerable(association)
+        else:
             association.acceptor.supported_contexts = acceptable(proposed, with_commitment=bool(self._commitment))
-            return
+
+    def _turn_away(self, association: Association, refusal: Refusal) -> None:
         association.acse.send_reject(*refusal.wire)
         self._note_rejection(association, refusal.why)
+        association.kill()
+
+    def _end_unanswerable(self, association: Association) -> None:
+        """Abort over a presentation context without its abstract syntax or any transfer syntax: pynetdicom's threads
+        would die of looking up the one, or wait for ever over an answer without the other.
+        """
+        self._tallies.pop(association, None)
+        self._patience.over(association)
+        peer = peer_of(association)
+        log.warning("association_broken", **peer, kind="a presentation context without its syntax")
+        self._watch.refused(**peer, why="a presentation context without its syntax")
+        association.acse.send_ap_abort(INVALID_PARAMETER_VALUE)
         association.kill()
 
     def _no_place(self, association: Association) -> Refusal | None:
