@@ -20,9 +20,11 @@ from training.simulate.noise import Map
 from training.simulate.prostheses import hip, knee, shoulder
 from training.simulate.recipe import SimulateRecipe
 from training.simulate.scene import Anchor, Scene
+from training.simulate.spinal_implants import instrumented
 
 GROWN = 20.0
 """Age in years from which joints are replaced."""
+SPINES = ("cervical_spine", "thoracic_spine", "lumbar_spine")
 THICK = 0.006
 """Radius in m from which a bone can take a nail."""
 
@@ -49,7 +51,7 @@ def equipped(scene: Scene, random: np.random.Generator, recipe: SimulateRecipe, 
     if random.random() >= recipe.hardware:
         return scene.depth
     depth = scene.depth.copy()
-    implanted = random.random() < 0.6 and bool(scene.anchors)
+    implanted = random.random() < 0.6 and (bool(scene.anchors) or _spine(scene))
     if implanted:
         add_solids(depth, scene.camera, _implants(scene, random), scene.metal * random.uniform(0.5, 1.5))
     if not implanted or random.random() < 0.15:
@@ -58,7 +60,11 @@ def equipped(scene: Scene, random: np.random.Generator, recipe: SimulateRecipe, 
 
 
 def _implants(scene: Scene, random: np.random.Generator) -> Solids:
-    """A prosthesis where a joint for one is in the picture, half of the time; else one or two bones are fixed."""
+    """Screws and rods in a spine; a prosthesis where a joint for one is in the picture, half of the time; else one or
+    two bones are fixed.
+    """
+    if _spine(scene):
+        return instrumented(scene.vertebrae, random)
     joints = _joints(scene, random) if scene.age >= GROWN else []
     if joints and random.random() < 0.5:
         return joints[random.integers(len(joints))]()
@@ -74,6 +80,11 @@ def _implants(scene: Scene, random: np.random.Generator) -> Solids:
                 fixings = (plate, plate, nail, screws, cerclage)
             made += fixings[random.integers(len(fixings))](anchor, random)
     return made
+
+
+def _spine(scene: Scene) -> bool:
+    """Whether it is a picture of a spine, with vertebrae to hold together."""
+    return scene.region in SPINES and len(scene.vertebrae) > 1
 
 
 def _joints(scene: Scene, random: np.random.Generator) -> list[Callable[[], Solids]]:

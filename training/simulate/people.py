@@ -17,7 +17,8 @@ from training.simulate.matter import matter, scaled
 from training.simulate.recipe import SimulateRecipe
 from training.simulate.regions import VIEWS
 from training.simulate.regions.out_of_domain import choose_kind
-from training.simulate.scene import Anchor, Map, Scene
+from training.simulate.regions.spine import UPWARD
+from training.simulate.scene import Anchor, Map, Scene, Vertebra
 from training.simulate.shot import Shot, View, aim, choose
 from training.simulate.skeleton import Skeleton
 from training.simulate.strangers import PICTURES, stranger
@@ -26,6 +27,8 @@ from training.simulate.wear import narrowed, wearing, worn
 
 INFANTS_SIZE = 0.42
 """An infant's stature against an adult's: bodies are as large as the atlas here, but rays meet less in the small."""
+BODY_WIDTH = {"c": 0.018, "t": 0.032, "l": 0.05}
+"""Width in m at most of the vertebrae's bodies: in the neck, other processes lie as far in front as these do."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,6 +111,7 @@ def _exposed(
         female=subject.female,
         tissue=stuff.soft,
         anchors=_anchors(body, seen),
+        vertebrae=_vertebrae(body, seen),
     )
 
 
@@ -134,4 +138,20 @@ def _anchors(body: Body, names: list[str]) -> tuple[Anchor, ...]:
         bone = body.skeleton[name]
         if bone.kind == "long":
             found.append(Anchor(bone=name, start=body.along(name, 0.0), end=body.along(name, 1.0), radius=bone.girth))
+    return tuple(found)
+
+
+def _vertebrae(body: Body, names: list[str]) -> tuple[Vertebra, ...]:
+    """The vertebrae in the picture, from below; their bodies are the front parts of their surfaces."""
+    found = []
+    for name in UPWARD:
+        if name in names:
+            points = body.skeleton[name].mesh.vertices
+            front = points[:, 1] > points[:, 1].max() - 0.35 * np.ptp(points[:, 1])
+            outer = body.warped[name][0][front]
+            axes = np.stack([body.direction(name, axis) for axis in np.eye(3)])
+            axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+            centre = np.asarray(body.where[name](outer).mean(axis=0), np.float64)
+            width = min(BODY_WIDTH[name[0]], float(np.ptp(outer[:, 0])))
+            found.append(Vertebra(name=name, centre=centre, axes=axes, width=width))
     return tuple(found)

@@ -1,9 +1,6 @@
-"""Artificial joints and what holds a spine, as capsules and ellipsoids; see `training.simulate.hardware`."""
-
-from itertools import pairwise
+"""Artificial joints, as capsules and ellipsoids; see `training.simulate.hardware`."""
 
 import numpy as np
-import numpy.typing as npt
 
 from training.simulate.hardware import Array, Capsule, Ellipsoid, Solids, ball, frame_of, point_on, screw
 from training.simulate.scene import Anchor
@@ -72,29 +69,3 @@ def shoulder(humerus: Anchor, medial: Array, random: np.random.Generator) -> Sol
     socket = head + towards * 0.014
     made += (ball(socket + towards * 0.3 * radius, 0.8 * radius, 1.5), Capsule(start=top, end=head, radius=0.012))
     return made + screw(socket, socket + towards * 0.045, 0.0025)
-
-
-def pedicle_screws(centres: npt.ArrayLike, forward: Array, across: Array, random: np.random.Generator) -> Solids:
-    """Two screws into each vertebra of `centres` (N, 3) along `forward` (3,), and a rod over either side's heads.
-
-    `across` (3,) is the way from the patient's one side to the other.
-    """
-    made: Solids = ()
-    middles = np.asarray(centres, np.float64)
-    for side in (-1.0, 1.0):
-        tips = middles + side * across * 0.008 + forward * 0.008
-        heads = middles + side * across * 0.018 - forward * 0.05
-        for head, tip in zip(heads, tips, strict=True):
-            if random.random() < 0.93:
-                made += screw(head, tip, random.uniform(0.0022, 0.0034))
-        behind = heads - forward * 0.004
-        for one, other in pairwise(behind):
-            made += (Capsule(start=one, end=other, radius=0.0028),)
-    return made
-
-
-def cage(disc: Array, axes: Array, random: np.random.Generator) -> Solids:
-    """A cage in a disc: a hollow block; `axes` rows: across, forward, up (3, 3)."""
-    half = np.array([random.uniform(0.007, 0.014), random.uniform(0.007, 0.012), random.uniform(0.003, 0.005)])
-    block = Ellipsoid(centre=disc, axes=axes.T @ np.diag(half), weight=0.6)
-    return block, Ellipsoid(centre=disc, axes=axes.T @ np.diag(half * (0.6, 0.6, 1.0)), weight=-0.6)

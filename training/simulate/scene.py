@@ -24,10 +24,22 @@ class Anchor:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Vertebra:
+    """A vertebra in the picture: the `centre` of its body (3,) and its `width` in m; `axes` (3, 3): rows of length 1
+    across, forward and up.
+    """
+
+    name: str
+    centre: Array
+    axes: Array
+    width: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
     """`depth`: optical depth (H, W) float32 along the camera's rays, not negative. `region`: one of the 14, or
     `ood:<kind>`; `age` in years; `tissue`: attenuation of soft tissue in 1/m at the beam's energy, `metal`: that of
-    metal.
+    metal. `vertebrae`: those in the picture, in the order of the spine.
     """
 
     depth: Map
@@ -39,6 +51,7 @@ class Scene:
     tissue: float
     metal: float = 1200.0
     anchors: tuple[Anchor, ...] = ()
+    vertebrae: tuple[Vertebra, ...] = ()
 
 
 class DrawScene(Protocol):

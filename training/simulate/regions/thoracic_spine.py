@@ -49,7 +49,6 @@ def _front(skeleton: Skeleton, subject: Subject, random: np.random.Generator) ->
 
 
 def _scoliotic(skeleton: Skeleton, subject: Subject, random: np.random.Generator) -> Shot:
-    shot = _front(skeleton, subject, random)
     behind = bool(random.random() < 0.6)
     return Shot(
         view="scoliosis",
@@ -59,7 +58,7 @@ def _scoliotic(skeleton: Skeleton, subject: Subject, random: np.random.Generator
         pose=Pose(turns=curves(random, strong=True)),
         margin=(0.9, 1.25),
         aspect=(0.45, 1.0),
-        more=shot.more,
+        more=INSIDE,
     )
 
 

@@ -10,14 +10,19 @@ from training.simulate import worn
 from training.simulate.camera import Camera
 from training.simulate.equip import WORN, equipped
 from training.simulate.hardware import Capsule, add_solids, ball, cerclage, nail, plate, ring, screw, screws, wires
-from training.simulate.prostheses import cage, hip, knee, pedicle_screws, shell, shoulder
+from training.simulate.prostheses import hip, knee, shell, shoulder
 from training.simulate.recipe import SimulateRecipe
-from training.simulate.scene import Anchor
+from training.simulate.scene import Anchor, Vertebra
+from training.simulate.spinal_implants import cage, front_plate, instrumented, pedicle_screws
 
 SIZE, PIXEL = 128, 0.3 / 128
 MEDIAL = np.array([1.0, 0.0, 0.0])
 FEMUR = Anchor(bone="femur_l", start=np.array([0.0, 0.0, 0.3]), end=np.array([0.0, 0.0, -0.1]), radius=0.014)
 TIBIA = Anchor(bone="tibia_l", start=np.array([0.0, 0.0, -0.12]), end=np.array([0.0, 0.0, -0.5]), radius=0.012)
+SPINE = [
+    Vertebra(name=f"l{number}", centre=np.array([0.0, 0.0, 0.04 - 0.04 * number]), axes=np.eye(3), width=0.05)
+    for number in (2, 1, 0)
+]
 MAKERS = {
     "plate": plate,
     "screws": screws,
@@ -27,10 +32,10 @@ MAKERS = {
     "hip": lambda anchor, random: hip(anchor, MEDIAL, random),
     "shoulder": lambda anchor, random: shoulder(anchor, MEDIAL, random),
     "knee": lambda anchor, random: knee(anchor, TIBIA, random),
-    "spine": lambda _, random: pedicle_screws(
-        [(0, 0, 0.04), (0, 0, 0.0), (0, 0, -0.04)], np.array([0.0, 1.0, 0.0]), MEDIAL, random
-    ),
-    "cage": lambda _, random: cage(np.zeros(3), np.eye(3), random),
+    "spine": lambda _, random: instrumented(SPINE, random),
+    "pedicle screws": lambda _, random: pedicle_screws(SPINE, random),
+    "front plate": lambda _, random: front_plate(SPINE, random),
+    "cage": lambda _, random: cage(SPINE[0], SPINE[1], random),
 }
 
 
@@ -129,3 +134,16 @@ def test_hardware_is_in_the_share_of_images_that_was_asked_for() -> None:
     assert equipped(scene, np.random.default_rng(0), off, 0.0015) is scene.depth
     with_some = sum(equipped(scene, np.random.default_rng(i), some, 0.0015) is not scene.depth for i in range(300))
     assert with_some == pytest.approx(90, abs=30)
+
+
+def test_vertebrae_alone_are_no_reason_for_implants_but_in_a_spine() -> None:
+    """A skull shows the first of them, and no bone that hardware could hold to: then it is worn or on the table."""
+    always = dataclasses.replace(SimulateRecipe(), hardware=1.0)
+    scene = draw_balls("skull", np.random.default_rng(0), always, SIZE)
+    scene = dataclasses.replace(scene, anchors=(), vertebrae=tuple(SPINE), camera=camera())
+    spine = dataclasses.replace(scene, region="lumbar_spine")
+    brightest = [
+        max((equipped(each, np.random.default_rng(i), always, 0.0015) - each.depth).max() for i in range(20))
+        for each in (scene, spine)
+    ]
+    assert brightest[0] < brightest[1]

@@ -32,6 +32,16 @@ def test_every_region_gives_finite_depth_and_something_to_see(people, region) ->
 
 
 @needs_atlas
+def test_the_vertebrae_in_a_picture_come_in_their_order_and_are_as_large_as_vertebrae(people) -> None:
+    """From below; what holds them together is made for their bodies, not for their transverse processes."""
+    scene = people.scene("cervical_spine", np.random.default_rng([5, 1]), SimulateRecipe(children=0.0), 64)
+    names, heights = zip(*((each.name, each.centre[2]) for each in scene.vertebrae), strict=True)
+    assert {"c4", "c5", "c6"} <= set(names)
+    assert list(heights) == sorted(heights)
+    assert all(0.01 <= each.width <= 0.05 for each in scene.vertebrae)
+
+
+@needs_atlas
 def test_the_same_seed_gives_the_same_scene(people) -> None:
     """To the last bit."""
     one, other = (people.scene("hand", np.random.default_rng([9, 1]), SimulateRecipe(), 96) for _ in range(2))
