@@ -1,4 +1,4 @@
-"""Associations that are asked for in a way that the standard does not allow: each gets an answer, and ends no thread."""
+"""Associations asked for in a way that the standard does not allow: each gets an answer, and ends no thread."""
 
 import socket
 import struct
