@@ -1,6 +1,8 @@
 """Looking at one file: header, pixels, model. Whatever is wrong with the file becomes part of the answer."""
 
+import threading
 from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +21,9 @@ from dicom_node.verdict import Outcome, Recognition, Sighting
 
 Grey = NDArray[np.float32]
 
+# Pixels: a radiograph that is larger takes some hundred MB of memory while it is looked at.
+LARGE = 16_000_000
+
 
 class Batching(Protocol):
     """Something that predicts one image of many, soon."""
@@ -32,6 +37,7 @@ class Eye:
     def __init__(self, *, model: Model, batcher: Batching) -> None:
         self._model = model
         self._batcher = batcher
+        self._one_large = threading.Lock()
 
     @property
     def model_id(self) -> str:
@@ -66,8 +72,8 @@ class Eye:
 
     def look_at_picture(self, path: Path) -> Sighting:
         """Look at a PNG or JPEG file, which is taken for a radiograph; raises UndecodableError."""
-        grey = picture_from_file(path)
-        return self._recognised(Sighting(outcome=Outcome.ABSTAINED, header=EMPTY_HEADER, values={}), grey)
+        seen = model_input(picture_from_file(path), self._model.card.input_size)
+        return self._recognised(Sighting(outcome=Outcome.ABSTAINED, header=EMPTY_HEADER, values={}), seen)
 
     def _look_at(self, ds: Dataset) -> Sighting:
         blank = Sighting(outcome=Outcome.NOT_A_RADIOGRAPH, header=header_region(ds), values=header_values(ds))
@@ -77,13 +83,18 @@ class Eye:
         if why_not is not None:
             return _with(blank, Outcome.NOT_A_RADIOGRAPH, why_not)
         try:
-            grey = grey_from_dataset(ds)
+            seen = self._seen(ds)
         except UndecodableError as error:
             return _with(blank, Outcome.UNREADABLE, str(error))
-        return self._recognised(blank, grey)
+        return self._recognised(blank, seen)
 
-    def _recognised(self, blank: Sighting, grey: Grey) -> Sighting:
-        prediction = self._batcher.submit(model_input(grey, self._model.card.input_size)).result()
+    def _seen(self, ds: Dataset) -> Grey:
+        """What the model sees of a data set; of large ones, one at a time. Raises UndecodableError."""
+        with self._one_large if _is_large(ds) else nullcontext():
+            return model_input(grey_from_dataset(ds), self._model.card.input_size)
+
+    def _recognised(self, blank: Sighting, seen: Grey) -> Sighting:
+        prediction = self._batcher.submit(seen).result()
         return Sighting(
             outcome=Outcome(prediction.outcome),
             header=blank.header,
@@ -100,6 +111,13 @@ class Eye:
             reject_score=prediction.reject_score,
             embedding=prediction.embedding.astype("<f4").tobytes(),
         )
+
+
+def _is_large(ds: Dataset) -> bool:
+    try:
+        return int(ds.Rows) * int(ds.Columns) > LARGE
+    except (AttributeError, TypeError, ValueError):
+        return False  # a damaged header is told by whoever decodes
 
 
 def _with(blank: Sighting, outcome: Outcome, reason: str) -> Sighting:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from dicom_node.overflow import Content
+
 
 class InstanceState(StrEnum):
     """How far an instance has come; deliveries have states of their own."""
@@ -22,7 +24,7 @@ class Incoming:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
-    dataset: bytes
+    dataset: Content
     calling_ae: str
     called_ae: str
     peer: str

@@ -24,6 +24,7 @@ from pydicom.valuerep import STANDARD_VR
 from dicom_node import __version__
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
+from dicom_node.overflow import Content, as_file, in_pieces
 
 # uuid5(NAMESPACE_DNS, "dicom-node.implementation") under 2.25: ours, and the same in every release.
 IMPLEMENTATION_CLASS_UID = UID("2.25.309477082441411176053179536836556028423")
@@ -79,7 +80,8 @@ def digest_of(incoming: Incoming) -> str:
     """
     announced = f"{incoming.transfer_syntax_uid}\0{incoming.sop_instance_uid}\0"
     digest = hashlib.sha256(announced.encode("ascii", "replace"))
-    digest.update(incoming.dataset)
+    for piece in in_pieces(incoming.dataset):
+        digest.update(piece)
     return digest.hexdigest()
 
 
@@ -191,7 +193,7 @@ def read_identity(incoming: Incoming) -> Identity:
     return identity_of(incoming.dataset, incoming.transfer_syntax_uid)
 
 
-def identity_of(dataset: bytes, transfer_syntax_uid: str) -> Identity:
+def identity_of(dataset: Content, transfer_syntax_uid: str) -> Identity:
     """Read the identity from encoded bytes; as `read_identity`."""
     ds = _head(dataset, transfer_syntax_uid)
     return Identity(
@@ -205,7 +207,7 @@ def identity_of(dataset: bytes, transfer_syntax_uid: str) -> Identity:
     )
 
 
-def patient_id_of(dataset: bytes, transfer_syntax_uid: str) -> str:
+def patient_id_of(dataset: Content, transfer_syntax_uid: str) -> str:
     """The PatientID in encoded bytes, of which the head is enough: for the audit trail, and for nothing else.
 
     Raises NotUnderstoodError as `read_identity` does.
@@ -213,7 +215,7 @@ def patient_id_of(dataset: bytes, transfer_syntax_uid: str) -> str:
     return text_of(_head(dataset, transfer_syntax_uid), _PATIENT_ID)
 
 
-def inflate(deflated: bytes, limit: int) -> bytes:
+def inflate(deflated: Content, limit: int) -> bytes:
     """Inflate raw deflate data (PS3.5 A.5, RFC 1951) up to `limit` bytes. Raises NotUnderstoodError."""
     try:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, limit)
@@ -221,7 +223,7 @@ def inflate(deflated: bytes, limit: int) -> bytes:
         raise NotUnderstoodError("the deflated data set cannot be inflated") from error
 
 
-def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
+def _head(dataset: Content, transfer_syntax_uid: str) -> Dataset:
     """The elements up to SeriesInstanceUID, the last one that is asked for; what comes later is not even looked at."""
     if transfer_syntax_uid in DEFLATED:
         dataset = inflate(dataset, INFLATED_HEAD)
@@ -229,7 +231,7 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
         raise NotUnderstoodError("the data set does not begin with a DICOM element")
     try:
         ds = read_dataset(
-            BytesIO(dataset),
+            as_file(dataset),
             transfer_syntax_uid == ImplicitVRLittleEndian,
             transfer_syntax_uid != ExplicitVRBigEndian,
             stop_when=_after_identity(),
@@ -239,7 +241,7 @@ def _head(dataset: bytes, transfer_syntax_uid: str) -> Dataset:
     return ds
 
 
-def _begins_with_element(dataset: bytes, *, big_endian: bool) -> bool:
+def _begins_with_element(dataset: Content, *, big_endian: bool) -> bool:
     """Whether the first bytes are a tag and a length that fits, with a VR or without: some data sets are not encoded
     as their syntax says, and pydicom reads them all the same.
     """

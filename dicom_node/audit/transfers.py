@@ -17,6 +17,7 @@ from dicom_node.audit.trail import Trail
 from dicom_node.errors import NotUnderstoodError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Incoming, Receipt
+from dicom_node.overflow import Content
 from dicom_node.part10 import FILE_HEAD, identity_of, patient_id_of, split_meta, text_of
 
 log = structlog.get_logger(__name__)
@@ -164,7 +165,7 @@ def _subject(path: Path) -> tuple[str, str, str]:
     return identity.sop_class_uid, identity.study_uid, _patient_id(content[offset:], syntax)
 
 
-def _patient_id(dataset: bytes, transfer_syntax_uid: str) -> str:
+def _patient_id(dataset: Content, transfer_syntax_uid: str) -> str:
     try:
         return patient_id_of(dataset, transfer_syntax_uid)
     except NotUnderstoodError:

@@ -1,5 +1,6 @@
 """What a peer asked for, as plain values out of pynetdicom's events."""
 
+from dataclasses import replace
 from typing import cast
 
 from pynetdicom.association import Association
@@ -7,6 +8,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
+from dicom_node.dimse.arriving import content_of
 from dicom_node.instance import Incoming
 
 
@@ -15,19 +17,24 @@ def proposal_of(association: Association) -> A_ASSOCIATE:
     return cast("A_ASSOCIATE", association.requestor.primitive)
 
 
-def incoming_of(event: Event) -> Incoming:
-    """The object of a C-STORE request; without a data set, one of no bytes."""
+def announced_by(event: Event) -> Incoming:
+    """The object of a C-STORE request as its command announces it, still without its data set."""
     request = cast("C_STORE", event.request)
     proposal = proposal_of(event.assoc)
     return Incoming(
         sop_class_uid=str(request.AffectedSOPClassUID),
         sop_instance_uid=str(request.AffectedSOPInstanceUID),
         transfer_syntax_uid=str(event.context.transfer_syntax),
-        dataset=request.DataSet.getvalue() if request.DataSet else b"",
+        dataset=b"",
         calling_ae=proposal.calling_ae_title.strip(),
         called_ae=proposal.called_ae_title.strip(),
         peer=event.assoc.requestor.address,
     )
+
+
+def with_content(announced: Incoming, event: Event) -> Incoming:
+    """The object with its data set; of a request that had none, with no bytes. Raises OutOfResourcesError."""
+    return replace(announced, dataset=content_of(cast("C_STORE", event.request).DataSet))
 
 
 def peer_of(association: Association) -> dict[str, str]:

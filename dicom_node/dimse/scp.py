@@ -24,7 +24,7 @@ from dicom_node.dimse.contexts import acceptable, served_as_storage
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.patience import Patience
 from dicom_node.dimse.porch import PATIENCE_SECONDS, Porch
-from dicom_node.dimse.requests import incoming_of, peer_of, proposal_of
+from dicom_node.dimse.requests import announced_by, peer_of, proposal_of, with_content
 from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
 from dicom_node.dimse.server import Server
 from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
@@ -80,7 +80,8 @@ class _Tally:
 
 class StoreScp:
     """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status.
-    `commitment`: the handlers of storage commitment, which is refused without them.
+    `commitment`: the handlers of storage commitment, which is refused without them. `spilling`: where large objects
+    arrive, see `dicom_node.dimse.arriving`; without it, in memory.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class StoreScp:
         handler: Callable[[Incoming], Receipt],
         watch: Watch | None = None,
         commitment: Sequence[EventHandlerType] = (),
+        spilling: Sequence[EventHandlerType] = (),
     ) -> None:
         self._settings = settings
         self._handler = handler
         self._watch = watch or NobodyWatches()
         self._commitment = commitment
+        self._spilling = spilling
         self._admission = Admission(
             networks=settings.networks,
             calling_aes=settings.calling_aes,
@@ -187,6 +190,7 @@ class StoreScp:
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_CONN_CLOSE, self._closed),
+            *self._spilling,
             *self._commitment,
         ]
 
@@ -226,9 +230,10 @@ class StoreScp:
     def _store(self, event: Event) -> Dataset:
         """The reply to one C-STORE: success once the handler has returned, else the status of what it raised."""
         began = monotonic()
-        incoming = incoming_of(event)
+        incoming = announced_by(event)
         tally = self._tallies.setdefault(event.assoc, _Tally(began=began))
         try:
+            incoming = with_content(incoming, event)
             receipt = self._handler(incoming)
         except Exception as error:  # noqa: BLE001 - a sender gets a storage status whatever happens
             tally.refused += 1

@@ -1,5 +1,7 @@
 """From a data set to a grey image, as it would be displayed: the pipeline of PS3.3 C.11 and PS3.4 N.2."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -8,6 +10,8 @@ from pydicom.pixels.processing import apply_modality_lut
 from dicom_node.errors import UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import stored_values
 from dicom_node.imaging.windows import values_of_interest
+
+BAND = 1 << 19
 
 
 def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
@@ -32,9 +36,10 @@ def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
 
 def _as_displayed(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.float32]:
     lowest, highest = int(stored.min()), int(stored.max())
-    index = stored.astype(np.int32) - lowest
-    counts = np.bincount(index.ravel(), minlength=highest - lowest + 1)
     values = np.arange(lowest, highest + 1)
+    counts = np.zeros(values.shape, np.int64)
+    for rows in _bands(stored.shape):
+        counts += np.bincount(_places(stored[rows], lowest).ravel(), minlength=values.size)
     padding = _padding(values, ds)
     if counts[~padding].any():
         counts = np.where(padding, 0, counts)
@@ -45,7 +50,21 @@ def _as_displayed(stored: NDArray[np.integer], ds: Dataset) -> NDArray[np.float3
     if _shown_inverted(ds):
         shown = 1.0 - shown
     shown[padding] = 0.0
-    return np.take(shown.astype(np.float32), index)
+    table, grey = shown.astype(np.float32), np.empty(stored.shape, np.float32)
+    for rows in _bands(stored.shape):
+        np.take(table, _places(stored[rows], lowest), out=grey[rows])
+    return grey
+
+
+def _bands(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Rows of about BAND pixels at a time: a large radiograph is 100 MB, and numpy would make several of it."""
+    at_once = max(1, BAND // max(1, shape[1]))
+    return (slice(first, first + at_once) for first in range(0, shape[0], at_once))
+
+
+def _places(stored: NDArray[np.integer], lowest: int) -> NDArray[np.intp]:
+    """Where each stored value stands in the table that begins with `lowest`."""
+    return np.asarray(stored.astype(np.intp) - lowest)
 
 
 def _padding(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.bool_]:

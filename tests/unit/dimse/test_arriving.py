@@ -1,0 +1,110 @@
+"""Data sets that are too large for memory: they arrive as they are, over the spool's disk, and a full disk is told."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dicom_node.dimse import arriving
+from dicom_node.dimse.arriving import Arriving, spilling
+from dicom_node.dimse.scp import ScpSettings, StoreScp
+from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.errors import OutOfResourcesError
+from dicom_node.overflow import in_pieces
+from dicom_node.part10 import digest_of
+from dicom_node.receive import receive
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.dimse_objects import incoming, written
+from tests.stories import NOON
+
+LARGE = os.urandom(3 << 20)
+
+
+@pytest.fixture(autouse=True)
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "IN_MEMORY", 1 << 20)
+    monkeypatch.setattr(arriving, "LOOK_EVERY", 1 << 20)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", reserve_bytes=0)
+
+
+def arrived(spool: Spool, content: bytes, piece: int = 100_000) -> Arriving:
+    buffer = Arriving(spool.unnamed, spool.check_room)
+    for start in range(0, len(content), piece):
+        buffer.write(content[start : start + piece])
+    return buffer
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 1, len(LARGE)])
+def test_what_arrives_is_what_was_sent_however_large_it_is(spool: Spool, size: int) -> None:
+    content = arrived(spool, LARGE[:size]).content()
+    assert b"".join(in_pieces(content)) == LARGE[:size]
+    assert isinstance(content, bytes) == (size <= 1 << 20)
+
+
+def test_the_room_is_looked_at_before_the_disk_takes_more_and_the_reserve_stays(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def check_room(size: int) -> None:
+        asked.append(size)
+        if len(asked) > 2:
+            raise OutOfResourcesError("make room")
+
+    full = Arriving(Spool(tmp_path, 0).unnamed, check_room)
+    for _ in range(40):
+        full.write(bytes(100_000))
+    assert max(asked) < 3 << 20
+    assert len(asked) == 3  # and not once for each piece that follows
+    with pytest.raises(OutOfResourcesError, match="make room"):
+        full.content()
+
+
+@contextmanager
+def sender_to(spool: Spool, ledger: MemoryLedger) -> Iterator[StoreScu]:
+    scp = StoreScp(
+        ScpSettings(ae_title="REGION"),
+        lambda item: receive(item, spool=spool, intake=ledger.intake, now=NOON),
+        spilling=[spilling(spool.unnamed, spool.check_room)],
+    )
+    scp.start()
+    scu = StoreScu(Peer(host="127.0.0.1", port=scp.port, ae_title="REGION"), calling_ae="MODALITY")
+    try:
+        yield scu
+    finally:
+        scu.close()
+        scp.stop()
+
+
+def test_a_large_object_is_stored_byte_for_byte_and_leaves_nothing_else(spool: Spool, tmp_path: Path) -> None:
+    ledger, large, small = MemoryLedger(), incoming("1.2.3.5", PixelData=LARGE), incoming("1.2.3.6")
+    with sender_to(spool, ledger) as scu:
+        for item in (large, small):
+            scu.send(written(tmp_path, item))
+    for item in (large, small):
+        (record,) = ledger.records.find(item.sop_instance_uid)
+        assert record.instance.digest == digest_of(item)
+        assert spool.path(record.instance.path).read_bytes().endswith(item.dataset)
+    assert list((spool.path("tmp")).iterdir()) == []
+
+
+def test_the_sender_of_what_the_disk_does_not_take_is_told_to_come_again_and_the_next_one_is_stored(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = MemoryLedger()
+    with sender_to(spool, ledger) as scu:
+        monkeypatch.setattr("dicom_node.spool.TemporaryFile", _no_space)
+        with pytest.raises(Exception, match="A700"):
+            scu.send(written(tmp_path, incoming("1.2.3.5", PixelData=LARGE)))
+        scu.send(written(tmp_path, incoming("1.2.3.6")))
+    assert ledger.records.find("1.2.3.5") == []
+    assert len(ledger.records.find("1.2.3.6")) == 1
+
+
+def _no_space(**_: object) -> None:
+    raise OSError(28, "No space left on device")
