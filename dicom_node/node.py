@@ -1,5 +1,6 @@
 """The composition root: the one place that knows every part, builds the node from its configuration and runs it."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -15,15 +16,16 @@ from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
 from dicom_node.config.tls import credentials_of, own_certificates
 from dicom_node.eye import Eye
-from dicom_node.instance import Instance, Receipt
+from dicom_node.instance import Instance
 from dicom_node.ledger import open_ledger
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
 from dicom_node.owner import is_dead, own_name
 from dicom_node.ports import Ledger
+from dicom_node.receiver_process import UNAUDITED
 from dicom_node.receivers import Receivers
-from dicom_node.receiving import Receiver, open_receiver
+from dicom_node.receiving import open_receiver
 from dicom_node.recovery import break_dead_leases, check_files
 from dicom_node.retention import retire_files
 from dicom_node.schedule import Job, Schedule
@@ -69,7 +71,7 @@ def open_eye(config: Config) -> Iterator[Eye]:
 
 
 class Node:
-    """A whole node in this process: receiver, classifier, one lane per destination, periodic jobs, web port."""
+    """A whole node: receiver processes, and here the classifier, one lane per destination, periodic jobs, web port."""
 
     def __init__(self, config: Config, *, ledger: Ledger, spool: Spool, eye: Eye, now: Callable[[], datetime]) -> None:
         self._config = config
@@ -81,7 +83,7 @@ class Node:
         self._worker = own_name()
         self._auditor = Auditor.of(config, now=now)
         self._certificates = own_certificates(config)
-        self._metrics = Metrics(ledger.records, audit_dropped=lambda: self._auditor.dropped)
+        self._metrics = Metrics(ledger.records, counted=self._counted)
         self._classifying = Classifying(
             work=ledger.work,
             look=self._look,
@@ -100,19 +102,7 @@ class Node:
             worker=self._worker,
             now=now,
         )
-        self._receiver = Receiver(
-            config,
-            port=config.node.port,
-            ledger=ledger,
-            spool=spool,
-            now=now,
-            arrived=self._arrived,
-            refused=lambda error: self._metrics.refused.labels(error=type(error).__name__).inc(),
-            watch=self._auditor.watch,
-        )
-        self._receivers = Receivers(
-            count=config.node.receivers - 1, config=config, open_receiver=open_receiver, arrived=self._classifier.ring
-        )
+        self._receivers = Receivers(config=config, open_receiver=open_receiver, arrived=self._classifier.ring)
         self._schedule = Schedule(jobs=self._jobs(), records=ledger.records, now=now)
         self._web = self._web_server() if config.web.enabled else None
         self._checker = Task("file-check", self._check_files)
@@ -159,17 +149,15 @@ class Node:
         self._closing.callback(self._classifying.close)
         self._closing.callback(self._classifier.stop)
         self._classifier.start()
-        self._closing.callback(self._receiver.stop)
-        self._receiver.start()
+        self._closing.callback(self._receivers.stop)
+        self._receivers.start()
         self._auditor.network(attached=True)
         self._closing.callback(lambda: self._auditor.network(attached=False))
-        self._closing.callback(self._receivers.stop)
-        self._receivers.start(self._receiver.port)
         self._closing.callback(self._checker.stop)
         self._checker.start()
         log.info(
             "started",
-            port=self._receiver.port,
+            port=self._receivers.port,
             web_port=self.web_port,
             model=self._eye.model_id,
             model_sha256=self._eye.model_sha256,
@@ -203,7 +191,7 @@ class Node:
 
     @property
     def port(self) -> int:
-        return self._receiver.port
+        return self._receivers.port
 
     @property
     def web_port(self) -> int | None:
@@ -216,9 +204,8 @@ class Node:
         web = f", web {scheme}://{self._config.web.host}:{self.web_port}" if self._web is not None else ""
         return f"{section.ae_title} listens on {section.host}:{self.port}{web}, model {self._eye.model_id}"
 
-    def _arrived(self, receipt: Receipt) -> None:
-        self._metrics.stored.labels(duplicate=str(receipt.duplicate).lower()).inc()
-        self._classifier.ring()
+    def _counted(self) -> Counter[str]:
+        return self._receivers.counted() + Counter({UNAUDITED: self._auditor.dropped})
 
     def _settle(self, instance: Instance, sighting: Sighting) -> None:
         verdict = settle(instance, sighting, plan=self._plan, work=self._ledger.work, now=self._now())

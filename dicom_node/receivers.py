@@ -1,59 +1,44 @@
-"""Further receiver processes on the node's port (SO_REUSEPORT), because one Python process receives on one core only.
+"""The receiver processes: one, or several on one port (SO_REUSEPORT), because one Python process uses one core only.
 
-Each has its own ledger connections and writes into the same spool. It tells the node's process about every image
-through a pipe, so that classification starts at once; the image itself is in the ledger by then.
+They receive and do nothing else, so that no classification holds their lock. Each has its own ledger connections and
+writes into the same spool. It tells the node's process about every object through a pipe, so that classification
+starts at once; the object itself is in the ledger by then.
 """
 
 import multiprocessing
-import os
-import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
-from typing import Protocol
 
 import structlog
 
 from dicom_node.config import Config
 from dicom_node.errors import ConfigError, reason
-from dicom_node.instance import Receipt
+from dicom_node.receiver_process import OpenReceiver, Word, run_receiver
 
 log = structlog.get_logger(__name__)
 
-READY = b"ready"
-ARRIVED = b"arrived"
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 # Between two attempts to replace what died: a receiver that dies at every start would keep a core busy otherwise.
 PAUSE_SECONDS = 5.0
 
 
-class Listener(Protocol):
-    """A started receiver."""
-
-    def stop(self) -> None: ...
-
-
-# Opens a receiver on a port in the process that calls it; has to be importable by name, since processes are spawned.
-OpenReceiver = Callable[[Config, int, Callable[[Receipt], None]], Listener]
-
-
 class Receivers:
-    """Processes that receive beside this one; one that dies is started again, at most once in `pause` seconds."""
+    """Processes that receive for this one; one that dies is started again, at most once in `pause` seconds."""
 
     def __init__(
         self,
         *,
-        count: int,
         config: Config,
         open_receiver: OpenReceiver,
         arrived: Callable[[], None],
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        self._count = count
+        """As many as the configuration says. `arrived` is told whenever one of them has counted something."""
         self._config = config
         self._open_receiver = open_receiver
         self._arrived = arrived
@@ -61,22 +46,25 @@ class Receivers:
         self._stopping = threading.Event()
         self._processes: dict[Connection, SpawnProcess] = {}
         self._watcher = threading.Thread(target=self._watch, name="receivers")
-        self._port = 0
         self._next_spawn = 0.0
+        self._counting = threading.Lock()
+        self._counted: dict[Connection, Mapping[str, int]] = {}
+        self._of_the_dead: Counter[str] = Counter()
+        self.port = config.node.port
 
-    def start(self, port: int) -> None:
-        """Returns when every process answers on the port. Raises ConfigError when one does not come up."""
-        self._port = port
+    def start(self) -> None:
+        """Returns when every process answers on `port`, which may have been 0. Raises ConfigError when one cannot."""
         try:
-            for _ in range(self._count):
-                self._spawn()
-            for line in self._processes:
-                _await_ready(line)
+            self.port = _answering(self._spawn())
+            for line in [self._spawn() for _ in range(self._config.node.receivers - 1)]:
+                _answering(line)
         except (OSError, EOFError) as error:
             self.stop()
-            raise ConfigError("a receiver process did not start; see the log, or set node.receivers to 1") from error
-        if self._processes:
-            self._watcher.start()
+            raise ConfigError("a receiver process did not start; see the log") from error
+        except ConfigError:
+            self.stop()
+            raise
+        self._watcher.start()
 
     def stop(self) -> None:
         """Ask every process to drain and end, and wait for that."""
@@ -89,11 +77,19 @@ class Receivers:
             _end(process, line)
         self._processes.clear()
 
-    def _spawn(self) -> None:
+    def counted(self) -> Counter[str]:
+        """What all of them have counted since the node's start, those that died included."""
+        with self._counting:
+            total = Counter(self._of_the_dead)
+            for counted in self._counted.values():
+                total.update(counted)
+        return total
+
+    def _spawn(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe(duplex=False)
         process = context.Process(
-            target=run_receiver, args=(self._config, self._port, self._open_receiver, theirs), name="receiver"
+            target=run_receiver, args=(self._config, self.port, self._open_receiver, theirs), name="receiver"
         )
         try:
             process.start()
@@ -103,26 +99,37 @@ class Receivers:
         finally:
             theirs.close()
         self._processes[ours] = process
+        return ours
 
     def _watch(self) -> None:
         while not self._stopping.is_set():
             for line in wait(list(self._processes), timeout=min(1.0, self._pause)):
                 assert isinstance(line, Connection)
                 try:
-                    line.recv_bytes()
-                    self._arrived()
+                    self._hear(line, Word.of(line))
                 except (EOFError, OSError):
                     self._bury(line)
             self._replace_the_dead()
 
+    def _hear(self, line: Connection, word: Word) -> None:
+        if word.trouble:
+            log.error("receiver_not_started", error=word.trouble)
+        with self._counting:
+            news = word.counted != self._counted.get(line, {})
+            self._counted[line] = word.counted
+        if news:
+            self._arrived()
+
     def _bury(self, line: Connection) -> None:
         process = self._processes.pop(line)
+        with self._counting:
+            self._of_the_dead.update(self._counted.pop(line, {}))
         _end(process, line)
         if not self._stopping.is_set():
             log.error("receiver_died", exit_code=process.exitcode)
 
     def _replace_the_dead(self) -> None:
-        missing = self._count - len(self._processes)
+        missing = self._config.node.receivers - len(self._processes)
         if not missing or self._stopping.is_set() or monotonic() < self._next_spawn:
             return
         self._next_spawn = monotonic() + self._pause
@@ -133,10 +140,14 @@ class Receivers:
             log.error("receiver_not_started", error=reason(error))
 
 
-def _await_ready(line: Connection) -> None:
+def _answering(line: Connection) -> int:
+    """The port on which a process answers, once it does. Raises ConfigError, or OSError and EOFError when it died."""
     if not line.poll(START_SECONDS):
         raise TimeoutError
-    line.recv_bytes()
+    word = Word.of(line)
+    if word.trouble:
+        raise ConfigError(word.trouble)
+    return word.port
 
 
 def _end(process: SpawnProcess, line: Connection) -> None:
@@ -145,34 +156,3 @@ def _end(process: SpawnProcess, line: Connection) -> None:
     process.kill()
     process.join()
     line.close()
-
-
-def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: Connection) -> None:
-    """The main function of a receiver process: receive until SIGTERM, or until the node's process is gone."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
-    threading.Thread(target=_end_with_parent, args=(stopping,), daemon=True).start()
-    ready = threading.Event()
-
-    def notify(_: Receipt) -> None:
-        # The classifier also looks by itself: a word that does not fit into the pipe may be lost, a C-STORE may not
-        # wait for it. It is far shorter than PIPE_BUF, so that a pipe takes it as a whole or not at all.
-        if ready.is_set():
-            with suppress(OSError):
-                line.send_bytes(ARRIVED)
-
-    listener = open_receiver(config, port, notify)
-    with suppress(OSError):  # the node's process is gone already, and this one ends with it
-        line.send_bytes(READY)
-        os.set_blocking(line.fileno(), False)
-        ready.set()
-    stopping.wait()
-    listener.stop()
-
-
-def _end_with_parent(stopping: threading.Event) -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        stopping.set()

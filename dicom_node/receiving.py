@@ -1,4 +1,4 @@
-"""A receiver: the SCP with its stories behind it, in the node's process or in one of its own."""
+"""A receiver: the SCP with its stories behind it, in a process of its own."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ from dicom_node.background import switch_often
 from dicom_node.config import Config
 from dicom_node.config.tls import tls_server_of
 from dicom_node.desk import CommitmentDesk
+from dicom_node.dimse.arriving import spilling
 from dicom_node.dimse.commitment import commitment_handlers
 from dicom_node.dimse.same_association import HELD_SECONDS, SameAssociation
 from dicom_node.dimse.scp import ScpSettings, StoreScp
@@ -19,6 +20,7 @@ from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
 from dicom_node.promise import made_report
 from dicom_node.receive import receive
+from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, Count
 from dicom_node.spool import Spool
 
 
@@ -33,21 +35,18 @@ class Receiver:
         ledger: Ledger,
         spool: Spool,
         now: Callable[[], datetime],
-        arrived: Callable[[Receipt], None],
-        refused: Callable[[RefusedError], None] = lambda _: None,
+        count: Count,
         watch: Watch | None = None,
     ) -> None:
-        """`arrived` is told about each object once it is durable, `refused` about each error; `watch`: the audit
-        trail's.
-        """
+        """`count` is told what became of each object, once it is durable or refused; `watch`: the audit trail's."""
 
         def take(incoming: Incoming) -> Receipt:
             try:
                 receipt = receive(incoming, spool=spool, intake=ledger.intake, now=now())
             except RefusedError as error:
-                refused(error)
+                count(REFUSED + type(error).__name__)
                 raise
-            arrived(receipt)
+            count(DUPLICATE if receipt.duplicate else STORED)
             return receipt
 
         self._here = SameAssociation(
@@ -58,7 +57,8 @@ class Receiver:
         )
         desk = commitment_desk(config, ledger, now)
         commitment = [*commitment_handlers(desk, self._here.expect), *self._here.handlers()]
-        self._scp = StoreScp(_settings(config, port), take, watch, commitment)
+        overflow = [spilling(spool.unnamed, spool.check_room)]
+        self._scp = StoreScp(_settings(config, port), take, watch, commitment, overflow)
 
     def start(self) -> None:
         """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
@@ -92,34 +92,56 @@ def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime])
     )
 
 
-class FurtherReceiver:
-    """A receiver with its own connections to the ledger, for a process of its own."""
+class WholeReceiver:
+    """A receiver with its own connections to the ledger and its own audit trail."""
 
-    def __init__(self, config: Config, port: int, arrived: Callable[[Receipt], None]) -> None:
+    def __init__(self, config: Config, port: int, count: Count) -> None:
         self._ledger = open_ledger(config.ledger_url)
-        self._auditor = Auditor.of(config, now=lambda: datetime.now(UTC))
+        self._auditor = Auditor.of(config, now=_utc_now)
         self._receiver = Receiver(
             config,
             port=port,
             ledger=self._ledger,
             spool=Spool(config.spool_dir, config.node.disk_reserve),
-            now=lambda: datetime.now(UTC),
-            arrived=arrived,
+            now=_utc_now,
+            count=count,
             watch=self._auditor.watch,
         )
-        self._receiver.start()
+        try:
+            self._receiver.start()
+        except BaseException:
+            self._close()
+            raise
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return self._receiver.port
+
+    @property
+    def unaudited(self) -> int:
+        """How many audit messages could not be written anywhere."""
+        return self._auditor.dropped
 
     def stop(self) -> None:
+        """Take no new associations, let the running ones finish, and close what is open."""
         self._receiver.stop()
+        self._close()
+
+    def _close(self) -> None:
         self._auditor.close()
         self._ledger.close()
 
 
-def open_receiver(config: Config, port: int, arrived: Callable[[Receipt], None]) -> FurtherReceiver:
+def open_receiver(config: Config, port: int, count: Count) -> WholeReceiver:
     """What a receiver process runs."""
     switch_often()
     configure_logging(form=config.log.format, level=config.log.level)
-    return FurtherReceiver(config, port, arrived)
+    return WholeReceiver(config, port, count)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _settings(config: Config, port: int) -> ScpSettings:

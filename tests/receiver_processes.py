@@ -4,14 +4,18 @@ the configuration's data folder.
 
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.config import Config
+from dicom_node.errors import ConfigError
+from dicom_node.receiver_process import Count
 
 
 class Idle:
     """A receiver to which nobody talks."""
+
+    port = 104
+    unaudited = 0
 
     def stop(self) -> None:
         """Nothing is in hand."""
@@ -21,7 +25,7 @@ def pid_file(folder: Path) -> Path:
     return folder / "pid"
 
 
-def note_pid(config: Config, port: int, arrived: Callable) -> Idle:
+def note_pid(config: Config, port: int, count: Count) -> Idle:
     """Write down which process this is."""
     part = config.node.data_dir / f"{os.getpid()}.part"
     part.write_text(str(os.getpid()))
@@ -29,18 +33,30 @@ def note_pid(config: Config, port: int, arrived: Callable) -> Idle:
     return Idle()
 
 
-def die(config: Config, port: int, arrived: Callable) -> Idle:
+def count_three(config: Config, port: int, count: Count) -> Idle:
+    """Have received two objects and refused one; and write down which process this is."""
+    idle = note_pid(config, port, count)
+    for what in ("stored", "stored", "refused MismatchError"):
+        count(what)
+    return idle
+
+
+def die(config: Config, port: int, count: Count) -> Idle:
     """End before the port answers."""
     os._exit(3)
 
 
-def notify_a_lot(config: Config, port: int, arrived: Callable) -> Idle:
+def find_the_port_taken(config: Config, port: int, count: Count) -> Idle:
+    raise ConfigError("cannot listen on 127.0.0.1 port 104: Address already in use")
+
+
+def notify_a_lot(config: Config, port: int, count: Count) -> Idle:
     """Once the FIFO `go` is written to, tell of more images than a pipe takes, and then make the file `done`."""
 
     def tell() -> None:
         (config.node.data_dir / "go").read_bytes()
         for _ in range(50_000):
-            arrived(None)
+            count("stored")
         (config.node.data_dir / "done").touch()
 
     threading.Thread(target=tell, daemon=True).start()

@@ -1,33 +1,28 @@
 """Figures for Prometheus. Labels are destinations, outcomes and reasons, never anything of a patient."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState
 from dicom_node.ports import Records
+from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNAUDITED
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 
 
 class Metrics:
-    """The node's counters and timings of this process, and the ledger's counts as they are when somebody looks."""
+    """The node's counters and timings since its start, and the ledger's counts as they are when somebody looks.
 
-    def __init__(self, records: Records, audit_dropped: Callable[[], int] = lambda: 0) -> None:
+    `counted`: what its receivers have counted, by the names in `dicom_node.receiver_process`.
+    """
+
+    def __init__(self, records: Records, counted: Callable[[], Mapping[str, int]] = dict) -> None:
         self.registry = CollectorRegistry()
-        self.stored = Counter(
-            "region_node_stored_total",
-            "Objects that the node's own process acknowledged",
-            ["duplicate"],
-            registry=self.registry,
-        )
-        self.refused = Counter(
-            "region_node_refused_total", "Objects that were refused, by error", ["error"], registry=self.registry
-        )
         self.verdicts = Counter(
             "region_node_verdicts_total",
             "Verdicts, by outcome and decision",
@@ -50,16 +45,38 @@ class Metrics:
             ["section"],
             registry=self.registry,
         )
-        dropped = Gauge(
-            "region_node_audit_dropped",
-            "Audit messages that the node's own process could not write anywhere, since its start",
-            registry=self.registry,
-        )
-        dropped.set_function(audit_dropped)
+        self.registry.register(_Received(counted))
         self.registry.register(_LedgerCounts(records))
 
     def delivery(self, destination: str, state: DeliveryState) -> None:
         self.deliveries.labels(destination=destination, state=state).inc()
+
+
+class _Received(Collector):
+    """What the receiver processes have counted; one that has died included."""
+
+    def __init__(self, counted: Callable[[], Mapping[str, int]]) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterator[Metric]:
+        counted = self._counted()
+        stored = CounterMetricFamily("region_node_stored", "Objects that were acknowledged", labels=["duplicate"])
+        stored.add_metric(["false"], counted.get(STORED, 0))
+        stored.add_metric(["true"], counted.get(DUPLICATE, 0))
+        yield stored
+        refused = CounterMetricFamily("region_node_refused", "Objects that were refused, by error", labels=["error"])
+        for what, number in counted.items():
+            if what.startswith(REFUSED):
+                refused.add_metric([what.removeprefix(REFUSED)], number)
+        yield refused
+        yield GaugeMetricFamily(
+            "region_node_audit_dropped",
+            "Audit messages that could not be written anywhere",
+            value=counted.get(UNAUDITED, 0),
+        )
+
+    def describe(self) -> list[Metric]:
+        return []
 
 
 class _LedgerCounts(Collector):

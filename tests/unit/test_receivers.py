@@ -13,7 +13,14 @@ from structlog.testing import capture_logs
 from dicom_node.config import Config, load_config
 from dicom_node.errors import ConfigError
 from dicom_node.receivers import Receivers
-from tests.receiver_processes import die, note_pid, notify_a_lot, pid_file
+from tests.receiver_processes import (
+    count_three,
+    die,
+    find_the_port_taken,
+    note_pid,
+    notify_a_lot,
+    pid_file,
+)
 from tests.servers.programs import wait_until
 
 
@@ -22,14 +29,15 @@ def config(tmp_path: Path) -> Config:
     return load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)})
 
 
-def receivers(config: Config, open_receiver: Callable, *, count: int = 1, arrived: Callable = bool) -> Receivers:
-    return Receivers(count=count, config=config, open_receiver=open_receiver, arrived=arrived, pause=0.2)
+def receivers(config: Config, open_receiver: Callable, *, arrived: Callable = bool, pause: float = 0.2) -> Receivers:
+    return Receivers(config=config, open_receiver=open_receiver, arrived=arrived, pause=pause)
 
 
-def test_several_processes_end_together(config: Config) -> None:
+def test_several_processes_end_together(tmp_path: Path) -> None:
     """The first one to end is noticed while the others are still being asked to."""
-    several = receivers(config, note_pid, count=3)
-    several.start(0)
+    three = load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path), "DICOM_NODE_NODE__RECEIVERS": "3"})
+    several = receivers(three, note_pid)
+    several.start()
     processes = list(several._processes.values())
     several.stop()
     assert [process.exitcode for process in processes] == [0, 0, 0]
@@ -37,7 +45,27 @@ def test_several_processes_end_together(config: Config) -> None:
 
 def test_a_process_that_dies_at_its_start_is_a_wrong_configuration(config: Config) -> None:
     with pytest.raises(ConfigError, match="did not start"):
-        receivers(config, die).start(0)
+        receivers(config, die).start()
+
+
+def test_a_port_that_is_taken_is_told_as_it_was_found(config: Config) -> None:
+    with pytest.raises(ConfigError, match="port 104: Address already in use"):
+        receivers(config, find_the_port_taken).start()
+
+
+def test_what_a_process_counted_stays_counted_when_it_dies(config: Config, tmp_path: Path) -> None:
+    told = threading.Event()
+    counting = receivers(config, count_three, arrived=told.set)
+    counting.start()
+    try:
+        assert told.wait(10)
+        assert +counting.counted() == {"stored": 2, "refused MismatchError": 1}
+        first = pid_file(tmp_path).read_text()
+        os.kill(int(first), signal.SIGKILL)
+        wait_until(lambda: pid_file(tmp_path).read_text() != first, what="another process")
+        wait_until(lambda: counting.counted()["stored"] == 4, what="what the other one counted")
+    finally:
+        counting.stop()
 
 
 def test_a_store_never_waits_for_the_node_to_hear_of_it(config: Config, tmp_path: Path) -> None:
@@ -45,7 +73,7 @@ def test_a_store_never_waits_for_the_node_to_hear_of_it(config: Config, tmp_path
     os.mkfifo(tmp_path / "go")
     gate = threading.Event()
     stuck = receivers(config, notify_a_lot, arrived=gate.wait)
-    stuck.start(0)
+    stuck.start()
     try:
         (tmp_path / "go").write_bytes(b"now")
         wait_until((tmp_path / "done").exists, what="the last notification")
@@ -57,7 +85,7 @@ def test_a_store_never_waits_for_the_node_to_hear_of_it(config: Config, tmp_path
 def test_what_dies_is_replaced_even_when_that_fails_at_first(config: Config, tmp_path: Path) -> None:
     """Without a free file descriptor no process can be started; the watcher tries again later."""
     watched = receivers(config, note_pid)
-    watched.start(0)
+    watched.start()
     first = pid_file(tmp_path).read_text()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
@@ -74,8 +102,8 @@ def test_what_dies_is_replaced_even_when_that_fails_at_first(config: Config, tmp
 
 
 def test_a_process_that_dies_again_and_again_is_not_started_without_a_pause(config: Config, tmp_path: Path) -> None:
-    unlucky = Receivers(count=1, config=config, open_receiver=note_pid, arrived=bool, pause=60.0)
-    unlucky.start(0)
+    unlucky = receivers(config, note_pid, pause=60.0)
+    unlucky.start()
     try:
         with capture_logs() as logs:
             for deaths in (1, 2):
