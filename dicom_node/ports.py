@@ -39,9 +39,9 @@ class Intake(Protocol):
         The same UID with another digest is a new instance with `conflict` set, and an event of kind "conflict".
         """
 
-    def restore(self, instance_id: int, *, now: datetime) -> None:
-        """An instance whose file had gone was sent again and its file is back: note that, and make its SENT, DELIVERED
-        and FAILED deliveries PENDING and due now, since whoever sends it again misses it.
+    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
+        """An instance whose file had gone was sent again and its file is back, at `path`: note that, and make its SENT,
+        DELIVERED and FAILED deliveries PENDING and due now, since whoever sends it again misses it.
         """
 
 

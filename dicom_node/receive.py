@@ -24,14 +24,15 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
     identity = read_identity(incoming)
     _check_announced(incoming, identity)
     digest = digest_of(incoming)
-    here = intake.find(incoming.sop_instance_uid, digest)
-    if here is not None and here.spooled and spool.path(here.path).is_file():
-        return Receipt(instance=here, duplicate=True)
+    if spool.holds(digest):
+        here = intake.find(incoming.sop_instance_uid, digest)
+        if here is not None and here.spooled:
+            return Receipt(instance=here, duplicate=True)
     path = spool.write(digest, file_header(incoming), incoming.dataset)
-    if here is not None:
-        intake.restore(here.id, now=now)
-        return Receipt(instance=here, duplicate=True)
-    return intake.add(arrival_of(incoming, identity, digest=digest, path=path, now=now))
+    receipt = intake.add(arrival_of(incoming, identity, digest=digest, path=path, now=now))
+    if receipt.duplicate:
+        intake.restore(receipt.instance.id, path=path, now=now)
+    return receipt
 
 
 def _check_announced(incoming: Incoming, identity: Identity) -> None:

@@ -87,7 +87,7 @@ def _check_rows(
                 return False
             repairs.lose(instance.id, now=now())
             if spool.path(instance.path).is_file():  # its sender was quicker
-                intake.restore(instance.id, now=now())
+                intake.restore(instance.id, path=instance.path, now=now())
                 continue
             findings.lost += 1
             log.error("file_lost", sop_instance_uid=instance.sop_instance_uid, path=instance.path)
@@ -113,7 +113,7 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
             _adopt(path, relative, intake)
             findings.adopted += 1
         elif not here.spooled and path.is_file():  # not one that retention removes at this moment
-            intake.restore(here.id, now=now())
+            intake.restore(here.id, path=relative, now=now())
             findings.restored += 1
             log.warning("file_restored", sop_instance_uid=here.sop_instance_uid, path=relative)
     except NotUnderstoodError as error:

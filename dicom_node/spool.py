@@ -3,15 +3,18 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import time
+from typing import BinaryIO, cast
 
 import structlog
 
 from dicom_node.errors import OutOfResourcesError
+from dicom_node.overflow import Content, in_pieces
 from dicom_node.owner import is_dead, own_name
 
 log = structlog.get_logger(__name__)
@@ -21,12 +24,13 @@ log = structlog.get_logger(__name__)
 ORPHAN_AGE = timedelta(hours=6)
 # Between the owner's name and the rest, in the name of a temporary file.
 _BY = "--"
-# Letters of a digest that make a folder's name.
+# Letters of a digest that make a folder's name. Each folder is made durable once, which takes as long as a file: with
+# 256 of them that is soon over, and a million files are 4,000 in each.
 _FANNED = 2
 
 
 class Spool:
-    """A folder of files named by digest, `ab/cd/<digest>.dcm`, with `tmp/` beside them on the same file system.
+    """A folder of files named by digest, `ab/<digest>.dcm`, with `tmp/` beside them on the same file system.
 
     `reserve_bytes`: free space that is never used for objects, so that ledger and logs can still be written. Every
     number of threads and processes may share one spool: whoever writes a digest twice writes the same bytes.
@@ -39,19 +43,19 @@ class Spool:
         self._owner = own_name()
         self._synced: set[str] = set()
 
-    def write(self, digest: str, header: bytes, dataset: bytes) -> str:
+    def write(self, digest: str, header: bytes, dataset: Content) -> str:
         """Put header and data set into one file and return its path relative to the spool, once it is durable.
 
         Raises OutOfResourcesError when the disk does not take it; then no file of that name has appeared. A file that
         was there under this name stays or is replaced by the same content, never damaged.
         """
-        relative = f"{digest[:2]}/{digest[2:4]}/{digest}.dcm"
+        relative = _place_of(digest)
         target = self._root / relative
         temporary = self._temporary()
         try:
             self._make_folder(target.parent)
             self._make_folder(self._tmp)
-            _write_durably(temporary, header, dataset)
+            _write_durably(temporary, header, in_pieces(dataset))
             temporary.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
@@ -59,6 +63,10 @@ class Spool:
                 temporary.unlink(missing_ok=True)
             raise OutOfResourcesError(f"the spool cannot be written: {error.strerror}") from error
         return relative
+
+    def holds(self, digest: str) -> bool:
+        """Whether the file of that content is here, at the place where `write` would put it."""
+        return self.path(_place_of(digest)).is_file()
 
     def path(self, relative: str) -> Path:
         """Where a file of this spool lies."""
@@ -80,6 +88,14 @@ class Spool:
             raise OutOfResourcesError(
                 f"{room} bytes are free on the spool's disk, {self._reserve} are kept in reserve: make room on it"
             )
+
+    def unnamed(self) -> BinaryIO:
+        """A file on the spool's disk that no crash leaves behind. Raises OutOfResourcesError."""
+        try:
+            self._make_folder(self._tmp)
+            return cast("BinaryIO", TemporaryFile(dir=self._tmp))
+        except OSError as error:
+            raise OutOfResourcesError(f"the spool cannot be written: {error.strerror}") from error
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -115,11 +131,9 @@ class Spool:
 
     def files(self) -> Iterator[str]:
         """The objects that are here, relative to the spool, by name; what comes meanwhile may be among them."""
-        for first in self._object_folders():
-            for second in _sorted(first):
-                for path in _sorted(second):
-                    if path.suffix == ".dcm":
-                        yield path.relative_to(self._root).as_posix()
+        for folder in self._object_folders():
+            for path in sorted(folder.rglob("*.dcm")):
+                yield path.relative_to(self._root).as_posix()
 
     def is_empty(self) -> bool:
         """Whether no object was ever kept here, as in the folder on which a disk is not mounted."""
@@ -155,6 +169,10 @@ class Spool:
         self._synced.add(str(folder))
 
 
+def _place_of(digest: str) -> str:
+    return f"{digest[:_FANNED]}/{digest}.dcm"
+
+
 def _sorted(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
@@ -162,10 +180,10 @@ def _sorted(folder: Path) -> list[Path]:
         return []
 
 
-def _write_durably(path: Path, *parts: bytes) -> None:
+def _write_durably(path: Path, header: bytes, pieces: Iterable[bytes]) -> None:
     with path.open("xb") as file:
-        for part in parts:
-            file.write(part)
+        file.write(header)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
 

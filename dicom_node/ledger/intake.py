@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_node.instance import Arrival, Event, Instance, Receipt
-from dicom_node.ledger.engine import Database, insert_into
+from dicom_node.ledger.engine import Database
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew
 from dicom_node.ledger.rows import instance_of, new_instance_row
@@ -27,8 +28,8 @@ class SqlIntake:
     def add(self, arrival: Arrival) -> Receipt:
         with self._database.writing() as connection:
             _one_at_a_time(connection, arrival.sop_instance_uid)
-            query = select(instances).where(instances.c.sop_instance_uid == arrival.sop_instance_uid)
-            here = [instance_of(row) for row in connection.execute(query).mappings()]
+            same_uid = connection.execute(_OF_UID, {"uid": arrival.sop_instance_uid})
+            here = [instance_of(row) for row in same_uid.mappings()]
             for instance in here:
                 if instance.digest == arrival.digest:
                     return Receipt(instance=instance, duplicate=True)
@@ -36,22 +37,23 @@ class SqlIntake:
             _open_study(connection, instance)
         return Receipt(instance=instance, duplicate=False)
 
-    def restore(self, instance_id: int, *, now: datetime) -> None:
+    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
         over = begin_anew(now).where(deliveries.c.instance_id == instance_id, ~is_pending)
         with self._database.writing() as connection:
-            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False))
+            here = update(instances).where(instances.c.id == instance_id)
+            connection.execute(here.values(spooled=True, lost=False, path=path))
             connection.execute(over)
 
 
 def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
     """Let receivers of the same UID wait for each other; on SQLite, writers do so anyway."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sop_instance_uid, 0))))
+        connection.execute(_QUEUE_UP, {"uid": sop_instance_uid})
 
 
 def _insert(connection: Connection, arrival: Arrival, *, conflict: bool) -> Instance:
-    statement = insert(instances).values(new_instance_row(arrival, conflict=conflict)).returning(instances)
-    instance = instance_of(connection.execute(statement).mappings().one())
+    row = connection.execute(_NEW, new_instance_row(arrival, conflict=conflict))
+    instance = instance_of(row.mappings().one())
     kinds = ("received", "conflict") if conflict else ("received",)
     keep_events(connection, [Event(kind=kind, at=arrival.received_at, instance_id=instance.id) for kind in kinds])
     return instance
@@ -60,13 +62,23 @@ def _insert(connection: Connection, arrival: Arrival, *, conflict: bool) -> Inst
 def _open_study(connection: Connection, instance: Instance) -> None:
     if not instance.study_uid:
         return  # images without a Study Instance UID do not belong together, and no closing is ever theirs
-    statement = insert_into(connection, studies).values(
-        study_uid=instance.study_uid, newest_at=instance.received_at, closed_at=None
-    )
-    coming = statement.excluded.newest_at
+    statement = _OPEN_STUDY[connection.dialect.name]
+    connection.execute(statement, {"study_uid": instance.study_uid, "newest_at": instance.received_at})
+
+
+def _opening(study: sqlite.Insert | postgresql.Insert) -> Executable:
+    coming = study.excluded.newest_at
     newest = case((coming > studies.c.newest_at, coming), else_=studies.c.newest_at)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[studies.c.study_uid], set_={"newest_at": newest, "closed_at": None}
-        )
+    return study.values(closed_at=None).on_conflict_do_update(
+        index_elements=[studies.c.study_uid], set_={"newest_at": newest, "closed_at": None}
     )
+
+
+# Every image waits for these, and SQLAlchemy takes longer to build a statement than to run it: they are built once.
+_QUEUE_UP = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("uid"), 0)))
+_OF_UID = select(instances).where(instances.c.sop_instance_uid == bindparam("uid"))
+_NEW = insert(instances).returning(instances)
+_OPEN_STUDY = {
+    "sqlite": _opening(sqlite.insert(studies)),
+    "postgresql": _opening(postgresql.insert(studies)),
+}

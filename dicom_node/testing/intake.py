@@ -31,12 +31,12 @@ class MemoryIntake(Room):
                 shelf.events.append(Event(kind="conflict", at=arrival.received_at, instance_id=key))
             return Receipt(instance=instance, duplicate=False)
 
-    def restore(self, instance_id: int, *, now: datetime) -> None:
+    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
         shelf = self._shelf
         with shelf.lock:
             if instance_id not in shelf.instances:
                 return
-            shelf.instances[instance_id] = replace(shelf.instances[instance_id], spooled=True)
+            shelf.instances[instance_id] = replace(shelf.instances[instance_id], spooled=True, path=path)
             shelf.lost.discard(instance_id)
             for one in shelf.deliveries_of(instance_id):
                 if one.state is not DeliveryState.PENDING:

@@ -95,7 +95,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(number=few)
     def restore(self, number: int) -> None:
-        self.both("intake", "restore", number, now=self.now)
+        self.both("intake", "restore", number, path=f"ab/{number}.dcm", now=self.now)
 
     @rule(numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]))
     def release(self, numbers: list[int], room: str) -> None:

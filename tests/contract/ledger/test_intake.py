@@ -96,9 +96,9 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
     ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", due_at=NOON + 9 * SECOND)
     ledger.records.forget_file(instance.id)
     later = NOON + SECOND
-    ledger.intake.restore(instance.id, now=later)
+    ledger.intake.restore(instance.id, path="ab/anew.dcm", now=later)
     (record,) = ledger.records.find("1.2.3.1")
-    assert record.instance.spooled
+    assert (record.instance.spooled, record.instance.path) == (True, "ab/anew.dcm")
     ways = {way.destination: way for way in record.deliveries}
     assert {name: way.due_at for name, way in ways.items()} == {
         "AI": later, "PACS": later, "STORE": NOON + 9 * SECOND, "CLOSED": None
@@ -118,14 +118,14 @@ def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger)
         ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
         assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
         ledger.records.forget_file(instance.id)
-        ledger.intake.restore(instance.id, now=NOON)
+        ledger.intake.restore(instance.id, path=instance.path, now=NOON)
         assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
 
 
 def test_restoring_what_has_no_verdict_or_is_not_here_makes_no_delivery(ledger: Ledger) -> None:
     instance = ledger.intake.add(arrival()).instance
-    ledger.intake.restore(instance.id, now=NOON)
-    ledger.intake.restore(404, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON)
+    ledger.intake.restore(404, path="ab/none.dcm", now=NOON)
     (record,) = ledger.records.find("1.2.1")
     assert (record.instance, record.deliveries) == (instance, ())
 

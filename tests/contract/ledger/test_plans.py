@@ -20,7 +20,7 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "find before adding": lambda ledger: ledger.intake.find("1.2.3.1", "a"),
     "claim work": lambda ledger: ledger.work.claim(worker="w", limit=4, now=NOON, lease=LEASE),
     "claim deliveries": due,
-    "restore": lambda ledger: ledger.intake.restore(1, now=NOON),
+    "restore": lambda ledger: ledger.intake.restore(1, path="ab/1.dcm", now=NOON),
     "decided value": lambda ledger: ledger.work.decided_value(series_uid="1.2.2", when=When.AT_ONCE),
     "delivered": lambda ledger: ledger.outbox.delivered(2, sent_uid="1.9", written=None, now=NOON),
     "postpone": lambda ledger: ledger.outbox.postpone(2, error="away", due_at=NOON),

@@ -50,7 +50,7 @@ def test_what_comes_again_is_not_lost_any_more_and_goes_out(ledger: Ledger) -> N
     (delivery,) = ledger.outbox.claim(destination="PACS", worker="w", limit=1, now=NOON, lease=LEASE)
     ledger.repairs.lose(instance.id, now=NOON)
     ledger.outbox.fail(delivery.id, error="the file is gone", now=NOON)
-    ledger.intake.restore(instance.id, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON)
     assert ledger.records.counts().lost == 0
     (record,) = ledger.records.find(instance.sop_instance_uid)
     assert record.instance.spooled
