@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from dicom_node.overflow import Content
+from dicom_node.content import Content
 
 
 class InstanceState(StrEnum):

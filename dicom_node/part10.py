@@ -22,9 +22,9 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from pydicom.valuerep import STANDARD_VR
 
 from dicom_node import __version__
+from dicom_node.content import Content, as_file, in_pieces
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
-from dicom_node.overflow import Content, as_file, in_pieces
 
 # uuid5(NAMESPACE_DNS, "dicom-node.implementation") under 2.25: ours, and the same in every release.
 IMPLEMENTATION_CLASS_UID = UID("2.25.309477082441411176053179536836556028423")

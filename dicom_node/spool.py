@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 
 import structlog
 
+from dicom_node.content import Content, in_pieces
 from dicom_node.errors import OutOfResourcesError
-from dicom_node.overflow import Content, in_pieces
 from dicom_node.owner import is_dead, own_name
 
 log = structlog.get_logger(__name__)

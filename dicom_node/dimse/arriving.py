@@ -8,8 +8,8 @@ from pynetdicom import evt
 from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.events import Event, EventHandlerType
 
+from dicom_node.content import Content, mapped
 from dicom_node.errors import OutOfResourcesError
-from dicom_node.overflow import Content, mapped
 
 # Larger than nearly all radiographs: it bounds what an association takes, and costs the others nothing.
 IN_MEMORY = 16 << 20

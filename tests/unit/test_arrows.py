@@ -13,7 +13,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DOMAIN = ("regions", "bodypart", "instance", "verdict", "policy", "rules", "retry", "errors", "commitment", "ports")
+DOMAIN = (
+    "regions",
+    "bodypart",
+    "content",
+    "instance",
+    "verdict",
+    "policy",
+    "rules",
+    "retry",
+    "errors",
+    "commitment",
+    "ports",
+)
 STORIES = ("receive", "classify", "correct", "forward", "study", "retention", "promise", "commit")
 INFRASTRUCTURE = {"sqlalchemy", "alembic", "psycopg", "pynetdicom", "fastapi", "uvicorn", "onnxruntime", "apscheduler"}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from dicom_node.content import in_pieces
 from dicom_node.dimse import arriving
 from dicom_node.dimse.arriving import Arriving, spilling
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.scu import Peer, StoreScu
 from dicom_node.errors import OutOfResourcesError
-from dicom_node.overflow import in_pieces
 from dicom_node.part10 import digest_of
 from dicom_node.receive import receive
 from dicom_node.spool import Spool

@@ -1,5 +1,5 @@
-"""Data sets that are too large to be kept in memory by many associations at once: files without a name, looked at in
-pieces, and gone with whoever holds them.
+"""What a data set consists of: bytes, or a file without a name for one that is too large to be kept in memory by many
+associations at once. It is looked at in pieces, and gone with whoever holds it.
 """
 
 from collections.abc import Iterator
