@@ -11,10 +11,10 @@ from pynetdicom.events import Event, EventHandlerType
 from dicom_node.content import Content, mapped
 from dicom_node.errors import OutOfResourcesError
 
-# Larger than nearly all radiographs: it bounds what an association takes, and costs the others nothing.
-IN_MEMORY = 16 << 20
+# Small images stay in memory; of large ones, a hundred associations may bring one each at the same time.
+IN_MEMORY = 8 << 20
 # Bytes that are written between two looks at how much room there is.
-LOOK_EVERY = 8 << 20
+LOOK_EVERY = 4 << 20
 
 
 class Arriving(BytesIO):
