@@ -15,6 +15,7 @@ from dicom_node.classify import settle
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
 from dicom_node.config.tls import credentials_of, own_certificates
+from dicom_node.errors import OutOfResourcesError
 from dicom_node.eye import Eye
 from dicom_node.instance import Instance
 from dicom_node.ledger import open_ledger
@@ -284,3 +285,5 @@ class Node:
     def _check_ready(self) -> None:
         self._ledger.ready()
         self._spool.check_room(ROOM_TO_BE_READY)
+        if not self._receivers.running:
+            raise OutOfResourcesError("no receiver runs at the moment; the log says why, and another one is started")

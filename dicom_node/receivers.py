@@ -77,6 +77,11 @@ class Receivers:
             _end(process, line)
         self._processes.clear()
 
+    @property
+    def running(self) -> int:
+        """How many processes there are; fewer than configured for a moment after one died."""
+        return len(self._processes)
+
     def counted(self) -> Counter[str]:
         """What all of them have counted since the node's start, those that died included."""
         with self._counting:
