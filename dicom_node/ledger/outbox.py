@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, insert, or_, select, update
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
@@ -58,32 +59,17 @@ class SqlOutbox:
         return sorted((delivery_of(row) for row in rows), key=lambda delivery: ranks[delivery.id])
 
     def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
-        key = delivery.instance_id
+        key = {"key": delivery.instance_id}
         with self._database.reading() as connection:
-            instance = connection.execute(select(instances).where(instances.c.id == key)).mappings().first()
-            verdict = connection.execute(select(verdicts).where(verdicts.c.instance_id == key)).mappings().first()
-            seen = connection.execute(select(predictions).where(predictions.c.instance_id == key)).mappings().first()
+            instance, verdict, seen = (connection.execute(query, key).mappings().first() for query in _SUBJECT)
         if instance is None or verdict is None:
             raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
         return instance_of(instance), verdict_of(verdict), recognition_of(seen) if seen else None
 
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
-        done = (
-            update(deliveries)
-            .where(deliveries.c.id == delivery_id, is_undelivered)
-            .values(
-                state=DeliveryState.DELIVERED,
-                delivered_at=now,
-                sent_uid=sent_uid,
-                written=written,
-                trouble=None,
-                attempts=deliveries.c.attempts + 1,
-                lease_owner=None,
-                lease_until=None,
-            )
-        )
+        what = {"key": delivery_id, "at": now, "uid": sent_uid, "body_part": written}
         with self._database.writing() as connection:
-            _execute_as(connection, done, kind="delivered", now=now)
+            _execute_as(connection, _DELIVERED, what, kind="delivered", now=now)
 
     def sent(
         self,
@@ -164,11 +150,12 @@ def _failed_attempt(delivery_id: int, error: str) -> Update:
     return failed.values(attempts=deliveries.c.attempts + 1, lease_owner=None, lease_until=None)
 
 
-def _execute_as(connection: Connection, change: Update, *, kind: str, now: datetime) -> int:
+def _execute_as(
+    connection: Connection, change: Update, values: dict[str, Any] | None = None, *, kind: str, now: datetime
+) -> int:
     """Change deliveries, with an event for each that changed; returns how many did."""
-    changed = connection.execute(
-        change.returning(deliveries.c.id, deliveries.c.instance_id, deliveries.c.destination)
-    ).all()
+    told = change.returning(deliveries.c.id, deliveries.c.instance_id, deliveries.c.destination)
+    changed = connection.execute(told, values).all()
     keep_events(
         connection,
         (Event(kind=kind, at=now, instance_id=key, detail=destination) for _, key, destination in sorted(changed)),
@@ -198,3 +185,25 @@ def _deliveries_of(connection: Connection, uids: Sequence[str]) -> set[int]:
         )
         found.update(connection.scalars(query))
     return found
+
+
+# Every delivery waits for these: they are built once, as in `intake`.
+_SUBJECT = (
+    select(instances).where(instances.c.id == bindparam("key")),
+    select(verdicts).where(verdicts.c.instance_id == bindparam("key")),
+    select(predictions).where(predictions.c.instance_id == bindparam("key")),
+)
+_DELIVERED = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("key"), is_undelivered)
+    .values(
+        state=DeliveryState.DELIVERED,
+        delivered_at=bindparam("at"),
+        sent_uid=bindparam("uid"),
+        written=bindparam("body_part"),
+        trouble=None,
+        attempts=deliveries.c.attempts + 1,
+        lease_owner=None,
+        lease_until=None,
+    )
+)
