@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 import structlog
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import AbortedError, PermanentError, TransientError
-from dicom_node.instance import Delivery, DeliveryState, Instance
+from dicom_node.instance import Delivery, DeliveryState, Done, Instance
 from dicom_node.ports import Outbox
 from dicom_node.retry import Retry
 from dicom_node.verdict import Recognition, Verdict
@@ -38,6 +39,34 @@ class Outgoing(Protocol):
     def written(self) -> str | None: ...
 
 
+class Gathered:
+    """Deliveries that are done, kept in the outbox a few at a time, which costs no more than one alone.
+
+    A crash before they are kept sends them once more: the same objects with the same UIDs, as after any lost answer.
+    """
+
+    def __init__(self, outbox: Outbox, longest: timedelta = timedelta(seconds=0.5)) -> None:
+        """`longest`: how long the first of them waits at most while others are sent."""
+        self._outbox = outbox
+        self._longest = longest.total_seconds()
+        self._done: list[Done] = []
+        self._since = 0.0
+
+    def add(self, done: Done) -> None:
+        """Raises LedgerError when it was time to keep them, and they could not be; then that is tried again."""
+        if not self._done:
+            self._since = monotonic()
+        self._done.append(done)
+        if monotonic() - self._since >= self._longest:
+            self.keep()
+
+    def keep(self) -> None:
+        """Keep what there is. Raises as `add`."""
+        if self._done:
+            self._outbox.delivered_together(self._done)
+            self._done = []
+
+
 class Transport(Protocol):
     """A way to one destination, kept open between sends."""
 
@@ -60,6 +89,7 @@ def deliver(
     aborts: Counter[int],
     now: Callable[[], datetime],
     chance: Callable[[], float],
+    keep: Callable[[Done], None] | None = None,
     ask_after: timedelta | None = None,
 ) -> DeliveryState:
     """Bring one delivery to an end for now, and say in which state that left it.
@@ -69,8 +99,9 @@ def deliver(
     destination's patience (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with
     the same UID goes again. Raises LedgerError, and then the lease brings the delivery back.
 
-    `aborts`: how often the destination broke off over each delivery, kept here from call to call. Attempts on a
-    destination that was away say nothing of the object and do not count; after a restart the counting begins anew.
+    `keep`: what keeps a delivery that is done; by default the outbox, at once. `aborts`: how often the destination
+    broke off over each delivery, kept here from call to call. Attempts on a destination that was away say nothing of
+    the object and do not count; after a restart the counting begins anew.
     """
     instance, verdict, recognition = outbox.subject(delivery)
     try:
@@ -99,7 +130,11 @@ def deliver(
         outbox.sent(delivery.id, objects=objects, written=written, now=now(), ask_at=now() + ask_after)
         log.info("sent", **names)
         return DeliveryState.SENT
-    outbox.delivered(delivery.id, sent_uid=sent_uid, written=written, now=now())
+    done = Done(delivery_id=delivery.id, sent_uid=sent_uid, written=written, at=now())
+    if keep is not None:
+        keep(done)
+    else:
+        outbox.delivered_together([done])
     log.info("delivered", **names)
     return DeliveryState.DELIVERED
 

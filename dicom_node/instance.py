@@ -117,6 +117,18 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Done:
+    """A delivery that its destination has confirmed, at `at`, under `sent_uid`. `written`: the body part that the copy
+    was given, None for as received.
+    """
+
+    delivery_id: int
+    sent_uid: str
+    written: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened, kept for whoever asks later. `detail` never holds patient data."""
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
-from dicom_node.instance import Arrival, Delivery, DeliveryState, Event, Instance, PlannedDelivery, Receipt
+from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.verdict import Recognition, Verdict
 
 # The error of a delivery whose commitment was asked for in vain.
@@ -90,6 +90,9 @@ class Outbox(Protocol):
 
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
         """The destination has confirmed it. `written`: the body part that the copy was given, None for as received."""
+
+    def delivered_together(self, done: Sequence[Done]) -> None:
+        """As `delivered` for each of them, in one transaction."""
 
     def sent(
         self,

@@ -20,7 +20,7 @@ from dicom_node.config.tls import client_of
 from dicom_node.dimse.commitment_scu import CommitmentScu
 from dicom_node.dimse.line import Peer
 from dicom_node.dimse.scu import StoreScu
-from dicom_node.forward import deliver
+from dicom_node.forward import Gathered, deliver
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.outgoing import Dispatch
 from dicom_node.ports import Ledger
@@ -124,6 +124,7 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
         now=given.now,
     )
     aborts: Counter[int] = Counter()
+    gathered = Gathered(given.ledger.outbox)
 
     def deliver_one(delivery: Delivery) -> DeliveryState:
         state = deliver(
@@ -133,6 +134,7 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
             transport=transport,
             retry=destination.retry.retry(),
             aborts=aborts,
+            keep=gathered.add,
             now=given.now,
             chance=random.random,
             ask_after=given.config.commitment.gather if destination.storage_commitment else None,
@@ -144,6 +146,7 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
         destination=destination.name,
         outbox=given.ledger.outbox,
         deliver=deliver_one,
+        after_round=gathered.keep,
         transport=transport,
         worker=given.worker,
         now=given.now,

@@ -176,6 +176,7 @@ class Lane:
         destination: str,
         outbox: Outbox,
         deliver: Callable[[Delivery], DeliveryState],
+        after_round: Callable[[], None] = lambda: None,
         transport: Transport,
         worker: str,
         now: Callable[[], datetime],
@@ -183,6 +184,7 @@ class Lane:
         self._destination = destination
         self._outbox = outbox
         self._deliver = deliver
+        self._after_round = after_round
         self._transport = transport
         self._worker = worker
         self._now = now
@@ -191,6 +193,12 @@ class Lane:
 
     def round(self) -> Then:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
+        try:
+            return self._sent()
+        finally:
+            self._after_round()
+
+    def _sent(self) -> Then:
         self._give_back([])
         claimed = self._outbox.claim(
             destination=self._destination, worker=self._worker, limit=AT_A_TIME, now=self._now(), lease=LEASE

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, ins
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Event, Instance, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery
 from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
@@ -67,9 +67,13 @@ class SqlOutbox:
         return instance_of(instance), verdict_of(verdict), recognition_of(seen) if seen else None
 
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
-        what = {"key": delivery_id, "at": now, "uid": sent_uid, "body_part": written}
+        self.delivered_together([Done(delivery_id=delivery_id, sent_uid=sent_uid, written=written, at=now)])
+
+    def delivered_together(self, done: Sequence[Done]) -> None:
         with self._database.writing() as connection:
-            _execute_as(connection, _DELIVERED, what, kind="delivered", now=now)
+            for each in done:
+                values = {"key": each.delivery_id, "at": each.at, "uid": each.sent_uid, "body_part": each.written}
+                _execute_as(connection, _DELIVERED, values, kind="delivered", now=each.at)
 
     def sent(
         self,

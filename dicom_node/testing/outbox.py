@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Done, Instance, InstanceState, PlannedDelivery
 from dicom_node.testing.shelf import Room, is_free, uids_of
 from dicom_node.verdict import Recognition, Verdict
 
@@ -39,6 +39,10 @@ class MemoryOutbox(Room):
             if key not in self._shelf.verdicts:
                 raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
             return self._shelf.instances[key], self._shelf.verdicts[key], self._shelf.recognitions.get(key)
+
+    def delivered_together(self, done: Sequence[Done]) -> None:
+        for each in done:
+            self.delivered(each.delivery_id, sent_uid=each.sent_uid, written=each.written, now=each.at)
 
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
         with self._shelf.lock:

@@ -6,7 +6,8 @@ import pytest
 
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.errors import LedgerError
-from dicom_node.instance import DeliveryState
+from dicom_node.forward import Gathered
+from dicom_node.instance import DeliveryState, Done
 from dicom_node.policy import Policy
 from dicom_node.ports import When
 from dicom_node.regions import Region
@@ -90,3 +91,37 @@ def test_deliveries_that_could_not_be_given_back_go_out_as_soon_as_the_ledger_is
     outbox.failing.clear()
     lane.round()
     assert sorted(delivered) == [1, 2]
+
+
+def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again(ledger) -> None:
+    for number in (1, 2):
+        settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    outbox = Away(ledger.outbox, "delivered_together")
+    gathered, sent = Gathered(outbox), []
+
+    def deliver(delivery) -> DeliveryState:
+        sent.append(delivery.id)
+        gathered.add(Done(delivery_id=delivery.id, sent_uid="1", written=None, at=NOON))
+        return DeliveryState.DELIVERED
+
+    lane = Lane(
+        destination="pacs",
+        outbox=outbox,
+        deliver=deliver,
+        after_round=gathered.keep,
+        transport=Line(),
+        worker="w",
+        now=lambda: NOON + timedelta(seconds=1),
+    )
+    with pytest.raises(LedgerError):
+        lane.round()
+    outbox.failing.clear()
+    lane.round()
+    assert sorted(sent) == [1, 2]
+    assert ledger.records.counts().forwarded == 2
+
+
+def test_what_is_delivered_slowly_is_kept_at_once(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    Gathered(ledger.outbox, longest=timedelta(0)).add(Done(delivery_id=1, sent_uid="1", written=None, at=NOON))
+    assert ledger.records.counts().forwarded == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.instance import Delivery, DeliveryState, Done
 from dicom_node.ports import Ledger
 from dicom_node.regions import Region
 from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
@@ -62,6 +62,25 @@ def test_forwarders_that_race_never_get_the_same_delivery(ledger: Ledger) -> Non
 
     got = [id_ for ids in race(*[work] * 6) for id_ in ids]
     assert len(got) == len(set(got)) == 40
+
+
+def test_deliveries_that_are_kept_together_end_as_if_each_were_alone(ledger: Ledger) -> None:
+    """One that is over already keeps what it was, and one that is not here changes nothing."""
+    settled(ledger, 1, deliveries=to("PACS"))
+    settled(ledger, 2, deliveries=to("PACS"))
+    first, second = due(ledger)
+    ledger.outbox.delivered(first.id, sent_uid="1.8", written=None, now=NOON)
+    together = [
+        Done(delivery_id=number, sent_uid=f"1.9.{number}", written="HAND", at=NOON + SECOND)
+        for number in (first.id, second.id, 404)
+    ]
+    ledger.outbox.delivered_together(together)
+    ways = [ledger.records.find(f"1.2.3.{number}")[0].deliveries[0] for number in (1, 2)]
+    assert [(way.state, way.sent_uid, way.delivered_at) for way in ways] == [
+        (DeliveryState.DELIVERED, "1.8", NOON),
+        (DeliveryState.DELIVERED, f"1.9.{second.id}", NOON + SECOND),
+    ]
+    assert due(ledger, now=NOON + 2 * LEASE) == []
 
 
 def test_a_confirmed_delivery_is_over(ledger: Ledger) -> None:
