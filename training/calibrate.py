@@ -103,7 +103,8 @@ def choose_thresholds(
     """The loosest thresholds that keep the recipe's promises on these rows.
 
     First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
-    `reject_above`: the highest score at which at most `ood_tagged` of every kind of out-of-domain rows are tagged.
+    `reject_above`: the highest score at which at most `ood_tagged` of every kind of out-of-domain rows are tagged;
+    kinds of few rows count as one.
 
     Args:
         logits: (N, 14), calibrated.
@@ -117,7 +118,7 @@ def choose_thresholds(
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     sources = [mask & (targets >= 0) for mask in _masks([row.source for row in rows])]
     floor = _lowest_confidence(confidence, right, [mask for mask in sources if mask.sum() >= FEW], recipe)
-    kinds = [mask & (targets == OOD) for mask in _masks([row.region for row in rows])]
+    kinds = _large_enough([mask & (targets == OOD) for mask in _masks([row.region for row in rows])])
     strange = energy(logits) if scores is None else scores
     limits = [_highest_score(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
     highest = float(strange.max()) + 1.0 if len(strange) else 0.0
@@ -137,6 +138,12 @@ def _highest_score(strange: Floats, confident: Bools, share: float) -> float:
     scores = np.sort(strange[confident])
     allowed = int(share * len(strange))
     return float("inf") if len(scores) <= allowed else float(np.nextafter(scores[allowed], -np.inf))
+
+
+def _large_enough(kinds: list[Bools]) -> list[Bools]:
+    """Those of FEW rows and more, and all the others as one: of a dozen rows alone, not a single one might be tagged."""
+    few = [mask for mask in kinds if 0 < mask.sum() < FEW]
+    return [mask for mask in kinds if mask.sum() >= FEW] + ([np.logical_or.reduce(few)] if few else [])
 
 
 def _masks(names: Sequence[str]) -> list[Bools]:

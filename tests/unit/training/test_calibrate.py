@@ -92,6 +92,17 @@ def test_at_most_the_allowed_share_of_each_strange_kind_is_tagged():
     assert max(below[100:140].sum(), below[140:].sum()) == 2
 
 
+def test_strange_kinds_of_a_few_rows_are_judged_together():
+    """Of ten rows alone not a single one might be tagged; of five such kinds, two of their fifty rows."""
+    random = np.random.default_rng(1)
+    good = made_logits(np.full(100, 0.9), np.ones(100, bool)) + 6.0
+    strange = made_logits(np.full(50, 0.9), np.ones(50, bool)) + random.uniform(0, 6, (50, 1))
+    named = rows(100) + [row for kind in range(5) for row in rows(10, f"ood:{kind}")]
+    logits = np.concatenate([good, strange])
+    got = choose_thresholds(logits, named, CalibrateRecipe(ood_tagged=0.05))
+    assert (energy(strange) <= got.reject_above).sum() == 2
+
+
 def test_without_strange_rows_nothing_that_was_seen_is_rejected():
     """There is nothing to learn a limit from."""
     logits = made_logits(np.full(40, 0.9), np.ones(40, bool))
