@@ -141,7 +141,7 @@ def _highest_score(strange: Floats, confident: Bools, share: float) -> float:
 
 
 def _large_enough(kinds: list[Bools]) -> list[Bools]:
-    """Those of FEW rows and more, and all the others as one: of a dozen rows alone, not a single one might be tagged."""
+    """Those of FEW rows and more, and the others as one: of a dozen rows alone, not a single one might be tagged."""
     few = [mask for mask in kinds if 0 < mask.sum() < FEW]
     return [mask for mask in kinds if mask.sum() >= FEW] + ([np.logical_or.reduce(few)] if few else [])
 

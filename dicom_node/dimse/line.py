@@ -12,6 +12,7 @@ from pynetdicom.presentation import PresentationContext
 
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.outcome import rejection_of
+from dicom_node.dimse.promptness import wake_when_needed
 from dicom_node.dimse.secure import Caller
 from dicom_node.dimse.wire import send_promptly
 from dicom_node.errors import PermanentError, TransientError
@@ -70,7 +71,12 @@ class Line:
                 max_pdu=MAX_PDU,
                 ext_neg=list(roles),
                 tls_args=self._caller.tls_args,
-                evt_handlers=[(evt.EVT_CONN_OPEN, send_promptly), (evt.EVT_CONN_OPEN, self._caller.look), *handlers],
+                evt_handlers=[
+                    (evt.EVT_CONN_OPEN, send_promptly),
+                    (evt.EVT_CONN_OPEN, wake_when_needed),
+                    (evt.EVT_CONN_OPEN, self._caller.look),
+                    *handlers,
+                ],
             )
         except OSError as error:
             raise TransientError(f"{self._peer} cannot be found: {error.strerror}") from error

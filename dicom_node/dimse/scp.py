@@ -24,6 +24,7 @@ from dicom_node.dimse.contexts import acceptable, served_as_storage
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.patience import Patience
 from dicom_node.dimse.porch import PATIENCE_SECONDS, Porch
+from dicom_node.dimse.promptness import serve_when_needed, wake_when_needed
 from dicom_node.dimse.requests import announced_by, peer_of, proposal_of, with_content
 from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
 from dicom_node.dimse.server import Server
@@ -180,6 +181,8 @@ class StoreScp:
     def _handlers(self) -> list[EventHandlerType]:
         return [
             (evt.EVT_CONN_OPEN, self._patience.begin),
+            (evt.EVT_CONN_OPEN, wake_when_needed),
+            (evt.EVT_CONN_OPEN, serve_when_needed),
             (evt.EVT_DIMSE_RECV, self._patience.heard),
             (evt.EVT_DIMSE_SENT, self._patience.answered),
             (evt.EVT_CONN_OPEN, self._expect_dicom),
