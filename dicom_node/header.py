@@ -24,7 +24,7 @@ def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:
     values = {}
     for tag in ds.keys():  # noqa: SIM118 - iterating a data set itself decodes its elements
         keyword = pydicom.datadict.keyword_for_tag(tag)
-        raw = ds.get_item(tag)
+        raw = ds.get_item(tag, keep_deferred=True)  # else pixels of 100 MB would be read to see that they are long
         if not keyword or (isinstance(raw, RawDataElement) and raw.length > LONGEST):
             continue
         try:

@@ -1,6 +1,7 @@
 """Which objects are plain radiographs, and so are classified at all."""
 
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
     UID,
     ComputedRadiographyImageStorage,
@@ -52,7 +53,7 @@ def _wrong_class(ds: Dataset) -> str | None:
 
 
 def _wrong_content(ds: Dataset) -> str | None:
-    if not ds.get("PixelData") or not ds.get("Rows") or not ds.get("Columns"):
+    if not _has_pixels(ds) or not ds.get("Rows") or not ds.get("Columns"):
         return "the object has no pixel data"
     if ds.get("SamplesPerPixel", 1) != 1 or not _text(ds, "PhotometricInterpretation").startswith("MONOCHROME"):
         return "colour images are not plain radiographs"
@@ -65,6 +66,14 @@ def _wrong_content(ds: Dataset) -> str | None:
 
 def _text(ds: Dataset, keyword: str) -> str:
     return str(ds.get(keyword) or "").strip().upper()
+
+
+def _has_pixels(ds: Dataset) -> bool:
+    """Without reading them: where they are deferred, they are large."""
+    if "PixelData" not in ds:
+        return False
+    pixels = ds.get_item("PixelData", keep_deferred=True)
+    return bool(pixels.length if isinstance(pixels, RawDataElement) else pixels.value)
 
 
 def _frames(ds: Dataset) -> int:

@@ -7,7 +7,10 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from dicom_node import object_file
 from dicom_node.eye import Eye
+from dicom_node.header import header_values
+from dicom_node.imaging import not_a_radiograph
 from dicom_node.instance import Incoming
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
@@ -100,3 +103,12 @@ def test_every_pixel_counts_the_same_when_bulk_is_read_late(eye, tmp_path) -> No
     assert path.stat().st_size > 600_000
     assert pydicom.dcmread(path).pixel_array.shape == (rows, columns)
     assert eye.look(path).outcome is Outcome.TAGGED
+
+
+def test_pixels_are_not_read_to_judge_a_header(tmp_path, monkeypatch) -> None:
+    """Sixteen radiographs of 100 MB that wait to be looked at would all be in memory."""
+    monkeypatch.setattr(object_file, "BULK", 100)
+    ds = object_file.open_object(as_file(bright(), tmp_path))
+    assert header_values(ds)
+    assert not_a_radiograph(ds) is None
+    assert ds.get_item("PixelData", keep_deferred=True).value is None
