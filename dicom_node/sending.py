@@ -146,7 +146,7 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
         destination=destination.name,
         outbox=given.ledger.outbox,
         deliver=deliver_one,
-        after_round=gathered.keep,
+        keep=gathered.keep,
         transport=transport,
         worker=given.worker,
         now=given.now,

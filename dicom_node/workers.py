@@ -176,7 +176,7 @@ class Lane:
         destination: str,
         outbox: Outbox,
         deliver: Callable[[Delivery], DeliveryState],
-        after_round: Callable[[], None] = lambda: None,
+        keep: Callable[[], None] = lambda: None,
         transport: Transport,
         worker: str,
         now: Callable[[], datetime],
@@ -184,7 +184,7 @@ class Lane:
         self._destination = destination
         self._outbox = outbox
         self._deliver = deliver
-        self._after_round = after_round
+        self._keep = keep
         self._transport = transport
         self._worker = worker
         self._now = now
@@ -193,10 +193,11 @@ class Lane:
 
     def round(self) -> Then:
         """Send what is due. A destination that is away ends the round: the rest waits instead of failing one by one."""
+        self._keep()  # what could not be kept last time may have been given back: it shall not be claimed again
         try:
             return self._sent()
         finally:
-            self._after_round()
+            self._keep()
 
     def _sent(self) -> Then:
         self._give_back([])

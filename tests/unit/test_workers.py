@@ -93,11 +93,12 @@ def test_deliveries_that_could_not_be_given_back_go_out_as_soon_as_the_ledger_is
     assert sorted(delivered) == [1, 2]
 
 
-def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again(ledger) -> None:
+@pytest.mark.parametrize("longest", [timedelta(0), timedelta(seconds=9)], ids=["each at once", "at the round's end"])
+def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again(ledger, longest: timedelta) -> None:
     for number in (1, 2):
         settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
     outbox = Away(ledger.outbox, "delivered_together")
-    gathered, sent = Gathered(outbox), []
+    gathered, sent = Gathered(outbox, longest), []
 
     def deliver(delivery) -> DeliveryState:
         sent.append(delivery.id)
@@ -108,7 +109,7 @@ def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again
         destination="pacs",
         outbox=outbox,
         deliver=deliver,
-        after_round=gathered.keep,
+        keep=gathered.keep,
         transport=Line(),
         worker="w",
         now=lambda: NOON + timedelta(seconds=1),
