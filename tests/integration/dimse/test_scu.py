@@ -56,7 +56,8 @@ def receiver(
         yield Peer(host="127.0.0.1", port=server.server_address[1], ae_title="PACS")
     finally:
         for association in server.active_associations:
-            association.abort()
+            if association.is_established:  # pynetdicom may not abort what it has just rejected
+                association.abort()
         server.shutdown()
 
 
