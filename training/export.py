@@ -32,13 +32,14 @@ def export(classifier: Classifier, card: ModelCard, path: Path, *, turns: int = 
         classifier: backbone, head, temperature and rejection.
         card: what the file will say of itself.
         path: where to write.
-        turns: 4 or 8 to average over quarter turns, or over mirrored ones as well (`training.turns`).
+        turns: 4 or 8 for a mean over quarter turns, or over mirrored ones as well (`training.turns`).
 
     Raises:
         TrainingError: onnxruntime's outputs differ from torch's by more than 1e-4, relative to each output's largest
             value where that is above 1.
     """
-    trunk = with_turns(traced_trunk(classifier.backbone, card.input_size), turns, card.input_size)
+    plain, hang = traced_trunk(classifier.backbone, card.input_size), classifier.hang.cpu().numpy()
+    trunk = with_turns(plain, turns, card.input_size, hang)
     model = single(trunk, folded_head(classifier), classifier.rejection, card)
     put_strangers(model, classifier.strangers.cpu().numpy())
     content = model.SerializeToString()
@@ -108,7 +109,7 @@ def _without_batch_norms(module: nn.Module) -> nn.Module:
 def expected_outputs(classifier: Classifier, images: Floats32, turns: int = 1) -> dict[str, Floats32]:
     """What the file must give for `images` (N, 1, S, S), computed by torch and numpy by another way than the file's."""
     backbone = copy.deepcopy(classifier.backbone).cpu().eval()
-    features = _mean_over_views(backbone, torch.from_numpy(images), turns)
+    features = _merged_views(backbone, torch.from_numpy(images), turns, classifier.hang)
     embedding = pooled(features)
     logits = classifier.logits(embedding)
     at_each_place = torch.einsum("kc,nchw->nkhw", classifier.weight / classifier.temperature, features)
@@ -121,13 +122,16 @@ def expected_outputs(classifier: Classifier, images: Floats32, turns: int = 1) -
     }
 
 
-def _mean_over_views(backbone: nn.Module, images: Tensor, turns: int) -> Tensor:
-    total = torch.zeros(())
-    for transposed, axes in VIEWS[turns]:
-        view = images.transpose(2, 3) if transposed else images
-        features = torch.flip(backbone(torch.flip(view, axes)), axes)
-        total = total + (features.transpose(2, 3) if transposed else features)
-    return total / turns
+def _merged_views(backbone: nn.Module, images: Tensor, turns: int, hang: Tensor) -> Tensor:
+    """Features (N, 512, h, w): each view's, turned back, in the shares that `hang` gives them."""
+    features = torch.stack([_of_view(backbone, images, *view) for view in VIEWS[turns]])
+    votes = torch.softmax(features.mean(dim=(3, 4)) @ hang, dim=0)
+    return (votes[..., None, None, None] * features).sum(dim=0)
+
+
+def _of_view(backbone: nn.Module, images: Tensor, transposed: bool, axes: tuple[int, ...]) -> Tensor:  # noqa: FBT001 - as in VIEWS
+    features = torch.flip(backbone(torch.flip(images.transpose(2, 3) if transposed else images, axes)), axes)
+    return features.transpose(2, 3) if transposed else features
 
 
 def trial_images(size: int) -> Floats32:

@@ -7,39 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.errors import TrainingError
-from training.heads import Classifier, head_of, load_backbone
+from training.heads import Classifier, head_of
 from training.images import ImageSet, joined
 from training.manifest import UNLABELLED, is_held_out, is_learned_from
+from training.pool import Pool
 from training.pretrain import pretrain
 from training.recipe import FinetuneRecipe, Recipe
-from training.reopen import backbone_of_file, head_of_file, open_file, settle_batch_norms
-from training.runs import load_weights
-
-SETTLING = 256
-"""Images from which folded batch norms take their statistics."""
-
-
-def starting_classifier(source: Path, like: ImageSet) -> Classifier:
-    """Backbone and head of a run folder, or of a model file; `like` settles batch norms that an export folded away.
-
-    Raises:
-        TrainingError: there is no head, or the file is quantised or an ensemble.
-    """
-    if source.is_dir():
-        weights = load_weights(source)
-        head = head_of(weights)
-        if head is None:
-            raise TrainingError(
-                f"The run {source} has no linear head to start from: name a probed run or a model file."
-            )
-        return Classifier(backbone=load_backbone(source), weight=head[0], bias=head[1])
-    graph, _ = open_file(source)
-    backbone, head_in_file = backbone_of_file(graph), head_of_file(graph)
-    chosen = np.random.default_rng(0).permutation(len(like.images))[:SETTLING]
-    settle_batch_norms(backbone, torch.from_numpy(like.images[chosen])[:, None].float() / 255.0)
-    weight, bias = torch.from_numpy(head_in_file.weight.copy()), torch.from_numpy(head_in_file.bias.copy())
-    return Classifier(backbone=backbone, weight=weight, bias=bias)
+from training.start import as_weights, starting_classifier
 
 
 def split_labels(labelled: ImageSet, recipe: FinetuneRecipe) -> tuple[ImageSet, ImageSet]:
@@ -88,17 +62,14 @@ def finetune(
     learned = joined(
         [simulated.where(lambda row: row.target != UNLABELLED and is_learned_from(row, recipe.data)), mine]
     )
-    first = starting_classifier(source, learned)
+    first = starting_classifier(source, Pool.of(learned), recipe.data.size)
     trained = pretrain(
         learned,
         mixed,
         seed=seed,
         out=out,
         device=device,
-        first={
-            "backbone": first.backbone.state_dict(),
-            "method": {"head.weight": first.weight, "head.bias": first.bias},
-        },
+        first=as_weights(first),
         advance=advance,
     )
     backbone = first.backbone.cpu()

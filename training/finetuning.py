@@ -15,17 +15,19 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.export import export
 from training.finetune import finetune
-from training.heads import Classifier, embed
+from training.hang import KNOWN, fit_hang, weighed
+from training.heads import Classifier, embed_views
 from training.images import ImageSet
 from training.labels import load_labelled
 from training.manifest import is_learned_from
 from training.metrics import Floats, softmax, with_intervals
 from training.pool import open_pool
 from training.progress import progress
-from training.recipe import CalibrateRecipe, Recipe, read_recipe
+from training.recipe import CalibrateRecipe, Recipe, read_recipe, recipe_from
 from training.rejection import fit_rejection
 from training.reopen import open_file
 from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
+from training.turns import upright
 
 SIMULATED = 20_000
 """Simulated images that are mixed in; a fine-tune of some thousand steps sees no more."""
@@ -51,11 +53,12 @@ def finetune_file(
         tuned, held = finetune(
             start, labelled, simulated, recipe, seed=seed, out=out, device=device, advance=shown.advance
         )
+    learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
+    tuned = _hung(tuned, learned, recipe.calibrate, device)
     tuned, thresholds, logits = _calibrated(tuned, held, recipe.calibrate, device)
     metrics = _measured(logits, held, labelled)
     save_weights(out, tuned.weights())
     write_json(out / METRICS, {**metrics, "temperature": tuned.temperature, **asdict(thresholds)})
-    learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
     write_run(
         out,
         command="probe --finetune",
@@ -76,8 +79,8 @@ def finetune_file(
         "finetune": asdict(recipe.finetune),
         "calibrated_on": sources(held),
     }
-    card = _card(recipe, tuned.temperature, thresholds, {**history, "finetuned": finetuned})
-    export(tuned, card, out / "model.onnx")
+    card = _card(recipe, tuned.temperature, thresholds, {**history, "turns": recipe.calibrate.turns, "finetuned": finetuned})
+    export(tuned, card, out / "model.onnx", turns=recipe.calibrate.turns)
     Model.open(out / "model.onnx")
     return metrics
 
@@ -88,14 +91,25 @@ def _simulated(data: list[Path], size: int, seed: int) -> ImageSet:
     return drawn(pool, size, at_most=SIMULATED, seed=seed)
 
 
+def _hung(tuned: Classifier, learned: ImageSet, recipe: CalibrateRecipe, device: torch.device) -> Classifier:
+    """The classifier with the votes of its views, where it looks at more than one and they do not count alike."""
+    if recipe.turns == 1 or recipe.votes == "alike":
+        return tuned
+    known = torch.from_numpy(learned.images[learned.targets >= 0][:KNOWN])
+    with progress("embed", len(known) * recipe.turns) as shown:
+        views = embed_views(tuned.backbone, known, device, recipe.turns, shown.advance)
+    return replace(tuned, hang=fit_hang(views, upright(recipe.turns)))
+
+
 def _calibrated(
     tuned: Classifier, held: ImageSet, recipe: CalibrateRecipe, device: torch.device
 ) -> tuple[Classifier, Thresholds, Floats]:
     """Temperature, energy's rejection and thresholds from the held-out rows, and their calibrated logits (N, 14)."""
     if not (held.targets >= 0).any():
         raise TrainingError("Nothing is left to calibrate on: give simulated data with more groups, or more labels.")
-    with progress("embed", len(held.rows)) as shown:
-        embeddings = embed(tuned.backbone, torch.from_numpy(held.images), device, advance=shown.advance)
+    with progress("embed", len(held.rows) * recipe.turns) as shown:
+        views = embed_views(tuned.backbone, torch.from_numpy(held.images), device, recipe.turns, shown.advance)
+    embeddings = weighed(views, tuned.hang)
     temperature = worst_temperature(tuned.logits(embeddings), torch.from_numpy(held.targets), held.rows)
     rejection = fit_rejection("energy", embeddings.numpy(), held.targets)
     tuned = replace(tuned, temperature=temperature, rejection=rejection)
@@ -130,9 +144,14 @@ def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str,
         recipe = read_recipe(recipe_path) if recipe_path else recipe_of(start)
         return recipe, f"{recipe.name}-finetuned", recipe.version, {"parent": recipe.name, "run": read_run(start)}
     _, card = open_file(start)
-    recipe = read_recipe(recipe_path) if recipe_path else Recipe()
+    recipe = read_recipe(recipe_path) if recipe_path else _as_the_file(card)
     if recipe_path and recipe.data.size != card.input_size:
         raise TrainingError(f"The recipe says {recipe.data.size} px, the model takes {card.input_size} px.")
     recipe = replace(recipe, data=replace(recipe.data, size=card.input_size))
     history = {**card.training, "parent": Model.open(start).model_id}
     return recipe, f"{card.name}-finetuned", card.version, history
+
+
+def _as_the_file(card: ModelCard) -> Recipe:
+    """The defaults, with as many views of each image as the file looks at."""
+    return recipe_from({"calibrate": {"turns": card.training.get("turns", 1)}})

@@ -11,8 +11,10 @@ from torch import Tensor
 from dicom_node.model.card import LABELS
 from training.encoder import EMBEDDING, Backbone, pooled
 from training.errors import TrainingError
+from training.hang import no_hang
 from training.rejection import Rejection
 from training.runs import load_weights
+from training.turns import turned
 
 BATCH = 128
 
@@ -22,7 +24,7 @@ class Classifier:
     """`weight` (14, 512) and `bias` (14,) on the backbone's embedding; logits are divided by `temperature`.
 
     `rejection` tells how strange an image is; `strangers` (M, 512) are embeddings out of domain that the model file
-    carries along (`training.strangers`).
+    carries along (`training.strangers`); `hang` (512,) weighs the views of a turned image (`training.hang`).
     """
 
     backbone: Backbone
@@ -31,6 +33,7 @@ class Classifier:
     temperature: float = 1.0
     rejection: Rejection = field(default_factory=Rejection)
     strangers: Tensor = field(default_factory=lambda: torch.zeros(0, EMBEDDING))
+    hang: Tensor = field(default_factory=no_hang)
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(N, 512) -> calibrated logits (N, 14)."""
@@ -45,6 +48,7 @@ class Classifier:
             "temperature": self.temperature,
             "rejection": self.rejection.state(),
             "strangers": self.strangers,
+            "hang": self.hang,
         }
 
 
@@ -72,6 +76,7 @@ def load_classifier(folder: Path) -> Classifier:
         temperature=float(weights.get("temperature", 1.0)),
         rejection=Rejection.from_state(weights["rejection"]) if "rejection" in weights else Rejection(),
         strangers=weights.get("strangers", torch.zeros(0, EMBEDDING)),
+        hang=weights.get("hang", no_hang()),
     )
 
 
@@ -98,6 +103,17 @@ def embed(
         parts.append(pooled(backbone(x)).cpu())
         advance(len(part))
     return torch.cat(parts) if parts else torch.zeros(0, EMBEDDING)
+
+
+def embed_views(
+    backbone: Backbone,
+    images: Tensor,
+    device: torch.device,
+    turns: int,
+    advance: Callable[[int], None] = lambda _n: None,
+) -> Tensor:
+    """(N, S, S) uint8 -> embeddings (V, N, 512) of the views that a file `with_turns` averages over."""
+    return torch.stack([embed(backbone, view, device, advance) for view in turned(images, turns)])
 
 
 def _load(backbone: Backbone, state: Any, folder: Path) -> None:

@@ -137,10 +137,12 @@ class CalibrateRecipe:
     `target_accuracy`: among the tagged. `ood_tagged`: at most this share of the out-of-domain rows may be tagged.
     `min_confidence` is a floor that is never undercut, however good the rows look. `reject` names the statistic by
     which images are rejected, or leaves the choice to the evidence (`training.rejection`). `turns`: views of each image
-    that are averaged, here and in the exported file: 1, 4 (quarter turns) or 8 (mirrored as well).
+    that are averaged, here and in the exported file: 1, 4 (quarter turns) or 8 (mirrored as well); `votes`: all of them
+    count alike, or by how upright each looks (`training.hang`).
     """
 
     turns: Literal[1, 4, 8] = 1
+    votes: Literal["alike", "upright"] = "upright"
     target_accuracy: float = 0.97
     ood_tagged: float = 0.05
     min_confidence: float = 0.5

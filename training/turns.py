@@ -1,4 +1,4 @@
-"""Averaging over quarter turns and mirrored views inside the graph, so that they change the answer no more."""
+"""A mean over quarter turns and mirrored views inside the graph, so that they change the answer no more."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dicom_node.model.session import INPUT
 from training.errors import TrainingError
-from training.graph import FEATURES, Parts, renamed, trunk_model
+from training.graph import FEATURES, Floats32, Parts, renamed, trunk_model
 
 BACKWARDS = np.iinfo(np.int64).min
 VIEWS: dict[int, list[tuple[bool, tuple[int, ...]]]] = {
@@ -20,11 +20,17 @@ VIEWS: dict[int, list[tuple[bool, tuple[int, ...]]]] = {
 those of the mirrored image as well."""
 
 
-def with_turns(trunk: ModelProto, turns: int, size: int) -> ModelProto:
-    """A trunk whose features are the mean over the views of the image, each turned back.
+def upright(turns: int) -> list[int]:
+    """The numbers of the views that hang as the image itself does: it, and its mirror image where that is one."""
+    return [number for number, (transposed, flips) in enumerate(VIEWS[turns]) if not transposed and 2 not in flips]
 
-    Pooling and head are linear, so this averages the logits, and the activation map stays exact and in place. The cost
-    is `turns` times the trunk's.
+
+def with_turns(trunk: ModelProto, turns: int, size: int, hang: Floats32) -> ModelProto:
+    """A trunk whose features are a mean over the views of the image, each turned back.
+
+    `hang` (512,) weighs the views by how upright they look (`training.hang.weighed`); zeros weigh them alike. Pooling
+    and head are linear, so this averages the logits, and the activation map stays exact and in place. The cost is
+    `turns` times the trunk's.
 
     Raises:
         TrainingError: `turns` is not 1, 4 or 8.
@@ -45,9 +51,28 @@ def with_turns(trunk: ModelProto, turns: int, size: int) -> ModelProto:
         _transposed(after, _flipped(after, part, view, n), view, n)
         for n, (part, view) in enumerate(zip(parts, VIEWS[turns], strict=True))
     ]
-    after.add("Mean", back, FEATURES)
+    _add_weighted_mean(after, back, hang, FEATURES)
     nodes = [*before.nodes, *copied.graph.node, *after.nodes]
     return trunk_model(nodes, [*copied.graph.initializer, *before.constants, *after.constants], size)
+
+
+def _add_weighted_mean(parts: Parts, views: list[str], hang: Floats32, output: str) -> None:
+    """`training.hang.weighed` for feature maps (N, 512, h, w), which weigh as their spatial means do."""
+    places, score = parts.constant("places", np.array([2, 3])), parts.constant("hang", hang[:, None])
+    scores = [
+        parts.add(
+            "MatMul", [parts.add("ReduceMean", [view, places], f"{view}.mean", keepdims=0), score], f"{view}.score"
+        )
+        for view in views
+    ]
+    votes = parts.add("Softmax", [parts.add("Concat", scores, "turns.scores", axis=1)], "turns.votes", axis=1)
+    each = [f"{view}.vote" for view in views]
+    parts.nodes.append(helper.make_node("Split", [votes], each, axis=1, num_outputs=len(views)))
+    weighed = [
+        parts.add("Mul", [view, parts.add("Unsqueeze", [vote, places], f"{vote}.everywhere")], f"{view}.weighed")
+        for view, vote in zip(views, each, strict=True)
+    ]
+    parts.add("Sum", weighed, output)
 
 
 def _transposed(parts: Parts, tensor: str, view: tuple[bool, tuple[int, ...]], number: int) -> str:

@@ -26,7 +26,8 @@ from training.commands.inputs import (
 from training.diagram import reliability_diagram, risk_diagram
 from training.drawn import drawn
 from training.errors import TrainingError
-from training.heads import Classifier, embed, load_classifier
+from training.hang import KNOWN, fit_hang, weighed
+from training.heads import Classifier, embed_views, load_classifier
 from training.images import ImageSet
 from training.manifest import OOD, is_learned_from
 from training.metrics import Bools, Floats, reliability, softmax, summary, with_intervals
@@ -35,10 +36,7 @@ from training.progress import progress
 from training.rejection import STATISTICS, Rejection, Statistic, fit_rejection
 from training.runs import METRICS, save_weights, sources, write_json, write_run
 from training.strangers import some_of_each
-from training.turns import turned
-
-KNOWN = 2000
-"""Learned rows from which the rejection's parameters are taken."""
+from training.turns import upright
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,11 +82,13 @@ def calibrate(
     pool, turns = open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.calibrate.turns
     learned = pool.where(lambda row: row.is_labelled and is_learned_from(row, chosen.data))
     rows, raw = held_rows(pool, chosen.data), load_classifier(source)
-    embeddings = _embed(raw, rows, device, turns)
-    classifier, held = _tempered(raw, embeddings, rows)
-
     known = _known(drawn(learned, chosen.data.size, at_most=KNOWN, seed=seed))
-    candidates = _statistics(_embed(raw, known, device, turns).double().numpy(), known, seed)
+    views = _embed(raw, known, device, turns)
+    if turns > 1 and chosen.calibrate.votes == "upright":
+        raw = replace(raw, hang=fit_hang(views[:, known.targets >= 0], upright(turns)))
+    embeddings = weighed(_embed(raw, rows, device, turns), raw.hang)
+    classifier, held = _tempered(raw, embeddings, rows)
+    candidates = _statistics(weighed(views, raw.hang).double().numpy(), known, seed)
     rejection, evidence = choose_rejection(candidates, held.embeddings, held.logits, rows.rows, chosen.calibrate)
     scores = rejection.score(held.embeddings, held.logits)
     thresholds = choose_thresholds(
@@ -125,11 +125,9 @@ def _tempered(raw: Classifier, embeddings: torch.Tensor, rows: ImageSet) -> tupl
 
 
 def _embed(classifier: Classifier, data: ImageSet, device: torch.device, turns: int) -> torch.Tensor:
-    """Embeddings (N, 512), averaged over the views that the exported file will average over."""
-    images = torch.from_numpy(data.images)
+    """Embeddings (V, N, 512) of the views that the exported file will average over."""
     with progress("embed", len(data.rows) * turns) as shown:
-        views = [embed(classifier.backbone, view, device, advance=shown.advance) for view in turned(images, turns)]
-    return torch.stack(views).mean(dim=0)
+        return embed_views(classifier.backbone, torch.from_numpy(data.images), device, turns, shown.advance)
 
 
 def _known(rows: ImageSet) -> ImageSet:

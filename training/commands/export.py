@@ -32,7 +32,7 @@ def export(
         typer.Option("--data", help="Prepared folders, real images first of all, by which the smaller file is judged."),
     ] = None,
     turns: Annotated[
-        int, typer.Option(help="Average over 4 quarter turns, or 8 with mirrored ones; as calibrated when 0.")
+        int, typer.Option(help="A mean over 4 quarter turns, or 8 with mirrored ones; as calibrated when 0.")
     ] = 0,
     float16: Annotated[bool, typer.Option("--float16", help="Store model.onnx itself in half the size.")] = False,  # noqa: FBT002 - Typer's way
 ) -> None:
@@ -69,11 +69,11 @@ def _from_run(source: Path, path: Path, turns: int) -> float:
     from training.export import export as write_onnx
     from training.heads import load_classifier
 
-    card = card_of_run(source)
+    card, classifier = card_of_run(source), load_classifier(source)
     turns = turns or recipe_of(source).calibrate.turns
     if turns != 1:
         card = replace(card, training={**card.training, "turns": turns})
-    return write_onnx(load_classifier(source), card, path, turns=turns)
+    return write_onnx(classifier, card, path, turns=turns)
 
 
 def card_of_run(source: Path) -> ModelCard:

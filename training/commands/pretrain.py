@@ -18,7 +18,8 @@ from training.pool import Pool, open_pool
 from training.pretrain import pretrain as run_pretrain
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
-from training.runs import METRICS, load_weights, read_run, save_weights, write_json, write_run
+from training.runs import METRICS, save_weights, write_json, write_run
+from training.start import first_weights, told_of
 
 
 def pretrain(
@@ -26,15 +27,17 @@ def pretrain(
     out: OutOption,
     recipe: RecipeOption = None,
     seed: SeedOption = 0,
-    source: Annotated[Path | None, typer.Option("--from", help="Start with this run's weights.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Start with the weights of this run or model file.")
+    ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,  # noqa: FBT002 - Typer's way
     minutes: Annotated[float, typer.Option(help="Stop after these; the same command goes on.")] = math.inf,
 ) -> None:
     """Train the backbone; a killed run continues with the same command. With several GPUs: under torchrun."""
     chosen = read_recipe(recipe)
-    first = load_weights(source) if source else None
     with _ranks() as (ranks, device):
         learned = _learned(data, chosen, out, ranks)
+        first = first_weights(source, learned, chosen.data.size) if source else None
         images = steps_of(chosen.pretrain, len(learned.rows)) * chosen.pretrain.batch
         with progress("pretrain", images) if ranks.is_first else contextlib.nullcontext() as shown:
             trained = run_pretrain(
@@ -54,7 +57,7 @@ def pretrain(
     save_weights(out, trained.weights)
     done = {"step": trained.step, "steps": trained.steps}
     write_json(out / METRICS, {"loss": shown.mean_loss, "n": len(learned.rows), **done})
-    now, earlier = datetime.now(UTC), read_run(source) if source else None
+    now, earlier = datetime.now(UTC), told_of(source) if source else None
     write_run(
         out, command="pretrain", recipe=chosen, seed=seed, data=learned, now=now, earlier=earlier,
         processes=ranks.size, **done,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from dicom_node.model.card import LABELS
@@ -14,6 +15,8 @@ from tests.unit.training.networks import SIZE, write_file
 from tests.unit.training.small import bar, small_set
 from training.cli import main
 from training.images import write_set
+from training.reopen import head_of_file
+from training.runs import load_weights
 
 
 def training(*arguments):
@@ -94,17 +97,34 @@ def test_what_cannot_be_adapted_is_said_in_a_sentence(tmp_path, file, capsys):
 
 @pytest.mark.slow
 def test_the_network_is_trained_on_labels_and_simulated_images(tmp_path, file, data):
-    """From the file's own weights; the result is calibrated on what was held out, and opens."""
+    """From the file's own weights; the result is calibrated on what was held out, opens, and does not mind turning."""
     recipe = tmp_path / "r.toml"
-    recipe.write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[finetune]\nsamples = 96\nbatch = 24\n")
+    plan = f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[finetune]\nsamples = 96\nbatch = 24\n[calibrate]\nturns = 4\n"
+    recipe.write_text(plan)
     common = ["--recipe", recipe, "--data", data, "--out", tmp_path / "out"]
     labels = write_labels(tmp_path)
     assert training("probe", "--from-model", file, "--labels", labels, "--finetune", *common) == 0
-    card = Model.open(tmp_path / "out" / "model.onnx").card
-    assert card.name == "little-finetuned"
+    model = Model.open(tmp_path / "out" / "model.onnx")
+    card = model.card
+    assert (card.name, card.training["turns"]) == ("little-finetuned", 4)
+    image = bar(1, seed=7)[:SIZE, :SIZE].astype(np.float32) / 255.0
+    one, other = model.predict(np.stack([image, np.rot90(image)]))
+    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
     assert {each["region"]: each["n"] for each in card.training["finetuned"]["labels"]}["skull"] == 5
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["of_labels"]["n"] == 3
+
+
+def test_training_begins_with_a_files_weights(tmp_path, file, data):
+    """After one step at a rate of nothing the run has the file's head, and tells where it came from."""
+    recipe, out = tmp_path / "r.toml", tmp_path / "out"
+    recipe.write_text(
+        f"[data]\nsize = {SIZE}\n[pretrain]\nsamples = 24\nbatch = 24\nlearning_rate = 0.0\nwarmup = 0.0\n"
+    )
+    assert training("pretrain", "--from", file, "--data", data, "--recipe", recipe, "--out", out) == 0
+    expected = head_of_file(onnx.load(file))
+    assert load_weights(out)["method"]["head.weight"].numpy() == pytest.approx(expected.weight)
+    assert json.loads((out / "run.json").read_text())["earlier"]["model"] == Model.open(file).model_id
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tests.unit.model.tiny import tiny_card
 from training.encoder import Backbone
 from training.errors import TrainingError
 from training.export import PARITY, export
+from training.hang import weighed
 from training.heads import Classifier, embed
 from training.rejection import STATISTICS, fit_rejection
 from training.strangers import strangers_of
@@ -63,11 +64,16 @@ def test_onnxruntime_reproduces_torch(tmp_path, classifier, images, statistic):
     assert got["reject_score"] == pytest.approx(score, rel=PARITY, abs=PARITY)
 
 
+def a_hang():
+    """Weights that tell the views of noise well apart."""
+    return 40.0 * torch.randn(512, generator=torch.Generator().manual_seed(1))
+
+
 @pytest.mark.parametrize(("turns", "symmetries"), [(4, 4), (8, 8)])
 def test_a_file_with_turns_does_not_notice_them(tmp_path, classifier, images, turns, symmetries):
     """Quarter turns, and with eight views mirroring too, change no probability; the map turns along."""
     path = tmp_path / "m.onnx"
-    export(classifier, tiny_card(input_size=SIZE), path, turns=turns)
+    export(replace(classifier, hang=a_hang()), tiny_card(input_size=SIZE), path, turns=turns)
     usual = answers(path, images)
     for number in range(symmetries):
         view = torch.rot90(images, number % 4, (2, 3))
@@ -90,11 +96,13 @@ def test_turns_average_the_logits(tmp_path, classifier, images):
 
 @pytest.mark.parametrize("turns", [1, 4, 8])
 def test_calibration_sees_the_views_that_the_file_averages(tmp_path, classifier, images, turns):
-    """The mean embedding over `turned` is the exported file's embedding."""
+    """The weighed embeddings of `turned` are the exported file's, and not those of a plain mean."""
     path = tmp_path / "m.onnx"
-    export(classifier, tiny_card(input_size=SIZE), path, turns=turns)
-    views = [embed(classifier.backbone, view, torch.device("cpu")) for view in turned(images, turns)]
-    assert np.abs(answers(path, images)["embedding"] - torch.stack(views).mean(0).numpy()).max() < 1e-4
+    export(replace(classifier, hang=a_hang()), tiny_card(input_size=SIZE), path, turns=turns)
+    views = torch.stack([embed(classifier.backbone, view, torch.device("cpu")) for view in turned(images, turns)])
+    got = answers(path, images)["embedding"]
+    assert np.abs(got - weighed(views, a_hang()).numpy()).max() < 1e-4
+    assert turns == 1 or np.abs(got - views.mean(dim=0).numpy()).max() > 1e-2
 
 
 def test_other_numbers_of_turns_are_refused(tmp_path, classifier):
