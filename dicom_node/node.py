@@ -285,5 +285,5 @@ class Node:
     def _check_ready(self) -> None:
         self._ledger.ready()
         self._spool.check_room(ROOM_TO_BE_READY)
-        if not self._receivers.running:
-            raise OutOfResourcesError("no receiver runs at the moment; the log says why, and another one is started")
+        if not self._receivers.answering:
+            raise OutOfResourcesError("no receiver answers at the moment; the log says why, and another one is started")

@@ -45,6 +45,7 @@ class Receivers:
         self._pause = pause
         self._stopping = threading.Event()
         self._processes: dict[Connection, SpawnProcess] = {}
+        self._answering: set[Connection] = set()
         self._watcher = threading.Thread(target=self._watch, name="receivers")
         self._next_spawn = 0.0
         self._counting = threading.Lock()
@@ -55,9 +56,9 @@ class Receivers:
     def start(self) -> None:
         """Returns when every process answers on `port`, which may have been 0. Raises ConfigError when one cannot."""
         try:
-            self.port = _answering(self._spawn())
+            self.port = self._first_word(self._spawn())
             for line in [self._spawn() for _ in range(self._config.node.receivers - 1)]:
-                _answering(line)
+                self._first_word(line)
         except (OSError, EOFError) as error:
             self.stop()
             raise ConfigError("a receiver process did not start; see the log") from error
@@ -78,9 +79,9 @@ class Receivers:
         self._processes.clear()
 
     @property
-    def running(self) -> int:
-        """How many processes there are; fewer than configured for a moment after one died."""
-        return len(self._processes)
+    def answering(self) -> int:
+        """How many processes answer on the port; fewer than configured from a death until its successor is up."""
+        return len(self._answering)
 
     def counted(self) -> Counter[str]:
         """What all of them have counted since the node's start, those that died included."""
@@ -106,6 +107,16 @@ class Receivers:
         self._processes[ours] = process
         return ours
 
+    def _first_word(self, line: Connection) -> int:
+        """The port on which a process answers, once it does. Raises ConfigError; OSError or EOFError when it died."""
+        if not line.poll(START_SECONDS):
+            raise TimeoutError
+        word = Word.of(line)
+        if word.trouble:
+            raise ConfigError(word.trouble)
+        self._answering.add(line)
+        return word.port
+
     def _watch(self) -> None:
         while not self._stopping.is_set():
             for line in wait(list(self._processes), timeout=min(1.0, self._pause)):
@@ -119,6 +130,8 @@ class Receivers:
     def _hear(self, line: Connection, word: Word) -> None:
         if word.trouble:
             log.error("receiver_not_started", error=word.trouble)
+        if word.port:
+            self._answering.add(line)
         with self._counting:
             news = word.counted != self._counted.get(line, {})
             self._counted[line] = word.counted
@@ -127,6 +140,7 @@ class Receivers:
 
     def _bury(self, line: Connection) -> None:
         process = self._processes.pop(line)
+        self._answering.discard(line)
         with self._counting:
             self._of_the_dead.update(self._counted.pop(line, {}))
         _end(process, line)
@@ -143,16 +157,6 @@ class Receivers:
                 self._spawn()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other processes need their watcher
             log.error("receiver_not_started", error=reason(error))
-
-
-def _answering(line: Connection) -> int:
-    """The port on which a process answers, once it does. Raises ConfigError, or OSError and EOFError when it died."""
-    if not line.poll(START_SECONDS):
-        raise TimeoutError
-    word = Word.of(line)
-    if word.trouble:
-        raise ConfigError(word.trouble)
-    return word.port
 
 
 def _end(process: SpawnProcess, line: Connection) -> None:

@@ -49,7 +49,7 @@ def create_app(
 
     @app.get("/readyz")
     def readyz() -> JSONResponse:
-        """The node can take images: the ledger answers, the disk has room, a receiver runs."""
+        """The node can take images: the ledger answers, the disk has room, a receiver answers."""
         try:
             check_ready()
         except NodeError as error:

@@ -14,6 +14,7 @@ from dicom_node.config import Config, load_config
 from dicom_node.errors import ConfigError
 from dicom_node.receivers import Receivers
 from tests.receiver_processes import (
+    answer_when_told,
     count_three,
     die,
     find_the_port_taken,
@@ -66,6 +67,23 @@ def test_what_a_process_counted_stays_counted_when_it_dies(config: Config, tmp_p
         wait_until(lambda: counting.counted()["stored"] == 4, what="what the other one counted")
     finally:
         counting.stop()
+
+
+def test_a_process_that_does_not_answer_yet_is_none_that_can_take_images(config: Config, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    slow = receivers(config, answer_when_told)
+    threading.Thread(target=(tmp_path / "go").write_bytes, args=(b"now",)).start()
+    slow.start()
+    try:
+        assert slow.answering == 1
+        first = pid_file(tmp_path).read_text()
+        os.kill(int(first), signal.SIGKILL)
+        wait_until(lambda: pid_file(tmp_path).read_text() != first, what="another process")
+        assert slow.answering == 0
+        (tmp_path / "go").write_bytes(b"now")
+        wait_until(lambda: slow.answering == 1, what="its answer")
+    finally:
+        slow.stop()
 
 
 def test_a_store_never_waits_for_the_node_to_hear_of_it(config: Config, tmp_path: Path) -> None:
