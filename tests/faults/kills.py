@@ -15,7 +15,6 @@ from tests.faults.account import Account, account_of, arrived_at_storescp
 from tests.faults.senders import Senders
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.node import NodeProcess
-from tests.servers.programs import free_port
 from tests.unit.model.tiny import write_tiny_model
 
 QUICK = {"first": "100ms", "longest": "500ms"}
@@ -35,13 +34,6 @@ class Killed:
     drain_seconds: float
 
 
-def fixed_port(node: NodeProcess) -> int:
-    """Give a node a port that stays the same over restarts, for senders that go on calling it."""
-    port = free_port()
-    node.file.write_text(node.file.read_text().replace("port = 0", f"port = {port}", 1))
-    return port
-
-
 def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger_url: str | None = None) -> Killed:
     """Senders, a node with several receivers, a storescp behind it; and kills, each at a random moment.
 
@@ -52,7 +44,7 @@ def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger
     done: Counter[str] = Counter()
     with StoreScpProcess(folder / "pacs") as pacs:
         node = NodeProcess(folder / "node", _configuration(folder, pacs.port, receivers, ledger_url))
-        port = fixed_port(node)
+        port = node.keep_port()
         (folder / "sent").mkdir()
         with node, Senders(port, folder / "sent", seed=seed) as senders:
             for _ in range(kills):
@@ -93,7 +85,7 @@ def _configuration(folder: Path, pacs_port: int, receivers: int, ledger_url: str
 
 def _kill(node: NodeProcess, victim: str, chance: Random) -> int:
     """Kill, and bring the node back; how many were killed."""
-    children = receiver_pids(node.pid)
+    children = node.receiver_pids()
     if victim == "receiver":
         if not children:
             return 0  # the last one died just now, and its successor is not there yet
@@ -122,16 +114,3 @@ def _start(node: NodeProcess) -> None:
             return
         node.kill()
     node.start()
-
-
-def receiver_pids(node: int) -> list[int]:
-    """The receiver processes of a running node: its spawned children, whichever thread spawned them."""
-    children = " ".join(listed.read_text() for listed in Path(f"/proc/{node}/task").glob("*/children")).split()
-    return [int(child) for child in children if b"spawn_main" in _command(child)]
-
-
-def _command(pid: str) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""

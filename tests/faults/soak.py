@@ -16,7 +16,6 @@ from time import monotonic
 import numpy as np
 
 from tests.configurations import destination, model
-from tests.faults.kills import fixed_port, receiver_pids
 from tests.faults.senders import Senders
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.node import NodeProcess
@@ -38,7 +37,7 @@ class Reading:
 
 
 def reading(node: NodeProcess, began: float) -> Reading:
-    pids = [node.pid, *receiver_pids(node.pid)]
+    pids = [node.pid, *node.receiver_pids()]
     texts = [Path(f"/proc/{pid}/status").read_text() for pid in pids]
     return Reading(
         at=monotonic() - began,
@@ -71,7 +70,7 @@ def run_soak(folder: Path, *, minutes: float, every: float = 5.0) -> list[Readin
             + destination("pacs", pacs.port)
         )
         node = NodeProcess(folder / "node", configuration)
-        port = fixed_port(node)
+        port = node.keep_port()
         (folder / "sent").mkdir()
         readings: list[Reading] = []
         with node, Senders(port, folder / "sent", seed=1, own=3, stock=1, pause=0.001) as senders:

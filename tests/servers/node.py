@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.request import urlopen
 
-from tests.servers.programs import stop, wait_until
+from tests.servers.programs import free_port, stop, wait_until
 
 GREETING = re.compile(r"listens on [\d.]+:(\d+)(?:, web https?://[\d.]+:(\d+))?")
 
@@ -58,6 +58,12 @@ class NodeProcess:
         stop(self._process)
         return int(self._process.returncode)
 
+    def keep_port(self) -> int:
+        """Choose the port now, for senders that go on calling it over restarts."""
+        port = free_port()
+        self.file.write_text(self.file.read_text().replace("port = 0", f"port = {port}", 1))
+        return port
+
     def kill(self) -> None:
         """The power goes off."""
         assert self._process is not None
@@ -68,6 +74,12 @@ class NodeProcess:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def receiver_pids(self) -> list[int]:
+        """The receiver processes of the running node: its spawned children, whichever thread spawned them."""
+        lists = [_read(path) for path in Path(f"/proc/{self.pid}/task").glob("*/children")]
+        children = [int(child) for listed in lists for child in listed.split()]
+        return [child for child in children if b"spawn_main" in _read(Path(f"/proc/{child}/cmdline"))]
 
     @property
     def spool(self) -> Path:
@@ -112,6 +124,14 @@ class NodeProcess:
     ) -> None:
         if self._process is not None and self._process.poll() is None:
             self.stop()
+
+
+def _read(file: Path) -> bytes:
+    """What is in a file of /proc; nothing, once its process or thread has ended."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _with_free_ports(configuration: str, folder: Path) -> str:

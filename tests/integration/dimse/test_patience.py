@@ -24,7 +24,6 @@ from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.dimse_objects import CR, incoming, written
-from tests.faults.kills import receiver_pids
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
 from tests.stories import NOON
@@ -274,7 +273,7 @@ def looking_around_all_the_time(scp: StoreScp) -> Iterator[None]:
 def test_a_node_that_stood_still_does_not_blame_its_peers(tmp_path: Path) -> None:
     with NodeProcess(tmp_path, '[node]\nidle_timeout = "2s"\n') as node, established(node.port) as peer:
         peer.recv(1 << 16)  # the rest of its answer
-        processes = [node.pid, *receiver_pids(node.pid)]
+        processes = [node.pid, *node.receiver_pids()]
         _signal(processes, signal.SIGSTOP)
         sleep(4)
         peer.sendall(release())
