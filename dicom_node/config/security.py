@@ -130,6 +130,14 @@ class AuthSection(Section):
         return self
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address can mean nothing but the machine on which it is used."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class WebSection(CredentialsSection):
     """The web port: health, metrics, API; with a certificate it speaks HTTPS."""
 
@@ -150,10 +158,7 @@ class WebSection(CredentialsSection):
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the port."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
 
 class SyslogSection(DestinationTlsSection):

@@ -1,5 +1,9 @@
 """The gate in front of every page: who is it, may he, and did another site send him?
 
+Without accounts, whoever is on this machine may do everything. A browser on it may be lent to a stranger: a page whose
+name is suddenly said to be 127.0.0.1 (DNS rebinding) is of one origin with this port then, and may read and do
+whatever it likes. It still asks for its own name, in Host, and is answered 421 (RFC 9110 section 15.5.20).
+
 It stands before the application, so that a page which is added later is closed until somebody opens it.
 """
 
@@ -17,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dicom_node.config.security import Role
+from dicom_node.config.security import Role, is_loopback
 from dicom_node.pace import Pace
 from dicom_node.web.accounts import LOCAL, Accounts, Caller
 
@@ -26,6 +30,10 @@ log = structlog.get_logger(__name__)
 OPEN = frozenset({"/healthz", "/readyz"})
 METRICS = "/metrics"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FOR_THIS_MACHINE = (
+    "without accounts this port answers only to localhost and loopback addresses, and was asked for another host; "
+    "name who may come in under [web.auth], or let a proxy on this machine send Host: localhost"
+)
 # Each check of a password takes 64 MiB.
 CHECKS_AT_ONCE = 2
 
@@ -74,6 +82,9 @@ class Gate:
             return  # a websocket: there are none here
         headers = Headers(scope=scope)
         send = _with_headers(send)
+        if not self._accounts.configured and not _asks_for_this_machine(headers):
+            await _answer(421, FOR_THIS_MACHINE)(scope, receive, send)
+            return
         if scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
@@ -138,6 +149,15 @@ def requires(role: Role) -> Callable[[Request], Caller]:
         return caller
 
     return check
+
+
+def _asks_for_this_machine(headers: Headers) -> bool:
+    """Whether the Host of a request, with or without a port, is this machine by a name that no DNS server can lend."""
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return host is not None and is_loopback(host)
 
 
 def _basic(value: str) -> tuple[str, str] | None:

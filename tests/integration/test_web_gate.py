@@ -1,6 +1,7 @@
 """The web port, asked as a browser, a script and an intruder would: over real sockets."""
 
 import logging
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,6 +69,45 @@ def test_without_accounts_everything_on_loopback_is_open_to_this_machine() -> No
         assert [web.get(path).status_code for path in ("/healthz", "/readyz", "/metrics", STATUS)] == [200] * 4
         assert web.post("/api/v1/change").status_code == 200
         assert web.get("/api/v1/secret").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8080", 200),
+        ("127.0.0.1:8080", 200),
+        ("127.0.0.2", 200),
+        ("[::1]:8080", 200),
+        ("evil.example", 421),
+        ("evil.example:8080", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("192.0.2.1:8080", 421),
+        ("0.0.0.0:8080", 421),
+        ("[::1", 421),
+    ],
+)
+def test_without_accounts_a_name_that_somebody_has_pointed_here_opens_nothing(host: str, status: int) -> None:
+    """DNS rebinding: to the browser such a page is of the node's own origin, and only its Host gives it away."""
+    as_its_own = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    with served() as web:
+        for path in ("/healthz", "/readyz", "/metrics", STATUS, "/api/v1/openapi.json"):
+            assert web.get(path, headers=as_its_own).status_code == status
+        changed = web.post("/api/v1/change", headers=as_its_own)
+    assert changed.status_code == status
+    assert status == 200 or "asked for another host" in changed.json()["detail"]
+
+
+def test_without_accounts_a_request_that_asks_for_no_host_opens_nothing() -> None:
+    with served() as web, socket.create_connection(("127.0.0.1", web.base_url.port), 30) as raw:
+        raw.sendall(f"GET {STATUS} HTTP/1.0\r\n\r\n".encode())
+        assert b" 421 " in raw.makefile("rb").readline()
+
+
+def test_with_accounts_a_proxy_may_ask_for_any_host() -> None:
+    with served(auth=AUTH) as web:
+        assert web.get(STATUS, auth=basic("vera"), headers={"Host": "node.example.org"}).status_code == 200
 
 
 def test_with_accounts_only_health_and_the_local_metrics_are_open() -> None:
