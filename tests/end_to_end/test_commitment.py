@@ -1,13 +1,20 @@
 """Storage commitment with real peers: Orthanc as the PACS that commits, and as the modality that asks."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from tests.certificates import Authority
 from tests.configurations import destination, model
 from tests.servers.dcmtk import storescu
 from tests.servers.node import NodeProcess
 from tests.servers.orthanc import OrthancProcess
+from tests.servers.postgres import PostgresProcess
 from tests.servers.programs import wait_until
 from tests.synthetic import bright
 
@@ -48,15 +55,65 @@ def node_of(tmp_path, tiny_model):
     return make
 
 
-def test_an_image_is_delivered_when_orthanc_has_committed_itself(node_of, orthanc, file_of) -> None:
-    image = bright()
-    with node_of(orthanc.dicom_port) as node:
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a node is set up with: its configuration, its destination's keys, Orthanc's settings, storescu's options."""
+
+    sections: str = ""
+    keys: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    options: list[str] = field(default_factory=list)
+
+
+def over_tls(folder: Path) -> Surroundings:
+    """Certificates both ways: of the node, of Orthanc and of the modality."""
+    ca = Authority(folder)
+    own, theirs, modality = ca.issue("127.0.0.1", "localhost"), ca.issue("127.0.0.1"), ca.issue("cr1.example.org")
+    return Surroundings(
+        sections=f'[tls]\ncertificate = "{own.certificate}"\nkey = "{own.key}"\nca = "{ca.file}"\n',
+        keys={"tls": True},
+        settings={
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(theirs.certificate),
+            "DicomTlsPrivateKey": str(theirs.key),
+            "DicomTlsTrustedCertificates": str(ca.file),
+        },
+        options=["+tls", str(modality.key), str(modality.certificate), "+cf", str(ca.file)],
+    )
+
+
+@pytest.fixture(params=["plain", "over TLS", "two receivers", "PostgreSQL"])
+def surroundings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Surroundings]:
+    if request.param == "PostgreSQL":
+        with PostgresProcess() as server:
+            yield Surroundings(sections=f'[ledger]\nurl = "{server.new_database()}"\n')
+    elif request.param == "over TLS":
+        yield over_tls(tmp_path)
+    else:
+        yield Surroundings(sections=f"[node]\nreceivers = {2 if request.param == 'two receivers' else 1}\n")
+
+
+def test_what_orthanc_has_committed_itself_to_is_delivered_and_orthanc_is_told_what_the_node_keeps(
+    node_of: Callable[..., NodeProcess], surroundings: Surroundings, tmp_path: Path, file_of
+) -> None:
+    """Both roles. Each question and report is an association of its own, which any receiver may get."""
+    images = [bright(), bright()]
+    with (
+        OrthancProcess(tmp_path / "pacs", settings=surroundings.settings) as orthanc,
+        node_of(orthanc.dicom_port, surroundings.sections, **surroundings.keys) as node,
+    ):
         orthanc.know("region", aet="REGION", port=node.port)
-        storescu(node.port, [file_of(image)])
-        wait_for_state(node, image.SOPInstanceUID, "delivered")
-        (record,) = node.instances(image.SOPInstanceUID)
-        assert [event["kind"] for event in record["events"]] == ["received", "settled", "sent", "delivered"]
-        assert node.status()["forwarded"] == 1
+        for image in images:
+            assert storescu(node.port, [file_of(image)], options=surroundings.options).returncode == 0
+            kept = report_of(orthanc, [[image.SOPClassUID, image.SOPInstanceUID]])
+            assert (kept["Status"], kept["Failures"]) == ("Success", [])
+        assert report_of(orthanc, [[images[0].SOPClassUID, str(generate_uid())]])["Status"] == "Failure"
+        for image in images:
+            wait_for_state(node, image.SOPInstanceUID, "delivered")
+            (record,) = node.instances(image.SOPInstanceUID)
+            assert [event["kind"] for event in record["events"]] == ["received", "settled", "sent", "delivered"]
+        assert node.status()["forwarded"] == len(images)
+        wait_until(lambda: node.status()["unreported"] == 0, what="the end of all promises", seconds=120)
 
 
 def test_copies_and_reports_are_committed_under_their_own_uids(node_of, orthanc, file_of) -> None:

@@ -83,8 +83,9 @@ class OrthancProcess:
         return json.loads(self.get(path))
 
     def know(self, name: str, *, aet: str, port: int) -> None:
-        """Let it know a peer on this machine, storage commitment included."""
+        """Let it know a peer on this machine, storage commitment included; over TLS when it speaks that itself."""
         peer = {"AET": aet, "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+        peer["UseDicomTls"] = bool(self._settings.get("DicomTlsEnabled"))
         self._request(f"/modalities/{name}", json.dumps(peer).encode(), method="PUT")
 
     def post_json(self, path: str, body: Any) -> Any:
