@@ -17,6 +17,9 @@ class FailureReason(IntEnum):
     RESOURCE_LIMITATION = 0x0213
 
 
+# The error of a delivery whose commitment was asked for in vain.
+NO_ANSWER = "the destination has taken it, and did not say in time whether it commits itself to keep it; asked again"
+
 _MEANINGS = {
     FailureReason.PROCESSING_FAILURE: "processing failure",
     FailureReason.NO_SUCH_INSTANCE: "no such object instance",

@@ -6,7 +6,8 @@ from datetime import datetime
 from dicom_node.classify import Plan, planned
 from dicom_node.header import header_values
 from dicom_node.object_file import open_object
-from dicom_node.ports import InstanceRecord, Outbox, Records
+from dicom_node.ports import Outbox, Records
+from dicom_node.record import InstanceRecord
 from dicom_node.rules import Facts, Routing, route
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome

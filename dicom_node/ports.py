@@ -6,17 +6,14 @@ be reached, and every time is aware (UTC).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
+from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.verdict import Recognition, Verdict
-
-# The error of a delivery whose commitment was asked for in vain.
-NO_ANSWER = "the destination has taken it, and did not say in time whether it commits itself to keep it; asked again"
 
 
 class When(StrEnum):
@@ -203,61 +200,6 @@ class Studies(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """The figures of `status`. `pending`: instances without a verdict plus deliveries not yet made, among them the
-    `uncommitted` ones. `unreported`: requests for commitment whose answer the peer has not got.
-    """
-
-    received: int
-    classified: int
-    forwarded: int
-    pending: int
-    failed: int
-    abstained: int
-    review: int
-    unrouted: int
-    lost: int = 0
-    uncommitted: int = 0
-    unreported: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class DestinationCounts:
-    """How one destination stands. `oldest_due`: the time at which its longest waiting delivery became due.
-    `last_error`: the latest error of a delivery that has not arrived; None when there is none. `uncommitted`: those
-    that it has taken and not committed itself to.
-    """
-
-    destination: str
-    pending: int
-    delivered: int
-    failed: int
-    oldest_due: datetime | None
-    last_error: str | None
-    uncommitted: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class InstanceRecord:
-    """Everything that the ledger knows of one instance."""
-
-    instance: Instance
-    verdict: Verdict | None
-    recognition: Recognition | None
-    deliveries: tuple[Delivery, ...]
-    events: tuple[Event, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobRun:
-    """When a periodic job last ran and will run next."""
-
-    name: str
-    last_run: datetime | None
-    next_run: datetime | None
-
-
 class Records(Protocol):
     """The ledger as people and monitors see it."""
 
@@ -334,7 +276,6 @@ class Ledger(Protocol):
     def studies(self) -> Studies: ...
     @property
     def records(self) -> Records: ...
-
     @property
     def repairs(self) -> Repairs: ...
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from dicom_node.instance import Delivery, Event
-from dicom_node.ports import InstanceRecord, Promises, Records
+from dicom_node.ports import Promises, Records
+from dicom_node.record import InstanceRecord
 from dicom_node.verdict import Outcome, Recognition, Verdict
 
 

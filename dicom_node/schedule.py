@@ -8,7 +8,8 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from dicom_node.errors import reason
-from dicom_node.ports import JobRun, Records
+from dicom_node.ports import Records
+from dicom_node.record import JobRun
 
 log = structlog.get_logger(__name__)
 

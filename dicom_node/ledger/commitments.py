@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from dicom_node.commitment import CommitmentReport, Outcome, SopReference, explained_reason, missing_from
+from dicom_node.commitment import NO_ANSWER, CommitmentReport, Outcome, SopReference, explained_reason, missing_from
 from dicom_node.instance import DeliveryState, Event
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import troubled
 from dicom_node.ledger.schema import commitment_deliveries as links
 from dicom_node.ledger.schema import commitments, deliveries, is_sent, sent_objects
-from dicom_node.ports import NO_ANSWER
 
 
 class SqlCommitments:

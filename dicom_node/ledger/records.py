@@ -34,7 +34,7 @@ from dicom_node.ledger.schema import (
     verdicts,
     was_sent,
 )
-from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
+from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 
 
 class SqlRecords:

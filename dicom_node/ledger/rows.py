@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from dicom_node.instance import Arrival, Delivery, Event, Instance, InstanceState
-from dicom_node.ports import JobRun
+from dicom_node.record import JobRun
 from dicom_node.regions import REGIONS
 from dicom_node.verdict import Recognition, Verdict
 

@@ -7,16 +7,11 @@ from the query, and PostgreSQL's generic plan for a prepared statement proves no
 conditions (`is_received` and so on) are literal, and kept here once, for the indexes and for the queries.
 """
 
-from datetime import UTC, datetime
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     ColumnElement,
-    DateTime,
-    Dialect,
     Double,
     ForeignKey,
     Index,
@@ -32,51 +27,13 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.types import TypeDecorator
 
 from dicom_node.commitment import PromiseState
 from dicom_node.instance import DeliveryState, InstanceState
+from dicom_node.ledger.columns import Number, UtcTime, Word
 from dicom_node.ports import When
 from dicom_node.regions import REGIONS, Region
 from dicom_node.verdict import Agreement, Decision, Outcome
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time, kept and given back in UTC; SQLite keeps it as text that sorts by time."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("the ledger keeps aware times only")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Word(TypeDecorator[StrEnum]):
-    """A member of a string enum, kept as its value; text, so that a new member needs no migration."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, of: type[StrEnum]) -> None:
-        super().__init__()
-        self.of = of
-
-    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the same
-        return None if value is None else value.value
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002 - the same
-        return None if value is None else self.of(value)
-
 
 metadata = MetaData(
     naming_convention={
@@ -86,9 +43,6 @@ metadata = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
-
-# SQLite counts up by itself only in a column of type INTEGER, which is 64 bits wide there.
-Number = BigInteger().with_variant(Integer, "sqlite")
 
 instances = Table(
     "instances",

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from dicom_node.commitment import CommitmentReport, Outcome, SopReference, explained_reason, missing_from
+from dicom_node.commitment import NO_ANSWER, CommitmentReport, Outcome, SopReference, explained_reason, missing_from
 from dicom_node.instance import Delivery, DeliveryState
-from dicom_node.ports import NO_ANSWER
 from dicom_node.testing.shelf import Room
 
 

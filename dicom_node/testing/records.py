@@ -7,7 +7,7 @@ from datetime import datetime
 from dicom_node.commitment import PromiseState
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
-from dicom_node.ports import Counts, DestinationCounts, InstanceRecord, JobRun
+from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.testing.shelf import Room, oldest_first, uids_of
 from dicom_node.verdict import Decision, Outcome
 

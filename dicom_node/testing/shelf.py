@@ -7,7 +7,8 @@ from datetime import datetime
 
 from dicom_node.commitment import Promise, SopReference
 from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
-from dicom_node.ports import JobRun, When
+from dicom_node.ports import When
+from dicom_node.record import JobRun
 from dicom_node.verdict import Recognition, Verdict
 
 

@@ -24,6 +24,7 @@ DOMAIN = (
     "retry",
     "errors",
     "commitment",
+    "record",
     "ports",
 )
 STORIES = ("receive", "classify", "correct", "forward", "study", "retention", "promise", "commit")

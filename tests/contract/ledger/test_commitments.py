@@ -1,8 +1,8 @@
 """What whoever asks destinations for their commitment may rely on."""
 
-from dicom_node.commitment import CommitmentReport, Failure, Outcome, SopReference
+from dicom_node.commitment import NO_ANSWER, CommitmentReport, Failure, Outcome, SopReference
 from dicom_node.instance import Delivery, DeliveryState
-from dicom_node.ports import NO_ANSWER, Ledger
+from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import SECOND, due, race, settled, to
 from tests.stories import NOON
 

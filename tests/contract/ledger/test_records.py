@@ -4,7 +4,8 @@ import pytest
 
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState, Event
-from dicom_node.ports import Counts, DestinationCounts, JobRun, Ledger
+from dicom_node.ports import Ledger
+from dicom_node.record import Counts, DestinationCounts, JobRun
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, settled, to, verdict
 from tests.stories import NOON, arrival
