@@ -1,6 +1,6 @@
 """What the stories need from the world, as small interfaces.
 
-The ledger's eight rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
+The ledger's nine rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
 `dicom_node.testing`; one contract suite runs over all of them. Every method raises LedgerError when the ledger cannot
 be reached, and every time is aware (UTC).
 """
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
+from dicom_node.label import Label
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.verdict import Recognition, Verdict
 
@@ -200,6 +201,15 @@ class Studies(Protocol):
         """
 
 
+class Labels(Protocol):
+    """The ledger as those see it who say what images show. What they said is in `Records`."""
+
+    def add(self, labels: Mapping[str, Label]) -> Sequence[str]:
+        """Keep a label for each of these SOP Instance UIDs, above earlier ones, which stay; instances that share a UID
+        all get it. Returns the UIDs of which the ledger holds no instance: if there are any, nothing is written.
+        """
+
+
 class Records(Protocol):
     """The ledger as people and monitors see it."""
 
@@ -274,6 +284,8 @@ class Ledger(Protocol):
     def promises(self) -> Promises: ...
     @property
     def studies(self) -> Studies: ...
+    @property
+    def labels(self) -> Labels: ...
     @property
     def records(self) -> Records: ...
     @property

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dicom_node.instance import Delivery, Event
+from dicom_node.label import Label
 from dicom_node.ports import Promises, Records
 from dicom_node.record import InstanceRecord
 from dicom_node.verdict import Outcome, Recognition, Verdict
@@ -73,6 +74,7 @@ def record_view(record: InstanceRecord) -> dict[str, Any]:
         "recognition": _recognition_view(record.recognition),
         "deliveries": [_delivery_view(delivery) for delivery in record.deliveries],
         "events": [_event_view(event) for event in record.events],
+        "labels": [_label_view(label) for label in record.labels],
     }
 
 
@@ -116,6 +118,10 @@ def _delivery_view(delivery: Delivery) -> dict[str, Any]:
 
 def _event_view(event: Event) -> dict[str, Any]:
     return {"kind": event.kind, "at": _iso(event.at), "detail": event.detail}
+
+
+def _label_view(label: Label) -> dict[str, Any]:
+    return {"region": label.region, "by": label.by, "at": _iso(label.at)}
 
 
 def _iso(time: datetime | None) -> str | None:

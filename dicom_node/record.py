@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicom_node.instance import Delivery, Event, Instance
+from dicom_node.label import Label
 from dicom_node.verdict import Recognition, Verdict
 
 
@@ -44,13 +45,19 @@ class DestinationCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceRecord:
-    """Everything that the ledger knows of one instance."""
+    """Everything that the ledger knows of one instance. `labels`: what people said of it, the latest last."""
 
     instance: Instance
     verdict: Verdict | None
     recognition: Recognition | None
     deliveries: tuple[Delivery, ...]
     events: tuple[Event, ...]
+    labels: tuple[Label, ...] = ()
+
+    @property
+    def label(self) -> Label | None:
+        """What counts: the latest."""
+        return self.labels[-1] if self.labels else None
 
 
 @dataclass(frozen=True, kw_only=True)

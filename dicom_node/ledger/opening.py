@@ -12,6 +12,7 @@ from dicom_node.errors import LedgerError
 from dicom_node.ledger.commitments import SqlCommitments
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.intake import SqlIntake
+from dicom_node.ledger.labels import SqlLabels
 from dicom_node.ledger.outbox import SqlOutbox
 from dicom_node.ledger.promises import SqlPromises
 from dicom_node.ledger.records import SqlRecords
@@ -37,6 +38,7 @@ class SqlLedger:
         self.commitments = SqlCommitments(database)
         self.promises = SqlPromises(database)
         self.studies = SqlStudies(database)
+        self.labels = SqlLabels(database)
         self.records = SqlRecords(database)
         self.repairs = SqlRepairs(database)
 

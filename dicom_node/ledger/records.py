@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, o
 from dicom_node.instance import DeliveryState, Event, Instance
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, recognition_of, verdict_of
+from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, label_of, recognition_of, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     destinations,
@@ -29,6 +29,7 @@ from dicom_node.ledger.schema import (
     is_unreported,
     is_unrouted,
     jobs,
+    labels,
     predictions,
     promises,
     verdicts,
@@ -175,6 +176,7 @@ def _records(connection: Connection, found: Sequence[Instance]) -> list[Instance
     seen = _by_instance(connection, predictions, ids)
     ways = _by_instance(connection, deliveries, ids)
     history = _by_instance(connection, events, ids)
+    said = _by_instance(connection, labels, ids)
     return [
         InstanceRecord(
             instance=instance,
@@ -182,6 +184,7 @@ def _records(connection: Connection, found: Sequence[Instance]) -> list[Instance
             recognition=next(map(recognition_of, seen[instance.id]), None),
             deliveries=tuple(map(delivery_of, ways[instance.id])),
             events=tuple(map(event_of, history[instance.id])),
+            labels=tuple(map(label_of, said[instance.id])),
         )
         for instance in found
     ]

@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from dicom_node.instance import Arrival, Delivery, Event, Instance, InstanceState
+from dicom_node.label import Label
 from dicom_node.record import JobRun
 from dicom_node.regions import REGIONS
 from dicom_node.verdict import Recognition, Verdict
@@ -40,6 +41,14 @@ def delivery_of(row: Row) -> Delivery:
 
 def event_of(row: Row) -> Event:
     return Event(**_fields_of(Event, row))
+
+
+def label_row(instance_id: int, label: Label) -> dict[str, Any]:
+    return {name: storable(value) for name, value in asdict(label).items()} | {"instance_id": instance_id}
+
+
+def label_of(row: Row) -> Label:
+    return Label(**_fields_of(Label, row))
 
 
 def job_of(row: Row) -> JobRun:

@@ -209,6 +209,17 @@ events = Table(
     Column("detail", Text, nullable=False),
 )
 
+# What people say that instances show; nothing is ever changed or taken away, the highest id of an instance counts.
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("instance_id", Number, ForeignKey("instances.id"), nullable=False),
+    Column("region", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -262,3 +273,4 @@ Index(None, commitment_deliveries.c.delivery_id)
 _partial("ix_promises_open", promises.c.due_at, promises.c.id, only=is_promised)
 _partial("ix_promises_unreported", promises.c.asked_at, promises.c.id, only=is_unreported)
 Index(None, events.c.instance_id)
+Index(None, labels.c.instance_id)

@@ -2,6 +2,7 @@
 
 from dicom_node.testing.commitments import MemoryCommitments
 from dicom_node.testing.intake import MemoryIntake
+from dicom_node.testing.labels import MemoryLabels
 from dicom_node.testing.outbox import MemoryOutbox
 from dicom_node.testing.promises import MemoryPromises
 from dicom_node.testing.records import MemoryRecords
@@ -22,6 +23,7 @@ class MemoryLedger:
         self.commitments = MemoryCommitments(shelf)
         self.promises = MemoryPromises(shelf)
         self.studies = MemoryStudies(shelf)
+        self.labels = MemoryLabels(shelf)
         self.records = MemoryRecords(shelf)
         self.repairs = MemoryRepairs(shelf)
 

@@ -107,4 +107,5 @@ class MemoryRecords(Room):
             recognition=self._shelf.recognitions.get(key),
             deliveries=tuple(self._shelf.deliveries_of(key)),
             events=tuple(event for event in self._shelf.events if event.instance_id == key),
+            labels=tuple(self._shelf.labels.get(key, ())),
         )

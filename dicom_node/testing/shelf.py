@@ -7,6 +7,7 @@ from datetime import datetime
 
 from dicom_node.commitment import Promise, SopReference
 from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.label import Label
 from dicom_node.ports import When
 from dicom_node.record import JobRun
 from dicom_node.verdict import Recognition, Verdict
@@ -41,6 +42,7 @@ class Shelf:
     transactions: dict[str, str] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
     promises: dict[int, Promise] = field(default_factory=dict)
+    labels: dict[int, list[Label]] = field(default_factory=dict)
 
     def in_state(self, state: InstanceState) -> list[Instance]:
         return oldest_first(instance for instance in self.instances.values() if instance.state is state)

@@ -24,6 +24,7 @@ DOMAIN = (
     "retry",
     "errors",
     "commitment",
+    "label",
     "record",
     "ports",
 )

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, SopReference
 from dicom_node.instance import Delivery, DeliveryState, PlannedDelivery
+from dicom_node.label import Label
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger, When
 from dicom_node.testing import MemoryLedger
@@ -201,6 +202,11 @@ class TwoLedgers(RuleBasedStateMachine):
     def close(self, values: dict[str, str | None], study: str, age: int) -> None:
         self.both("studies", "settled", study)
         self.both("studies", "close", study, since=self.now - age * SECOND, values=values, now=self.now)
+
+    @rule(of=st.sets(few, max_size=2), region=st.sampled_from(["hand", "ood:chest"]))
+    def label(self, of: set[int], region: str) -> None:
+        said = Label(region=region, by="Dr. Ada", at=self.now)
+        self.both("labels", "add", {f"1.2.3.{number}": said for number in of})
 
     @rule(number=few)
     def retire(self, number: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from dicom_node.instance import DeliveryState
+from dicom_node.label import Label
 from dicom_node.ledger import SqlLedger, open_ledger
 from dicom_node.ports import When
 from tests.contract.ledger.racing import due, settled, to
@@ -30,6 +31,7 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "quiet studies": lambda ledger: ledger.studies.quiet(since=LATER),
     "settled of a study": lambda ledger: ledger.studies.settled("1.2.1"),
     "close a study": lambda ledger: ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER),
+    "label": lambda ledger: ledger.labels.add({"1.2.3.1": Label(region="hand", by="Dr. Ada", at=NOON)}),
     "counts": lambda ledger: ledger.records.counts(),
     "oldest": lambda ledger: ledger.records.oldest_received(),
     "find": lambda ledger: ledger.records.find("1.2.1"),
