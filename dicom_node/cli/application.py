@@ -5,7 +5,15 @@ import sys
 import typer
 
 from dicom_node import __version__
-from dicom_node.cli import config_commands, file_commands, ledger_commands, model_commands, rule_commands, serve_command
+from dicom_node.cli import (
+    config_commands,
+    file_commands,
+    label_command,
+    ledger_commands,
+    model_commands,
+    rule_commands,
+    serve_command,
+)
 from dicom_node.errors import ConfigError, NodeError
 
 app = typer.Typer(
@@ -35,6 +43,7 @@ app.command("import")(file_commands.import_)
 app.command("send")(file_commands.send)
 app.command("status")(ledger_commands.status)
 app.command("show")(ledger_commands.show)
+app.command("label")(label_command.label)
 app.command("requeue")(ledger_commands.requeue)
 app.command("migrate")(ledger_commands.migrate_schema)
 app.add_typer(rule_commands.app, name="rules")

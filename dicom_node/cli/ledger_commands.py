@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
@@ -101,6 +102,8 @@ def _print_record(view: dict[str, Any]) -> None:
         table.add_row("outcome", f"{verdict['outcome']}, {verdict['region'] or '-'} ({verdict['confidence']:.2f})")
         table.add_row("decision", f"{verdict['decision']}: {verdict['reason']}")
         table.add_row("written", verdict["body_part"] or "as received")
+    for label in view["labels"][-1:]:
+        table.add_row("label", escape(f"{label['region']}, by {label['by']}, {_seconds(label['at'])}"))
     for delivery in view["deliveries"]:
         error = f", {delivery['last_error']}" if delivery["last_error"] else ""
         table.add_row(f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}")
