@@ -29,7 +29,7 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.object_file import open_object
 from dicom_node.part10 import is_dicom
 from training.errors import TrainingError
-from training.manifest import OOD_PREFIX, Row
+from training.manifest import OOD_PREFIX, Row, is_region
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -143,14 +143,15 @@ def files_of(paths: Sequence[Path]) -> Iterator[list[MediaFile]]:
         yield found
 
 
-def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str]) -> Looked | None:
+def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str], reviewed: str = "") -> Looked | None:
     """Read one file through the node's decoding and cleaning; None for one that is no image at all.
 
     Args:
         media: the file.
         size: of the model's input.
         source: what to call the place that it came from.
-        labels: reviewed regions by SOP Instance UID; they go before the header.
+        labels: reviewed regions by SOP Instance UID; they go before `reviewed`.
+        reviewed: what a person said in the ledger; it goes before the header.
     """
     try:
         with media.opened() as path:
@@ -159,7 +160,8 @@ def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str])
                 return Looked(label=media.label, image=image, patient=media.label, source=source)
             if not (media.named or is_dicom(path)):
                 return None
-            return look_at(open_object(path), label=media.label, size=size, source=source, labels=labels)
+            ds = open_object(path)
+            return look_at(ds, label=media.label, size=size, source=source, labels=labels, reviewed=reviewed)
     except NodeError as error:
         return Looked(label=media.label, reason=str(error))
     except Exception as error:
@@ -168,7 +170,9 @@ def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str])
         return Looked(label=media.label, reason=f"the object cannot be read ({type(error).__name__})")
 
 
-def look_at(ds: Dataset, *, label: str, size: int, source: str, labels: Mapping[str, str]) -> Looked:
+def look_at(
+    ds: Dataset, *, label: str, size: int, source: str, labels: Mapping[str, str], reviewed: str = ""
+) -> Looked:
     """The same for a data set that is open already. Raises UndecodableError."""
     reason = not_a_radiograph(ds)
     if reason is not None:
@@ -177,7 +181,7 @@ def look_at(ds: Dataset, *, label: str, size: int, source: str, labels: Mapping[
     return Looked(
         label=label,
         image=_fitted(grey_from_dataset(ds), size),
-        region=labels.get(uid) or said_region(header_region(ds)),
+        region=labels.get(uid) or reviewed or said_region(header_region(ds)),
         view=view if view in VIEWS else "",
         patient=_patient(ds, label),
         uid=uid,
@@ -249,12 +253,16 @@ def read_labels(path: Path | None) -> dict[str, str]:
     """Reviewed regions by SOP Instance UID, from a CSV with the columns sop_instance_uid and region.
 
     Raises:
-        TrainingError: it cannot be read, or lacks a column.
+        TrainingError: it cannot be read, lacks a column, or names what is no region.
     """
     if path is None:
         return {}
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            return {line["sop_instance_uid"].strip(): line["region"].strip() for line in csv.DictReader(stream)}
+            read = {line["sop_instance_uid"].strip(): line["region"].strip() for line in csv.DictReader(stream)}
     except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
         raise TrainingError(f"{path} is no CSV with the columns sop_instance_uid and region.") from error
+    unknown = next((region for region in read.values() if region and not is_region(region)), None)
+    if unknown is not None:
+        raise TrainingError(f"{path} names '{unknown}', which is neither one of the 14 regions nor 'ood:<kind>'.")
+    return read

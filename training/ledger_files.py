@@ -16,8 +16,9 @@ from training.errors import TrainingError
 PAGE = 1000
 
 
-def ledger_files(ledger: str, spool: Path | None) -> list[tuple[MediaFile, str]]:
-    """The settled objects whose files are still in the spool, each with the AE title that it came from.
+def ledger_files(ledger: str, spool: Path | None) -> list[tuple[MediaFile, str, str]]:
+    """The settled objects whose files are still in the spool, each with the AE title that it came from and with what a
+    person says that it shows, empty where nobody did.
 
     Args:
         ledger: the ledger's URL, or the node's configuration file (*.toml), which names ledger and spool.
@@ -30,8 +31,8 @@ def ledger_files(ledger: str, spool: Path | None) -> list[tuple[MediaFile, str]]
         url, folder = _places(ledger, spool)
         with closing(open_ledger(url, create=False)) as opened:
             return [
-                (MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True), source)
-                for relative, source in _settled(opened.records)
+                (MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True), source, region)
+                for relative, source, region in _settled(opened.records)
                 for path in [folder / relative]
             ]
     except (ConfigError, LedgerError) as error:
@@ -51,10 +52,11 @@ def _in_place(path: Path) -> AbstractContextManager[Path]:
     return nullcontext(path)
 
 
-def _settled(records: Records) -> Iterator[tuple[str, str]]:
+def _settled(records: Records) -> Iterator[tuple[str, str, str]]:
     after = 0
     while page := records.settled(after_id=after, limit=PAGE):
         for record in page:
             if record.instance.spooled:
-                yield record.instance.path, record.instance.calling_ae
+                region = record.label.region if record.label else ""
+                yield record.instance.path, record.instance.calling_ae, region
         after = page[-1].instance.id

@@ -32,7 +32,8 @@ def prepare(
     ledger: Annotated[str | None, typer.Option(help="The node's ledger: its URL, or node.toml.")] = None,
     spool: Annotated[Path | None, typer.Option(help="The node's spool, where --ledger is a URL.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Reviewed labels (CSV: sop_instance_uid, region); they go before headers.")
+        Path | None,
+        typer.Option(help="Reviewed labels (CSV: sop_instance_uid, region); they go before the ledger's, and headers."),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Folder for the key to the patients' groups; discarded when absent.")
@@ -49,12 +50,12 @@ def prepare(
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
     images, left_out = _from_manifests(manifests, size, workers)
     with files_of([path for path in paths if path not in manifests]) as found:
-        files = [(media, source) for media in found] + (ledger_files(ledger, spool) if ledger else [])
-        shares, reviewed = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
+        files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
+        shares, given = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
         if files:
             archive = _from_archive(
                 files,
-                lambda media, name: look(media, size=size, source=name, labels=reviewed),
+                lambda media, name, said: look(media, size=size, source=name, labels=given, reviewed=said),
                 key=open_key(key, out=out),
                 shares=shares,
                 out=out,
@@ -78,8 +79,8 @@ def _from_manifests(
 
 
 def _from_archive(
-    files: list[tuple[MediaFile, str]],
-    reader: Callable[[MediaFile, str], Looked | None],
+    files: list[tuple[MediaFile, str, str]],
+    reader: Callable[[MediaFile, str, str], Looked | None],
     *,
     key: Key,
     shares: Shares,
@@ -90,7 +91,7 @@ def _from_archive(
     with progress("read", len(files)) as shown, ThreadPoolExecutor(max_workers=workers) as pool:
 
         def looked() -> Iterator[Looked]:
-            for one in pool.map(lambda pair: reader(*pair), files):
+            for one in pool.map(lambda file: reader(*file), files):
                 shown.advance(1)
                 if one is not None:
                     yield one

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dicom_node.classify import Plan, settle
+from dicom_node.label import Label
 from dicom_node.ledger import open_ledger
 from dicom_node.policy import Policy
 from dicom_node.regions import Region
@@ -149,22 +150,37 @@ def test_archives_are_read_where_they_lie(tmp_path, tree, recipe):
 
 
 def test_a_reviewed_label_goes_before_the_header_also_from_the_ledger(tmp_path, recipe):
-    """The node's settled objects with their peers as sources; the file that retention removed is not missed."""
-    spool, url = tmp_path / "spool", f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    spool.mkdir()
-    ledger = open_ledger(url)
-    for number in range(3):
-        path = as_file(radiograph(number, patient=f"PAT-4711-{number}"), spool)
-        peers = {"calling_ae": f"CR{number % 2}", "path": path.name}
+    """A table's before the ledger's latest, that before the header; the file that retention removed is not missed."""
+    data = tmp_path / "data"
+    (data / "spool").mkdir(parents=True)
+    ledger = open_ledger(f"sqlite:///{data / 'ledger.sqlite'}")
+    for number in range(4):
+        uid = f"1.2.826.0.1.999.{number}"
+        path = as_file(radiograph(number, patient=f"PAT-4711-{number}"), data / "spool")
+        peers = {"calling_ae": f"CR{number % 2}", "path": path.name, "sop_instance_uid": uid}
         instance = received(ledger, number, **peers)
         settle(instance, seen(Region.KNEE), plan=PLAN, work=ledger.work, now=NOON)
-    ledger.records.forget_file(3)
+        for region in ("foot", "ood:chest") if number else ():
+            assert ledger.labels.add({uid: Label(region=region, by="Dr. GEHEIM", at=NOON)}) == []
+    ledger.records.forget_file(4)
     ledger.close()
-    labels = tmp_path / "labels.csv"
+    config, labels = tmp_path / "node.toml", tmp_path / "labels.csv"
+    config.write_text(f'[node]\ndata_dir = "{data}"\n')
     labels.write_text("sop_instance_uid,region\n1.2.826.0.1.999.1,wrist\n")
-    arguments = ["--ledger", url, "--spool", spool, "--labels", labels, "--recipe", recipe]
-    assert training("prepare", *arguments, "--out", tmp_path / "out") == 0
-    assert [(row.region, row.source) for row in load(tmp_path / "out").rows] == [("hand", "CR0"), ("wrist", "CR1")]
+    out = tmp_path / "out"
+    assert training("prepare", "--ledger", config, "--labels", labels, "--recipe", recipe, "--out", out) == 0
+    found = [(row.region, row.source) for row in load(out).rows]
+    assert found == [("hand", "CR0"), ("wrist", "CR1"), ("ood:chest", "CR0")]
+    assert not any(b"GEHEIM" in file.read_bytes() for file in out.rglob("*") if file.is_file())
+
+
+def test_a_table_of_labels_that_names_no_region_is_refused(tmp_path, tree, recipe, capsys):
+    """A slip of the pen would be a class of its own, or end the run late."""
+    labels = tmp_path / "labels.csv"
+    labels.write_text("sop_instance_uid,region\n1.2.826.0.1.999.1,wirst\n")
+    arguments = ["--data", tree, "--labels", labels, "--recipe", recipe]
+    assert training("prepare", *arguments, "--out", tmp_path / "out") == 2
+    assert "names 'wirst', which is neither" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
