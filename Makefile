@@ -14,7 +14,7 @@ help:
 	@echo "make test    install the rest (training, test tools) and run the tests"
 	@echo "make lint    ruff, mypy, licences, and what else is installed for shell, compose and Dockerfile"
 	@echo "make format  let ruff rewrite what it can"
-	@echo "make bench   rates of receiving and forwarding next to others, memory, latency"
+	@echo "make bench   rates of receiving, forwarding and classifying next to others, memory, latency"
 	@echo "make faults  kill the node 200 times, PostgreSQL 40 times, and let two PACS misbehave (about an hour)"
 	@echo "make fuzz    10,000 broken objects and PDUs (about half an hour)"
 	@echo "make lock    resolve the versions in requirements/lock.txt anew"
@@ -75,6 +75,7 @@ bench: $(VENV)/dev.stamp
 	@$(VENV)/bin/python -m benchmarks.memory
 	@$(VENV)/bin/python -m benchmarks.latency --rate 2 --count 50
 	@$(VENV)/bin/python -m benchmarks.latency --senders 4 --count 50
+	@$(VENV)/bin/python -m benchmarks.classify
 
 faults: $(VENV)/dev.stamp
 	@OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.faults --kills 200

@@ -5,6 +5,7 @@ nothing and does nothing twice. A lane of its own per destination is why a stuck
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -26,7 +27,7 @@ PAUSE = timedelta(seconds=2)
 LONGEST_SLEEP = timedelta(minutes=1)
 
 # After a crash, what was in hand waits this long. A round that takes longer is harmless: what is settled or delivered
-# twice comes to the same, and within one process nothing is claimed before its round has ended.
+# twice comes to the same, and a process does not begin anew what it still has in hand.
 LEASE = timedelta(minutes=1)
 AT_A_TIME = 8  # deliveries that a lane has in hand
 
@@ -102,7 +103,8 @@ class Task:
 
 class Classifying:
     """Rounds that claim what was received, look at all of it at once so that it shares the model's batches, and settle
-    it in the order of arrival, since a series gets the value that its first image decided.
+    it in the order of arrival, since a series gets the value that its first image decided. Up to two portions of
+    `at_once` are in hand, so that the cores look at one while the other waits for the disk.
     """
 
     def __init__(
@@ -122,35 +124,52 @@ class Classifying:
         self._at_once = at_once
         self._now = now
         self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="look", initializer=step_back)
+        self._in_hand: deque[tuple[Instance, Future[Sighting]]] = deque()
         self._owed: list[int] = []
 
     def round(self) -> Then:
-        """Claim what waits and settle all of it. What fails keeps its lease, so that it comes back when that has run
-        out, and meanwhile is in nobody's way; unless it was the ledger that failed: that is no fault of the image,
-        which is given back as soon as the ledger is there again.
+        """Claim what waits, and settle the oldest portion. What fails keeps its lease, so that it comes back when that
+        has run out, and meanwhile is in nobody's way; unless it was the ledger that failed: that is no fault of the
+        image, which is given back as soon as the ledger is there again.
         """
         if self._owed:
             self._work.release(self._owed)
             self._owed = []
-        claimed = self._claimed()
-        sightings = [self._pool.submit(self._look, instance) for instance in claimed]
-        for instance, sighting in zip(claimed, sightings, strict=True):
-            self._settle_one(instance, sighting)
-        return Then.GO_ON if claimed else Then.SLEEP
+        self._take()
+        return Then.GO_ON if self._settle_oldest(self._at_once) else Then.SLEEP
 
-    def _claimed(self) -> Sequence[Instance]:
-        """What waits; but an instance that was in hand when something went wrong is looked at alone, so that one that
-        kills the process does not take its neighbours along.
+    def _take(self) -> None:
+        """Have what waits looked at; but an instance that was in hand when something went wrong is looked at alone, so
+        that one that kills the process does not take its neighbours along.
         """
-        claimed = self._work.claim(worker=self._worker, limit=self._at_once, now=self._now(), lease=LEASE)
+        claimed = self._claimed()
         suspect = next((instance for instance in claimed if instance.attempts > 1), None)
-        if suspect is None:
-            return claimed
-        self._work.release([instance.id for instance in claimed if instance is not suspect])
-        return [suspect]
+        if suspect is not None:
+            self._work.release([instance.id for instance in claimed if instance is not suspect])
+            self._settle_oldest(len(self._in_hand))
+            claimed = [suspect]
+        self._in_hand.extend((instance, self._pool.submit(self._look, instance)) for instance in claimed)
+
+    def _claimed(self) -> list[Instance]:
+        """What makes it two portions with what is in hand, less what is in hand already but for so long that its lease
+        has run out.
+        """
+        room = 2 * self._at_once - len(self._in_hand)
+        held = {instance.id for instance, _ in self._in_hand}
+        claimed = self._work.claim(worker=self._worker, limit=room, now=self._now(), lease=LEASE)
+        return [instance for instance in claimed if instance.id not in held]
 
     def close(self) -> None:
+        """Settle what is in hand; to be called when the rounds have ended."""
+        self._settle_oldest(len(self._in_hand))
         self._pool.shutdown()
+
+    def _settle_oldest(self, most: int) -> int:
+        """Returns how many there were."""
+        count = min(most, len(self._in_hand))
+        for _ in range(count):
+            self._settle_one(*self._in_hand.popleft())
+        return count
 
     def _settle_one(self, instance: Instance, sighting: Future[Sighting]) -> None:
         try:

@@ -1,5 +1,6 @@
-"""What the worker threads do when the ledger goes away in the middle of a round."""
+"""What the worker threads have in hand, in which order, and what they do when the ledger goes away in a round."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from dicom_node.policy import Policy
 from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
-from dicom_node.workers import Classifying, Lane, Then
+from dicom_node.workers import LEASE, Classifying, Lane, Then
 from tests.stories import NOON, arrival, received, seen
 
 PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
@@ -57,6 +58,84 @@ def test_what_could_not_be_settled_for_want_of_a_ledger_is_looked_at_again_at_on
     assert record.verdict is not None
     assert record.instance.attempts == 1
     classifying.close()
+
+
+class Watched:
+    """A classifier of images that are all hands; `told` is what it began to look at and what it settled, in order.
+
+    An image that `waits_for` another one is settled once somebody has begun to look at that one.
+    """
+
+    def __init__(self, ledger, *, at_once: int) -> None:
+        self.told: list[tuple[str, int]] = []
+        self.now = NOON
+        self.waits_for: dict[int, int] = {}
+        self._ledger = ledger
+        self._begun = {number: threading.Event() for number in range(1, 6)}
+        self.classifying = Classifying(
+            work=ledger.work, look=self._look, settle=self._settle, worker="w", at_once=at_once, now=lambda: self.now
+        )
+
+    def of(self, what: str) -> list[int]:
+        return [number for kind, number in self.told if kind == what]
+
+    def _look(self, instance):
+        self.told.append(("look", instance.id))
+        self._begun[instance.id].set()
+        return seen(Region.HAND)
+
+    def _settle(self, instance, sighting) -> None:
+        if instance.id in self.waits_for:
+            assert self._begun[self.waits_for[instance.id]].wait(10)
+        self.told.append(("settle", instance.id))
+        settle(instance, sighting, plan=PLAN, work=self._ledger.work, now=NOON)
+
+
+def test_the_next_portion_is_looked_at_while_one_is_settled_in_the_order_of_arrival(ledger) -> None:
+    for number in range(1, 6):
+        ledger.intake.add(arrival(number))
+    watched = Watched(ledger, at_once=2)
+    watched.waits_for[1] = 4
+    while watched.classifying.round() is Then.GO_ON:
+        pass
+    assert watched.of("settle") == [1, 2, 3, 4, 5]
+    assert sorted(watched.of("look")) == [1, 2, 3, 4, 5]
+    watched.classifying.close()
+
+
+def test_an_image_on_which_something_went_wrong_is_looked_at_when_nothing_else_is_in_hand(ledger) -> None:
+    """It may be what killed the last worker, and must not take its neighbours along."""
+    received(ledger, 1)
+    for number in (2, 3, 4):
+        ledger.intake.add(arrival(number))
+    watched = Watched(ledger, at_once=1)
+    watched.classifying.round()  # has 3 in hand; the lease of 1 runs out later
+    watched.now = NOON + timedelta(minutes=10)
+    watched.classifying.round()
+    assert watched.of("settle") == [2, 3, 1]
+    assert watched.told[-2:] == [("look", 1), ("settle", 1)]
+    watched.classifying.close()
+
+
+def test_what_is_in_hand_for_longer_than_its_lease_is_not_begun_anew(ledger) -> None:
+    for number in (1, 2):
+        ledger.intake.add(arrival(number))
+    watched = Watched(ledger, at_once=1)
+    watched.classifying.round()
+    watched.now = NOON + 2 * LEASE
+    watched.classifying.round()
+    assert watched.of("look") == [1, 2]
+    assert watched.of("settle") == [1, 2]
+    watched.classifying.close()
+
+
+def test_a_classifier_that_is_closed_settles_what_it_has_in_hand(ledger) -> None:
+    for number in (1, 2):
+        ledger.intake.add(arrival(number))
+    watched = Watched(ledger, at_once=1)
+    watched.classifying.round()
+    watched.classifying.close()
+    assert watched.of("settle") == [1, 2]
 
 
 class Line:
