@@ -6,7 +6,8 @@ from threading import Event as Flag
 
 from pynetdicom import build_role, evt
 from pynetdicom.association import Association
-from pynetdicom.events import EventHandlerType
+from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
@@ -35,14 +36,20 @@ class CommitmentScu:
     def ask(self, transaction_uid: str, references: Sequence[SopReference], *, desk: Desk, linger: timedelta) -> None:
         """Ask for commitment, and leave the association open for `linger`, so that the peer may report over it.
 
-        Returns once the peer has confirmed that it has the request, and that time is over or its report is here.
+        Returns once the peer has confirmed that it has the request, and that time is over or its report is answered.
         """
-        answered = Flag()
+        came, answered = Flag(), Flag()
+
+        def sent(event: Event) -> None:
+            # Released before our answer is out, pynetdicom would die of sending it, and the peer wait for it in vain.
+            if came.is_set() and isinstance(event.pdu, P_DATA_TF):
+                answered.set()
+
         ended: list[EventHandlerType] = [
             (kind, lambda _: answered.set()) for kind in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE)
         ]
-        reported = report_handler(_Telling(desk, answered), self._peer.ae_title)
-        association = self._open(handlers=[reported, *ended])
+        reported = report_handler(_Telling(desk, came), self._peer.ae_title)
+        association = self._open(handlers=[reported, (evt.EVT_PDU_SENT, sent), *ended])
         try:
             ds = request_dataset(transaction_uid, tuple(references))
             try:

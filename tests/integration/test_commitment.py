@@ -94,12 +94,13 @@ def test_a_pacs_that_never_answers_is_asked_again_and_a_late_answer_to_the_first
         assert made.state() == "delivered"
 
 
-def test_a_report_on_the_node_s_own_association_is_taken(tmp_path) -> None:
+def test_a_report_on_the_node_s_own_association_is_taken_and_answered_before_the_node_leaves(tmp_path) -> None:
     with CommittingPeer(aet="PACS", at_once=True) as pacs:
         made = House(tmp_path, pacs, "")
         made.node.file.write_text(made.node.file.read_text().replace('linger = "200ms"', 'linger = "20s"'))
         with made.node:
             made.send()
+            assert pacs.next("answered")["status"] == 0
             made.wait_for("delivered")
 
 
