@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import httpx
 import pytest
 
+from dicom_node.tls import TlsServer
 from dicom_node.web.accounts import hash_password, new_token
 from tests.audit_schema import checked, event_of, objects_of
 from tests.certificates import Authority
@@ -19,9 +20,9 @@ from tests.configurations import destination, model
 from tests.servers.dcmtk import StoreScpProcess, dcmsend, storescu
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
+from tests.servers.syslog import LOCAL, SyslogServer
 from tests.synthetic import bright, dark
 
-LOCAL = "127.0.0.1"
 NAME, NUMBER, ISSUER = "PLANTED^NAME", "PLANTED-ID-4711", "PLANTED-ISSUER"
 
 
@@ -100,6 +101,34 @@ def _sender(message) -> str:
         if "110153" in [role.attrib["csd-code"] for role in participant.findall("RoleIDCode")]:
             return participant.attrib["AlternativeUserID"]
     return ""
+
+
+@pytest.mark.server
+def test_a_syslog_server_is_told_over_tls_what_is_in_the_file_by_every_process(
+    tmp_path, tiny_model, file_of, ca: Authority
+) -> None:
+    own, folder = ca.issue("node.example.org"), tmp_path / "node"
+    syslog = SyslogServer(TlsServer(credentials=ca.issue(LOCAL), ca=ca.file).context())
+    syslog.open()
+    config = (
+        model(tiny_model)
+        + f'[audit]\nfile = "{folder / "audit.xml"}"\n'
+        + f'[audit.syslog]\nhost = "{LOCAL}"\nport = {syslog.port}\nca = "{ca.file}"\n'
+        + f'certificate = "{own.certificate}"\nkey = "{own.key}"\n'
+    )
+    image = bright(PatientID=NUMBER)
+    with NodeProcess(folder, config) as node:
+        assert storescu(node.port, [file_of(image)], calling="CR1").returncode == 0
+        wait_until(lambda: len(syslog.processes) == 2, what="messages of the node and its receiver", seconds=60)
+        assert node.stop() == 0
+    in_the_file = (folder / "audit.xml").read_bytes().splitlines()
+    wait_until(lambda: len(syslog.messages) >= len(in_the_file), what="all messages", seconds=60)
+    syslog.close()
+    assert sorted(syslog.messages) == sorted(in_the_file)
+    told = [checked(message) for message in syslog.messages]
+    assert sorted(map(event_of, told)) == ["110100", "110100", "110104", "110108", "110108"]
+    (transferred,) = (message for message in told if event_of(message) == "110104")
+    assert objects_of(transferred) == {"110180": image.StudyInstanceUID, "2": NUMBER}
 
 
 @pytest.mark.server

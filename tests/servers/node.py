@@ -52,10 +52,10 @@ class NodeProcess:
         assert match, f"the node printed {line!r}; its log:\n{self.log.read_text()[-4000:]}"
         self.port, self.web_port = int(match[1]), int(match[2] or 0)
 
-    def stop(self) -> int:
-        """Ask it to stop (SIGTERM), and return its exit status."""
+    def stop(self, *, seconds: float = 60.0) -> int:
+        """Ask it to stop (SIGTERM), and return its exit status; it is killed when it has not after `seconds`."""
         assert self._process is not None
-        stop(self._process)
+        stop(self._process, seconds=seconds)
         return int(self._process.returncode)
 
     def keep_port(self) -> int:
@@ -123,7 +123,7 @@ class NodeProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None and self._process.poll() is None:
-            self.stop()
+            self.stop(seconds=10.0)
 
 
 def _read(file: Path) -> bytes:

@@ -1,13 +1,11 @@
 """The trail's outlets: a file that several processes share, and a syslog server behind TLS, real ones both."""
 
 import os
-import socket
-import ssl
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,58 +18,7 @@ from dicom_node.errors import TransientError
 from dicom_node.tls import TlsClient, TlsServer
 from tests.certificates import Authority
 from tests.servers.programs import wait_until
-
-LOCAL = "127.0.0.1"
-
-
-class SyslogServer:
-    """Takes octet-counted messages over TLS (RFC 5425), and can be closed and opened again on its port."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.records: list[bytes] = []
-        self.port = 0
-        self._context = context
-        self._connections: list[ssl.SSLSocket] = []
-
-    def open(self) -> None:
-        self._listener = socket.create_server((LOCAL, self.port))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                raw, _ = listener.accept()
-            except OSError:
-                return
-            try:
-                connection = self._context.wrap_socket(raw, server_side=True)
-            except OSError:
-                continue
-            self._connections.append(connection)
-            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
-
-    def _read(self, connection: ssl.SSLSocket) -> None:
-        with connection.makefile("rb") as stream:
-            try:
-                while digits := _until_space(stream.read):
-                    self.records.append(stream.read(int(digits)))
-            except (OSError, ValueError):
-                return
-
-
-def _until_space(read: Callable[[int], bytes]) -> bytes:
-    digits = b""
-    while (octet := read(1)) not in (b" ", b""):
-        digits += octet
-    return digits
+from tests.servers.syslog import BYTE_ORDER_MARK, LOCAL, SyslogServer
 
 
 @pytest.fixture
@@ -98,7 +45,7 @@ def test_a_message_arrives_framed_as_rfc_5424_and_5425_say(server: SyslogServer,
         sink.write(text)
     sink.close()
     wait_until(lambda: len(server.records) == 2, what="two records")
-    header, text = server.records[0].split(b"\xef\xbb\xbf")
+    header, text = server.records[0].split(BYTE_ORDER_MARK)
     priority, time, host, program, process, kind, structured = header.decode("ascii").rstrip().split(" ")
     assert priority == "<85>1"
     assert datetime.fromisoformat(time).tzinfo is not None
@@ -119,9 +66,7 @@ def test_messages_wait_for_a_server_that_is_away_and_reach_it_when_it_is_back(
     server.open()
     wait_until(lambda: len(server.records) >= 6, what="all records", seconds=30)
     outlet.close(timedelta(seconds=5))
-    assert [record.split(b"\xef\xbb\xbf")[1] for record in server.records[1:]] == [
-        b"meanwhile %d" % number for number in range(5)
-    ]
+    assert server.messages[1:] == [b"meanwhile %d" % number for number in range(5)]
     assert outlet.dropped == 0
 
 
