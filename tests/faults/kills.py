@@ -18,6 +18,8 @@ from tests.servers.node import NodeProcess
 from tests.unit.model.tiny import write_tiny_model
 
 QUICK = {"first": "100ms", "longest": "500ms"}
+# Of a sender's attempts, so many are followed by a question for storage commitment.
+ASKING = 0.1
 # The classifier and the lanes are threads of the node's own process: killing that kills them.
 VICTIMS = {"node": 2, "all processes": 2, "node while it starts": 1, "receiver": 5}
 
@@ -29,6 +31,7 @@ class Killed:
     kills: Counter[str]
     unanswered: int
     refused: int
+    reports: int
     account: Account
     seconds: float
     drain_seconds: float
@@ -37,7 +40,8 @@ class Killed:
 def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger_url: str | None = None) -> Killed:
     """Senders, a node with several receivers, a storescp behind it; and kills, each at a random moment.
 
-    Afterwards the senders finish, the node drains, and the account is drawn up.
+    Now and then a sender asks for storage commitment as well. Afterwards the senders finish, the node drains, has to
+    commit itself to everything that it ever acknowledged, and the account is drawn up.
     """
     began = monotonic()
     chance = Random(seed)
@@ -46,7 +50,7 @@ def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger
         node = NodeProcess(folder / "node", _configuration(folder, pacs.port, receivers, ledger_url))
         port = node.keep_port()
         (folder / "sent").mkdir()
-        with node, Senders(port, folder / "sent", seed=seed) as senders:
+        with node, Senders(port, folder / "sent", seed=seed, asking=ASKING) as senders:
             for _ in range(kills):
                 threading.Event().wait(chance.uniform(0.05, 1.0))
                 (victim,) = chance.choices(list(VICTIMS), list(VICTIMS.values()))
@@ -55,6 +59,7 @@ def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger
             draining = monotonic()
             node.idle(seconds=120)
             drained = monotonic() - draining
+            senders.ask_for_everything()
             node.stop()
         account = account_of(
             senders.acknowledged,
@@ -62,10 +67,12 @@ def run_kills(folder: Path, *, kills: int, seed: int, receivers: int = 2, ledger
             spool=node.spool,
             arrived=arrived_at_storescp(pacs.files()),
         )
+        account.wrong += senders.broken
     return Killed(
         kills=+done,
         unanswered=senders.unanswered,
         refused=len(senders.refused),
+        reports=senders.reports,
         account=account,
         seconds=monotonic() - began,
         drain_seconds=drained,
@@ -79,6 +86,7 @@ def _configuration(folder: Path, pacs_port: int, receivers: int, ledger_url: str
         + model(write_tiny_model(folder / "tiny.onnx"))
         + "[policy]\nfill = false\n"  # what arrives is to be compared byte for byte
         + ledger
+        + '[commitment]\nlinger = "200ms"\n'
         + destination("pacs", pacs_port, retry=QUICK)
     )
 

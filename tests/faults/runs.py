@@ -14,7 +14,7 @@ def node_kills(folder: Path, *, kills: int, seed: int) -> list[Row]:
     return [
         Row(
             run="kill -9 of our processes",
-            faults=counted(done.kills),
+            faults=f"{counted(done.kills)}; {done.reports} reports of storage commitment",
             account=done.account,
             unanswered=done.unanswered,
             seconds=done.seconds,

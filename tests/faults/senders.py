@@ -9,10 +9,14 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
+from pydicom.uid import ComputedRadiographyImageStorage
+
 from dicom_node.dimse.scu import Peer, StoreScu
 from dicom_node.errors import PermanentError, TransientError
+from tests.faults.commitments import asked
 from tests.faults.objects import Sample, new_sample
 from tests.servers.dcmtk import storescu
+from tests.servers.programs import wait_until
 
 ATTEMPT_SECONDS = 10.0
 
@@ -26,7 +30,9 @@ class Senders:
     ...     senders.acknowledged
 
     `stock`: how many of them are DCMTK's storescu. `pause`: mean seconds between two objects of one sender. `objects`:
-    how many each sends at most.
+    how many each sends at most. `asking`: after which part of its attempts a sender asks for storage commitment; what
+    the node commits itself to is as good as acknowledged, and is not sent again. `reports`: how many answers it gave;
+    `broken`: acknowledged objects to which it did not commit itself.
     """
 
     def __init__(
@@ -39,14 +45,18 @@ class Senders:
         stock: int = 1,
         pause: float = 0.1,
         objects: int | None = None,
+        asking: float = 0.0,
     ) -> None:
         self.acknowledged: dict[str, Sample] = {}
+        self.reports = 0
+        self.broken: list[str] = []
         self.unanswered = 0
         self.refused: list[str] = []
         self._port = port
         self._folder = folder
         self._pause = pause
         self._objects = objects
+        self._asking = asking
         self._enough = threading.Event()
         self._lock = threading.Lock()
         ways: list[Callable[[Random], None]] = [self._send_own] * own + [self._send_stock] * stock
@@ -65,6 +75,11 @@ class Senders:
         for thread in self._threads:
             thread.join(seconds)
             assert not thread.is_alive(), f"{thread.name} got no acknowledgement within {seconds:g} s"
+
+    def ask_for_everything(self, *, seconds: float = 120.0) -> None:
+        """Ask for all that was acknowledged, until there is a report on it. No sender runs any more."""
+        samples = list(self.acknowledged.values())
+        wait_until(lambda: self._ask(samples, patience=30.0), what="a storage commitment report", seconds=seconds)
 
     def _send_own(self, chance: Random) -> None:
         scu = StoreScu(self._peer(), calling_ae="MODALITY", timeout=timedelta(seconds=ATTEMPT_SECONDS))
@@ -97,9 +112,24 @@ class Senders:
             with self._lock:
                 self.acknowledged.update({sample.uid: sample for sample in done})
                 self.unanswered += len(done) < len(waiting)
-            waiting = [sample for sample in waiting if sample not in done]
+            if chance.random() < self._asking:
+                self._ask(samples)
+            waiting = [sample for sample in waiting if sample.uid not in self.acknowledged]
             # As patient as a modality that somebody stands beside; and not faster than the node can be asked.
             threading.Event().wait(chance.uniform(0.1, 0.4) if waiting else chance.expovariate(1 / self._pause))
+
+    def _ask(self, samples: list[Sample], *, patience: float = 5.0) -> bool:
+        """Ask the node to commit itself; whether it has said anything."""
+        acknowledged = [sample.uid for sample in samples if sample.uid in self.acknowledged]
+        uids = [sample.uid for sample in samples]
+        report = asked(self._port, uids, ComputedRadiographyImageStorage, patience=patience)
+        if report is None:
+            return False
+        with self._lock:
+            self.broken += [f"{uid}: acknowledged, and yet not committed" for uid in report.refused & {*acknowledged}]
+            self.acknowledged.update({sample.uid: sample for sample in samples if sample.uid in report.kept})
+            self.reports += 1
+        return True
 
     def _acknowledged_by_storescu(self, samples: list[Sample]) -> list[Sample]:
         by_path = {str(sample.path): sample for sample in samples}
