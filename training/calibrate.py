@@ -103,8 +103,8 @@ def choose_thresholds(
     """The loosest thresholds that keep the recipe's promises on these rows.
 
     First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
-    `reject_above`: the highest score at which at most `ood_tagged` of every kind of out-of-domain rows are tagged;
-    kinds of few rows count as one.
+    `reject_above`: the highest score at which at most `ood_tagged` of every source's every kind of out-of-domain rows
+    are tagged; kinds of few rows count as one.
 
     Args:
         logits: (N, 14), calibrated.
@@ -118,7 +118,7 @@ def choose_thresholds(
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     sources = [mask & (targets >= 0) for mask in _masks([row.source for row in rows])]
     floor = _lowest_confidence(confidence, right, [mask for mask in sources if mask.sum() >= FEW], recipe)
-    kinds = _large_enough([mask & (targets == OOD) for mask in _masks([row.region for row in rows])])
+    kinds = _large_enough([mask & (targets == OOD) for mask in _masks([f"{row.source} {row.region}" for row in rows])])
     strange = energy(logits) if scores is None else scores
     limits = [_highest_score(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
     highest = float(strange.max()) + 1.0 if len(strange) else 0.0

@@ -79,12 +79,13 @@ def test_the_floor_of_the_recipe_is_never_undercut():
     assert got.min_confidence >= 0.7
 
 
-def test_at_most_the_allowed_share_of_each_strange_kind_is_tagged():
+@pytest.mark.parametrize("second", [{"region": "ood:cat"}, {"region": "ood:chest", "source": "elsewhere"}])
+def test_at_most_the_allowed_share_of_each_strange_kind_of_each_source_is_tagged(second):
     """The limit is as loose as the promise allows: one more would break it."""
     random = np.random.default_rng(0)
     good = made_logits(np.full(100, 0.9), np.ones(100, bool)) + 6.0
     strange = [made_logits(np.full(40, 0.9), np.ones(40, bool)) + random.uniform(0, 6, (40, 1)) for _ in range(2)]
-    named = rows(100) + rows(40, "ood:chest") + rows(40, "ood:cat")
+    named = rows(100) + rows(40, "ood:chest") + rows(40, **second)
     logits = np.concatenate([good, *strange])
     got = choose_thresholds(logits, named, CalibrateRecipe(ood_tagged=0.05))
     below = energy(logits) <= got.reject_above
