@@ -79,7 +79,9 @@ def finetune_file(
         "finetune": asdict(recipe.finetune),
         "calibrated_on": sources(held),
     }
-    card = _card(recipe, tuned.temperature, thresholds, {**history, "turns": recipe.calibrate.turns, "finetuned": finetuned})
+    card = _card(
+        recipe, tuned.temperature, thresholds, {**history, "turns": recipe.calibrate.turns, "finetuned": finetuned}
+    )
     export(tuned, card, out / "model.onnx", turns=recipe.calibrate.turns)
     Model.open(out / "model.onnx")
     return metrics
