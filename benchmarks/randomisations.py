@@ -39,8 +39,6 @@ WITHOUT: Mapping[str, SimulateRecipe] = {
     "nothing left out": WHOLE,
     "one body for all (`shapes`)": replace(WHOLE, shapes="one"),
     "stiff joints, straight beams (`pose`)": replace(WHOLE, pose=0.0),
-    "no children": replace(WHOLE, children=0.0),
-    "no fractures, implants, casts": replace(WHOLE, fractures=0.0, hardware=0.0),
     "Beer and Lambert alone (`detector`)": replace(WHOLE, detector=BARE_DETECTOR),
     "a plain window (`tone`)": replace(WHOLE, tone=BARE_TONE),
     "the picture alone (`surroundings`)": replace(WHOLE, surroundings=BARE_SURROUNDINGS),
@@ -55,6 +53,8 @@ WITHOUT: Mapping[str, SimulateRecipe] = {
         tone=BARE_TONE,
         surroundings=BARE_SURROUNDINGS,
     ),
+    "no children": replace(WHOLE, children=0.0),
+    "no fractures, implants, casts": replace(WHOLE, fractures=0.0, hardware=0.0),
 }
 IMAGE_SEED = 7
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -54,7 +55,10 @@ def progress(what: str, total: int) -> Iterator[Shown]:
 
 def evaluation_table(cells: Sequence[Mapping[str, Any]]) -> Table:
     """The cells of `evaluate`, one line each; intervals in brackets."""
-    table = Table("source", "region", "n", "groups", "top 1", "tagged", "right of tagged", "taken for")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("source", "region", "n", "groups", "top 1", "tagged", "right of tagged", "taken for"):
+        # Folded, not cut: 80 columns are narrow for this.
+        table.add_column(name, overflow="fold", min_width=INTERVAL if name in ("top 1", "right of tagged") else None)
     for cell in cells:
         others = ", ".join(f"{region} {n}" for region, n in list(cell.get("taken_for", {}).items())[:3])
         table.add_row(
