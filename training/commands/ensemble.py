@@ -14,13 +14,11 @@ from dicom_node.model.card import ModelCard, Thresholds
 from dicom_node.model.session import Model
 from training.adapting import MODEL, seen_by
 from training.calibrate import choose_thresholds, worst_temperature
-from training.commands.export import card_of_run
+from training.commands.export import export_run
 from training.commands.inputs import DataOption, OutOption, RecipeOption, held_rows, prepared, say
 from training.diagram import reliability_diagram
 from training.ensemble import LEAST, ensemble_model, summed
 from training.errors import TrainingError
-from training.export import export
-from training.heads import load_classifier
 from training.images import ImageSet
 from training.metrics import Floats, reliability, with_intervals
 from training.pool import open_pool
@@ -71,7 +69,7 @@ def _file_of(member: Path, into: Path) -> Path:
     """A model file as it is; a calibrated run exported."""
     if member.is_file():
         return member
-    export(load_classifier(member), card_of_run(member), into)
+    export_run(member, into)
     return into
 
 

@@ -41,7 +41,7 @@ def export(
     path = out / "model.onnx"
     facts: dict[str, Any] = {}
     if source.is_dir():
-        facts["difference_from_torch"] = _from_run(source, path, turns)
+        facts["difference_from_torch"] = export_run(source, path, turns=turns)
     elif turns > 1:
         raise TrainingError("--turns needs a run folder: a model file's thresholds belong to its own views.")
     else:
@@ -65,7 +65,15 @@ def export(
     Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB{difference}")
 
 
-def _from_run(source: Path, path: Path, turns: int) -> float:
+def export_run(source: Path, path: Path, *, turns: int = 0) -> float:
+    """Write a calibrated run's model file, with the views that it was calibrated on unless `turns` says otherwise.
+
+    Returns:
+        The largest difference from torch.
+
+    Raises:
+        TrainingError: the run was not calibrated, or the file differs too much.
+    """
     from training.export import export as write_onnx
     from training.heads import load_classifier
 

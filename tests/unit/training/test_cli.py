@@ -83,6 +83,23 @@ def test_from_manifest_to_a_model_that_the_node_opens(tmp_path, method):
     assert sum(cell["n"] for cell in cells) == 30
 
 
+def test_an_ensembles_member_looks_at_the_views_that_its_run_was_calibrated_on(tmp_path):
+    """A run with four turns gives an ensemble that does not mind quarter turns, like its own file."""
+    manifest, recipe, run = write_manifest(tmp_path / "raw"), tmp_path / "recipe.toml", tmp_path / "calibrate"
+    recipe.write_text(RECIPE.replace("METHOD", "supervised") + "\n[calibrate]\nturns = 4\n")
+    data, common = tmp_path / "prepared", ["--recipe", recipe]
+    for step in (
+        ["prepare", "--data", manifest, *common, "--out", data],
+        ["pretrain", "--data", data, *common, "--out", tmp_path / "pretrain"],
+        ["calibrate", "--data", data, *common, "--from", tmp_path / "pretrain", "--out", run],
+        ["ensemble", "--from", run, run, "--data", data, "--out", tmp_path / "e"],
+    ):
+        assert training(*step) == 0, step[0]
+    image = bar(1, seed=7)[:SIZE, :SIZE].astype(np.float32) / 255.0
+    one, other = Model.open(tmp_path / "e" / "model.onnx").predict(np.stack([image, np.rot90(image)]))
+    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
 def test_several_manifests_may_follow_one_option(tmp_path, capsys):
     """`--data A B` is what a shell's wildcard gives."""
     first, second = write_manifest(tmp_path / "a", 1), write_manifest(tmp_path / "b", 1)
