@@ -5,21 +5,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from dicom_node.imaging import IMAGING_VERSION
 from dicom_node.model.card import LABELS, ModelCard, Thresholds
 from dicom_node.model.session import Model
+from training.adapt import refit
 from training.calibrate import choose_thresholds, worst_temperature
-from training.drawn import drawn
+from training.drawn import drawn, subset
 from training.errors import TrainingError
-from training.export import export
-from training.finetune import finetune
+from training.export import export, folded_head
+from training.finetune import finetune, split_labels
 from training.hang import KNOWN, fit_hang, weighed
 from training.heads import Classifier, embed_views
 from training.images import ImageSet
 from training.labels import load_labelled
-from training.manifest import is_learned_from
+from training.manifest import OOD, is_learned_from
 from training.metrics import Floats, softmax, with_intervals
 from training.pool import open_pool
 from training.progress import progress
@@ -31,6 +33,9 @@ from training.turns import upright
 
 SIMULATED = 20_000
 """Simulated images that are mixed in; a fine-tune of some thousand steps sees no more."""
+
+STRANGERS = 300
+"""Simulated images out of domain that the re-fitted head is kept from naming."""
 
 
 def finetune_file(
@@ -55,7 +60,10 @@ def finetune_file(
         )
     learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
     tuned = _hung(tuned, learned, recipe.calibrate, device)
-    tuned, thresholds, logits = _calibrated(tuned, held, recipe.calibrate, device)
+    seen = _embedded(tuned, held, recipe.calibrate, device)
+    parent, _, _ = _calibrated(tuned, seen, held, recipe.calibrate)
+    tuned = _refitted(parent, split_labels(labelled, recipe.finetune)[0], learned, recipe.calibrate, device)
+    tuned, thresholds, logits = _calibrated(tuned, seen, held, recipe.calibrate)
     metrics = _measured(logits, held, labelled)
     save_weights(out, tuned.weights())
     write_json(out / METRICS, {**metrics, "temperature": tuned.temperature, **asdict(thresholds)})
@@ -103,18 +111,40 @@ def _hung(tuned: Classifier, learned: ImageSet, recipe: CalibrateRecipe, device:
     return replace(tuned, hang=fit_hang(views, upright(recipe.turns)))
 
 
+def _embedded(tuned: Classifier, data: ImageSet, recipe: CalibrateRecipe, device: torch.device) -> torch.Tensor:
+    """Embeddings (N, 512), as the exported file will compute them."""
+    with progress("embed", len(data.rows) * recipe.turns) as shown:
+        views = embed_views(tuned.backbone, torch.from_numpy(data.images), device, recipe.turns, shown.advance)
+    return weighed(views, tuned.hang)
+
+
+def _refitted(
+    parent: Classifier, mine: ImageSet, simulated: ImageSet, recipe: CalibrateRecipe, device: torch.device
+) -> Classifier:
+    """The trained network with a head of the labels' own, as `adapt` fits it: half of what the network's own head
+    learned from was simulated. docs/TRAINING.md has what it is worth.
+    """
+    inside = mine.where(lambda row: row.target >= 0)
+    if not inside.rows:
+        return parent
+    strange = simulated.where(lambda row: row.target == OOD)
+    exposed = _embedded(parent, subset(strange, np.arange(min(STRANGERS, len(strange.rows)))), recipe, device)
+    own = _embedded(parent, inside, recipe, device).double().numpy()
+    head = refit(own, inside.targets, folded_head(parent), exposed.double().numpy())
+    weight, bias = torch.from_numpy(head.weight), torch.from_numpy(head.bias)
+    return replace(parent, weight=weight, bias=bias, temperature=1.0)
+
+
 def _calibrated(
-    tuned: Classifier, held: ImageSet, recipe: CalibrateRecipe, device: torch.device
+    tuned: Classifier, embeddings: torch.Tensor, held: ImageSet, recipe: CalibrateRecipe
 ) -> tuple[Classifier, Thresholds, Floats]:
     """Temperature, energy's rejection and thresholds from the held-out rows, and their calibrated logits (N, 14)."""
     if not (held.targets >= 0).any():
         raise TrainingError("Nothing is left to calibrate on: give simulated data with more groups, or more labels.")
-    with progress("embed", len(held.rows) * recipe.turns) as shown:
-        views = embed_views(tuned.backbone, torch.from_numpy(held.images), device, recipe.turns, shown.advance)
-    embeddings = weighed(views, tuned.hang)
-    temperature = worst_temperature(tuned.logits(embeddings), torch.from_numpy(held.targets), held.rows)
+    raw = replace(tuned, temperature=1.0)
+    temperature = worst_temperature(raw.logits(embeddings), torch.from_numpy(held.targets), held.rows)
     rejection = fit_rejection("energy", embeddings.numpy(), held.targets)
-    tuned = replace(tuned, temperature=temperature, rejection=rejection)
+    tuned = replace(raw, temperature=temperature, rejection=rejection)
     logits = tuned.logits(embeddings).double().numpy()
     return tuned, choose_thresholds(logits, held.rows, recipe), logits
 
@@ -155,5 +185,6 @@ def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str,
 
 
 def _as_the_file(card: ModelCard) -> Recipe:
-    """The defaults, with as many views of each image as the file looks at."""
-    return recipe_from({"calibrate": {"turns": card.training.get("turns", 1)}})
+    """The recipe that the file was made with, as far as it tells, and as many views of each image as it looks at."""
+    recipe = recipe_from(card.training.get("recipe", {}))
+    return replace(recipe, calibrate=replace(recipe.calibrate, turns=card.training.get("turns", 1)))
