@@ -125,7 +125,7 @@ def send(
     paths: Paths,
     aet: Annotated[str, typer.Option(help="Our AE title.")] = "REGION",
     aec: Annotated[str, typer.Option(help="The peer's AE title.")] = "ANY-SCP",
-    tls: Annotated[bool, typer.Option("--tls", help="With TLS, as [tls] of the configuration says.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="With TLS, as \\[tls] of the configuration says.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Send files to a DICOM peer by C-STORE."""
