@@ -68,7 +68,7 @@ def low_label(
         assert source is not None
         chosen = recipe_for(recipe, source)
         curve = _probed(data, out, source, chosen, share or [0.001, 0.01, 0.1, 1.0], seeds, samples)
-        table = markdown(curve, "labels", SHARES)
+        table = markdown(curve, "share", SHARES)
     about = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seeds": seeds, "samples": samples}
     write_json(out / METRICS, {**about, "from": str((from_model or source or out).name), "curve": curve})
     (out / TABLE).write_text(table, encoding="utf-8")
