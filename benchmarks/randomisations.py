@@ -22,8 +22,7 @@ import numpy as np
 import torch
 
 from dicom_node.model.card import LABELS
-from training.encoder import Backbone
-from training.heads import Classifier, embed, head_of
+from training.heads import Classifier, embed, trained_classifier
 from training.images import ABOUT, ImageSet, load, prepare
 from training.manifest import read_manifest
 from training.pool import Pool, open_pool
@@ -109,11 +108,7 @@ def _measured(pool: Pool, real: ImageSet, recipe: Recipe, out: Path, seed: int) 
     out.mkdir(parents=True, exist_ok=True)
     with progress(out.parent.name, recipe.pretrain.samples) as shown:
         trained = pretrain(pool, recipe, seed=seed, out=out, device=torch.device("cpu"), advance=shown.advance)
-    backbone, head = Backbone(), head_of(trained.weights)
-    assert head is not None
-    backbone.load_state_dict(trained.weights["backbone"])
-    classifier = Classifier(backbone=backbone.eval(), weight=head[0], bias=head[1])
-    found = _right(classifier, real)
+    found = _right(trained_classifier(trained.weights), real)
     write_json(scores, found)
     return found
 

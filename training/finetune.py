@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training.heads import Classifier, head_of
+from training.heads import Classifier, trained_classifier
 from training.images import ImageSet, joined
 from training.manifest import UNLABELLED, is_held_out, is_learned_from
 from training.pool import Pool
@@ -72,14 +72,9 @@ def finetune(
         first=as_weights(first),
         advance=advance,
     )
-    backbone = first.backbone.cpu()
-    backbone.load_state_dict(trained.weights["backbone"])
-    head = head_of(trained.weights)
-    assert head is not None
     held_simulated = simulated.where(
         lambda row: (
             row.target != UNLABELLED and is_held_out(row, fraction=recipe.data.held_out, seed=recipe.data.split_seed)
         )
     )
-    tuned = Classifier(backbone=backbone.eval(), weight=head[0].cpu(), bias=head[1].cpu())
-    return tuned, joined([held_simulated, held])
+    return trained_classifier(trained.weights), joined([held_simulated, held])

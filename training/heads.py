@@ -80,6 +80,14 @@ def load_classifier(folder: Path) -> Classifier:
     )
 
 
+def trained_classifier(weights: dict[str, Any]) -> Classifier:
+    """Backbone and head that a supervised training has just handed on, for the CPU."""
+    backbone, head = Backbone(), head_of(weights)
+    assert head is not None
+    backbone.load_state_dict(weights["backbone"])
+    return Classifier(backbone=backbone.eval(), weight=head[0].cpu(), bias=head[1].cpu())
+
+
 def head_of(weights: dict[str, Any]) -> tuple[Tensor, Tensor] | None:
     """Weight and bias of the head in a run's weights, wherever its command keeps them."""
     for values, prefix in ((weights.get("head", {}), ""), (weights.get("method", {}), "head.")):

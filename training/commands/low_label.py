@@ -16,7 +16,7 @@ from training.adapting import seen_by
 from training.commands.inputs import DataOption, OutOption, RecipeOption, device_here, prepared, recipe_for
 from training.drawn import drawn, subset
 from training.errors import TrainingError
-from training.heads import Classifier, embed, head_of, load_backbone
+from training.heads import Classifier, embed, load_backbone, trained_classifier
 from training.images import ImageSet
 from training.low_label import Rows, adapted_curve, markdown, share_of_labels, spread
 from training.manifest import is_held_out, is_learned_from
@@ -146,13 +146,8 @@ def _from_scratch(few: ImageSet, held: ImageSet, recipe: Recipe, out: Path, samp
     with progress(out.name, samples) as shown:
         scratch = replace(recipe, pretrain=plan)
         trained = pretrain(few, scratch, seed=seed, out=out, device=device, advance=shown.advance)
-    from training.encoder import Backbone
-
-    backbone, head = Backbone(), head_of(trained.weights)
-    assert head is not None
-    backbone.load_state_dict({name: value.cpu() for name, value in trained.weights["backbone"].items()})
-    classifier = Classifier(backbone=backbone, weight=head[0].cpu(), bias=head[1].cpu())
-    return _top1(classifier, embed(backbone, torch.from_numpy(held.images), device), held)
+    classifier = trained_classifier(trained.weights)
+    return _top1(classifier, embed(classifier.backbone, torch.from_numpy(held.images), device), held)
 
 
 def _top1(classifier: Classifier, embeddings: torch.Tensor, held: ImageSet) -> float:
