@@ -164,6 +164,22 @@ def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
     assert (tmp_path / "out" / "table.md").read_text().count("\n") == 5
 
 
+@pytest.mark.slow
+def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_path, data):
+    """A frozen backbone's probe and the baseline, on the same labels, each with its spread over two draws."""
+    recipe, run, out = tmp_path / "r.toml", tmp_path / "run", tmp_path / "out"
+    recipe.write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[pretrain]\nsamples = 48\nbatch = 24\n")
+    common = ["--data", data, "--recipe", recipe]
+    assert training("pretrain", *common, "--out", run) == 0
+    asked = ["--share", 0.5, "--share", 1.0, "--seeds", 2, "--samples", 48]
+    assert training("low-label", "--from", run, *common, *asked, "--out", out) == 0
+    curve = json.loads((out / "metrics.json").read_text())["curve"]
+    assert [each["share"] for each in curve] == [0.5, 1.0]
+    assert curve[0]["labels"]["mean"] < curve[1]["labels"]["mean"]
+    assert all(0.0 <= each[way]["mean"] <= 1.0 for each in curve for way in ("probe", "supervised"))
+    assert (out / "table.md").read_text().startswith("| share | labels | n | linear probe | supervised from scratch |")
+
+
 def test_no_group_is_labelled_and_measured(data):
     """The heart of every few-label figure."""
     from training.low_label import few_per_region, share_of_labels
