@@ -54,6 +54,7 @@ WITHOUT: Mapping[str, SimulateRecipe] = {
     ),
     "no children": replace(WHOLE, children=0.0),
     "no fractures, implants, casts": replace(WHOLE, fractures=0.0, hardware=0.0),
+    "square pictures of limbs (`to_the_part`)": replace(WHOLE, to_the_part=0.0),
 }
 IMAGE_SEED = 7
 

@@ -1,9 +1,9 @@
 """Archives without a manifest: folders of DICOM objects and pictures, and the node's own ledger.
 
-What leaves here is de-identified: an image at the model's size, a region, a view, and a group that stands for the
-patient. The group is a keyed hash (HMAC-SHA256, RFC 2104) of the patient's ID; without its salt nobody can try out
-IDs, and the salt is kept apart from the cache or not at all. Names of files and folders are often patients' names, so
-they do not go along either.
+What leaves here is de-identified: an image at the model's size, a region, a view, a group that stands for the patient
+and an origin that stands for the object. Both are keyed hashes (HMAC-SHA256, RFC 2104), of the patient's ID and of the
+SOP Instance UID; without their salt nobody can try out IDs, and the salt is kept apart from the cache or not at all.
+Names of files and folders are often patients' names, so they do not go along either.
 """
 
 import csv
@@ -91,6 +91,12 @@ class Key:
     def group(self, patient: str) -> str:
         """The name under which a patient's images stay together; 64 bits."""
         return hmac.new(self.salt, patient.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def origin(self, uid: str) -> str:
+        """What a row says of the object that it was made from, for whoever has the key and the object's UID. Empty for
+        what has no UID, and where no key is kept.
+        """
+        return self.group(f"object {uid}") if uid and self.folder is not None else ""
 
     def keep_links(self, links: Sequence[tuple[str, str, str]]) -> None:
         """Write which cached file came from which original; does nothing where no key is kept."""
@@ -242,7 +248,13 @@ def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Pat
         group = key.group(one.patient)
         cv2.imwrite(str(out / name), one.image)
         row = Row(
-            file=out / name, region=one.region, group=group, use=shares.use(group), view=one.view, source=one.source
+            file=out / name,
+            region=one.region,
+            group=group,
+            use=shares.use(group),
+            view=one.view,
+            source=one.source,
+            origin=key.origin(one.uid),
         )
         images.append((row, one.image))
     key.keep_links(links)

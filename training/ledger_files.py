@@ -1,16 +1,18 @@
-"""What a node has taken in and settled, as files to learn from."""
+"""What a node has taken in and settled, as files to learn from, and what people say that it shows."""
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from dicom_node.config import find_config_file, load_config
 from dicom_node.errors import ConfigError, LedgerError
 from dicom_node.ledger import open_ledger
+from dicom_node.ledger.engine import read_url
 from dicom_node.media import MediaFile
 from dicom_node.ports import Records
+from dicom_node.record import InstanceRecord
 from training.errors import TrainingError
 
 PAGE = 1000
@@ -27,36 +29,68 @@ def ledger_files(ledger: str, spool: Path | None) -> list[tuple[MediaFile, str, 
     Raises:
         TrainingError: the ledger cannot be read, or there is no spool.
     """
-    try:
-        url, folder = _places(ledger, spool)
-        with closing(open_ledger(url, create=False)) as opened:
-            return [
-                (MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True), source, region)
-                for relative, source, region in _settled(opened.records)
-                for path in [folder / relative]
-            ]
-    except (ConfigError, LedgerError) as error:
-        raise TrainingError(str(error)) from error
+    url, folder = _places(ledger)
+    folder = spool or folder
+    if folder is None:
+        raise TrainingError("A ledger's URL does not say where the files are: name the folder with --spool.")
+    with _opened(url) as records:
+        return [
+            (MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True), source, _said(record))
+            for record in _settled(records)
+            if record.instance.spooled
+            for path, source in [(folder / record.instance.path, record.instance.calling_ae)]
+        ]
 
 
-def _places(ledger: str, spool: Path | None) -> tuple[str, Path]:
+def ledger_labels(ledger: str) -> dict[str, str]:
+    """What people say that the settled objects show, by SOP Instance UID, empty where nobody did; the objects whose
+    files are gone too.
+
+    Raises:
+        TrainingError: the ledger cannot be read.
+    """
+    said: dict[str, str] = {}
+    with _opened(_places(ledger)[0]) as records:
+        for record in _settled(records):
+            # Of two contents under one UID, the later one may have come after the label.
+            uid = record.instance.sop_instance_uid
+            said[uid] = _said(record) or said.get(uid, "")
+    return said
+
+
+def _places(ledger: str) -> tuple[str, Path | None]:
+    """The ledger's URL, and the spool where a configuration says it."""
     if not ledger.endswith(".toml"):
-        if spool is None:
-            raise TrainingError("A ledger's URL does not say where the files are: name the folder with --spool.")
-        return ledger, spool
-    config = load_config(find_config_file(Path(ledger)), os.environ)
-    return config.ledger_url, spool or config.spool_dir
+        return ledger, None
+    try:
+        config = load_config(find_config_file(Path(ledger)), os.environ)
+    except ConfigError as error:
+        raise TrainingError(str(error)) from error
+    return config.ledger_url, config.spool_dir
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Records]:
+    """Says which ledger it was that cannot be read: most often another one was meant."""
+    which = ""
+    try:
+        which = f" The ledger is {read_url(url).render_as_string(hide_password=True)}."
+        with closing(open_ledger(url, create=False)) as opened:
+            yield opened.records
+    except LedgerError as error:
+        raise TrainingError(f"{error}{which}") from error
 
 
 def _in_place(path: Path) -> AbstractContextManager[Path]:
     return nullcontext(path)
 
 
-def _settled(records: Records) -> Iterator[tuple[str, str, str]]:
+def _settled(records: Records) -> Iterator[InstanceRecord]:
     after = 0
     while page := records.settled(after_id=after, limit=PAGE):
-        for record in page:
-            if record.instance.spooled:
-                region = record.label.region if record.label else ""
-                yield record.instance.path, record.instance.calling_ae, region
+        yield from page
         after = page[-1].instance.id
+
+
+def _said(record: InstanceRecord) -> str:
+    return record.label.region if record.label else ""

@@ -18,6 +18,7 @@ from training.cluster_files import (
     write_names,
     write_sheets,
 )
+from training.cluster_names import agreed, ledger_says, reviewed
 from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
 from training.embeddings import open_encoder
 from training.errors import TrainingError
@@ -38,16 +39,24 @@ def cluster(
     names: Annotated[
         Path | None, typer.Option(help="The filled-in names.csv: makes a data set of weak labels from it.")
     ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(help="The node's ledger (its URL, or node.toml): its labels name what names.csv does not."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="What `prepare --key` was given, for --ledger.")] = None,
     name_from_labels: Annotated[  # noqa: FBT002 - Typer's way
         bool, typer.Option("--name-from-labels", help="Name clusters by their images' labels, to measure the way.")
     ] = False,
 ) -> None:
-    """Sort images into clusters with contact sheets; with --names, turn the clusters' names into weak labels."""
-    if names is not None:
-        _label(gather(data, read_recipe(recipe) if recipe else Recipe(), out), read_names(names), out)
+    """Sort images into clusters with contact sheets; with --names or --ledger, turn the clusters' names into weak labels."""
+    if names is not None or ledger is not None:
+        given = read_names(names) if names is not None else {}
+        _label(gather(data, read_recipe(recipe) if recipe else Recipe(), out), given, out, ledger=ledger, key=key)
         return
     if source is None:
-        raise TrainingError("Name the model that makes the embeddings with --from, or named clusters with --names.")
+        raise TrainingError(
+            "Name the model that makes the embeddings with --from, or what names the clusters with --names or --ledger."
+        )
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     # Held-out groups too, so that `probe` and `calibrate` have weak labels to measure on; tuning and evaluation rows
@@ -80,8 +89,11 @@ def _against_labels(made: Clusters, regions: list[str]) -> dict[str, float]:
     return {"labelled": len(labelled), **quality(made.cluster[labelled], kinds)}
 
 
-def _label(whole: ImageSet, named: dict[int, str], out: Path) -> None:
+def _label(whole: ImageSet, given: dict[int, str], out: Path, *, ledger: str | None, key: Path | None) -> None:
     numbers = read_clusters(whole.rows, out)
+    named = dict.fromkeys(range(int(numbers.max()) + 1), "") | given
+    if ledger is not None:
+        named |= _named_by_the_ledger(whole, numbers, named, ledger, key)
     made = weakly_labelled(whole, numbers, named)
     write_set(list(zip(made.rows, made.images, strict=True)), out / LABELLED, size=whole.size)
     counts = Counter(row.region for row in made.rows)

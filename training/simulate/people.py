@@ -70,7 +70,7 @@ class People:
         if joints:
             shot = replace(shot, pose=narrowed(shot.pose, body, joints, random), more=(*shot.more, wearing(joints)))
             body = Body.posed(skeleton, subject, shot.pose, [*names, *shot.show])
-        camera = aim(shot, body, random, size=size, pose_strength=recipe.pose)
+        camera = aim(shot, body, random, size=size, pose_strength=recipe.pose, to_the_part=recipe.to_the_part)
         if random.random() < recipe.fractures:
             body = broken(body, shot, random)
             names = body.skeleton.named(*shot.bones)

@@ -80,9 +80,10 @@ class SimulateRecipe:
 
     `size`: longest side of a picture, in pixels. `regions`: only these; all when empty. `out_of_domain`: share of
     images that show none of the regions. `shapes`: one body or many. `pose`: strength in [0, 1] of bent joints and
-    turned views. `children`: share of subjects that still grow. `fractures`: share of pictures with a broken bone.
-    `hardware`: share of images with implants, casts or things that were worn. The sections are those of the exposure,
-    the tone, the surroundings and DICOM headers.
+    turned views. `to_the_part`: share of pictures, of views without a shape of their own, about as narrow as what they
+    show; the others are square. `children`: share of subjects that still grow. `fractures`: share of pictures with a
+    broken bone. `hardware`: share of images with implants, casts or things that were worn. The sections are those of
+    the exposure, the tone, the surroundings and DICOM headers.
     """
 
     size: int = 160
@@ -90,6 +91,7 @@ class SimulateRecipe:
     out_of_domain: float = 0.07
     shapes: Literal["many", "one"] = "many"
     pose: float = 1.0
+    to_the_part: float = 0.75
     children: float = 0.3
     fractures: float = 0.12
     hardware: float = 0.15

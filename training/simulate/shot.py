@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
 Extra = Callable[[Map, Body, Camera, Matter, np.random.Generator], None]
 
+MOST_NARROW = 2.4
+"""Of a picture's longer side over the shorter one."""
 AP, PA = (0.0, -1.0, 0.0), (0.0, 1.0, 0.0)
 """Directions of the central ray in the atlas: front to back, back to front."""
 
@@ -28,7 +30,8 @@ class Shot:
     `show`: what must be on the picture: bone name -> the part of its length, from near (0) to far end (1). `bones`:
     regular expressions of all bones that may be in the way of the rays. `beam`: direction of the central ray (3,), and
     `up`: what is up in the picture (3,), both in the atlas's axes as the bone `frame` has turned them. `margin`: the
-    side of the picture over the side of what it shows, `aspect` its width over its height. `jitter`: standard deviation
+    side of the picture over the side of what it shows. `aspect`: its width over its height; None: the recipe decides
+    between a square and the shape of what is shown. `jitter`: standard deviation
     of the centre as a share of the side. `tilt` and `roll`: standard deviations in degrees of beam and picture.
     `distance`: source to subject in m. `more`: what else adds optical depth to the picture (gas, organs, teeth), in
     place. `view`: for the manifest.
@@ -42,7 +45,7 @@ class Shot:
     frame: str | None = None
     pose: Pose = field(default_factory=Pose)
     margin: tuple[float, float] = (1.05, 1.6)
-    aspect: tuple[float, float] = (1.0, 1.0)
+    aspect: tuple[float, float] | None = None
     jitter: float = 0.04
     tilt: float = 6.0
     roll: float = 5.0
@@ -70,9 +73,19 @@ def choose(views: tuple[View, ...], random: np.random.Generator) -> View:
     return views[int(random.choice(len(views), p=weights / weights.sum()))]
 
 
-def aim(shot: Shot, body: Body, random: np.random.Generator, *, size: int, pose_strength: float = 1.0) -> Camera:
-    """The camera that frames what the shot shows, tilted, turned and shifted at random; `size`: pixels of the longer
-    side.
+def aim(
+    shot: Shot,
+    body: Body,
+    random: np.random.Generator,
+    *,
+    size: int,
+    pose_strength: float = 1.0,
+    to_the_part: float = 0.75,
+) -> Camera:
+    """The camera that frames what the shot shows, tilted, turned and shifted at random.
+
+    `size`: pixels of the longer side; `to_the_part`: share of the shots without a shape of their own that are about as
+    narrow, or as low, as what they show.
     """
     points = np.concatenate([body.between(name, *part) for name, part in shot.show.items()])
     beam, up = np.array(shot.beam), np.array(shot.up)
@@ -85,7 +98,8 @@ def aim(shot: Shot, body: Body, random: np.random.Generator, *, size: int, pose_
     down = np.cross(beam, right)
     across = np.stack([points @ right, points @ down], axis=1)
     low, high = across.min(axis=0), across.max(axis=0)
-    aspect = random.uniform(*shot.aspect)
+    narrowed = _narrowed(high - low, random, to_the_part)
+    aspect = narrowed if shot.aspect is None else random.uniform(*shot.aspect)
     width = float(np.max((high - low) * (1.0, aspect))) * random.uniform(*shot.margin)
     middle = (low + high) / 2 + width * np.array([1.0, 1.0 / aspect]) * random.normal(0.0, shot.jitter, 2)
     depth = points @ beam
@@ -102,6 +116,16 @@ def aim(shot: Shot, body: Body, random: np.random.Generator, *, size: int, pose_
         size=(round(size / max(1.0, aspect)), round(size * min(1.0, aspect))),
         roll=roll,
     )
+
+
+def _narrowed(extent: Array, random: np.random.Generator, share: float) -> float:
+    """Width over height of a picture: between square and the shape of what is shown, `extent` (2,) across and down.
+
+    Were all limbs square, being narrow would tell a spine.
+    """
+    like_the_part = float(random.random()) * (random.random() < share)
+    shape = (extent[0] / extent[1]) ** like_the_part * np.exp(random.normal(0.0, 0.12) * (like_the_part > 0.0))
+    return float(np.clip(shape, 1.0 / MOST_NARROW, MOST_NARROW))
 
 
 def _tilted(beam: Array, random: np.random.Generator, spread: float) -> Array:

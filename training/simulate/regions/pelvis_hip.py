@@ -16,6 +16,7 @@ from training.simulate.skeleton import Skeleton
 from training.simulate.subject import Subject
 
 TRUNK = rf"(pelvis_r|pelvis_l|sacrum|l5|l4|l3){PIECES}"
+INSIDE = (organs.gas("rectum"), organs.bowel)
 
 
 def _hip(which: str, random: np.random.Generator) -> dict[str, Array]:
@@ -46,7 +47,7 @@ def _whole(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) 
         beam=(0.0, -1.0, inlet),
         pose=Pose(turns=turns),
         margin=(0.9, 1.25),
-        more=(shield,) if random.random() < 0.04 else (),
+        more=(*INSIDE, shield) if random.random() < 0.04 else INSIDE,
     )
 
 
@@ -62,7 +63,7 @@ def _hips(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) -
         pose=Pose(turns=turns),
         margin=(0.95, 1.15),
         aspect=(1.0, 1.6),
-        more=(shield,) if random.random() < 0.06 else (),
+        more=(*INSIDE, shield) if random.random() < 0.06 else INSIDE,
     )
 
 
@@ -88,7 +89,7 @@ def _infant(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator)
         bones=(TRUNK, thigh("[rl]")),
         pose=Pose(turns=turns, sizes=_infantile(random), moves=_loose(random)),
         margin=(0.9, 1.3),
-        more=(organs.gas("rectum"), organs.bowel, *((shield,) if random.random() < 0.12 else ())),
+        more=(*INSIDE, shield) if random.random() < 0.12 else INSIDE,
     )
 
 
@@ -129,15 +130,20 @@ def _one(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) ->
     if kind == "lateral":  # the other leg is lifted out of the way of the horizontal beam
         turns[f"femur_{'l' if which == 'r' else 'r'}"] = turn(LATERAL, 80.0)
         beam = (outward(which) * 0.75, 0.1, 0.65)
+    show = {f"femur_{which}": (0.0, float(random.uniform(0.12, 0.4)))}
+    half = kind != "lateral" and random.random() < 0.45
+    if half:  # the hip with its half of the pelvis, as on a large film
+        show[f"pelvis_{which}"] = (float(random.uniform(0.0, 0.5)), 1.0)
     return Shot(
         view=f"hip_{kind}",
-        show={f"femur_{which}": (0.0, float(random.uniform(0.12, 0.4)))},
+        show=show,
         bones=(TRUNK, thigh("[rl]")),
         beam=beam,
         up=(0.0, 0.0, 1.0) if kind != "lateral" else (0.0, 1.0, 0.0),
         pose=Pose(turns=turns),
-        margin=(1.1, 1.8),
+        margin=(1.0, 1.35) if half else (1.1, 1.8),
         jitter=0.08,
+        more=INSIDE,
     )
 
 
