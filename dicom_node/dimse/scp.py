@@ -1,6 +1,7 @@
 """The receiver: C-ECHO and C-STORE for every storage class in every transfer syntax (PS3.4 annexes A and B).
 
-The protocol is pynetdicom's; here are the lifecycle, who may come in, and one handler whose outcome is the reply.
+The protocol is pynetdicom's; here are the lifecycle, who may come in, and what is told of each association. How an
+object is answered: `dicom_node.dimse.storing`.
 """
 
 import threading
@@ -25,12 +26,12 @@ from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.patience import Patience
 from dicom_node.dimse.porch import PATIENCE_SECONDS, Porch
 from dicom_node.dimse.promptness import serve_when_needed, wake_when_needed
-from dicom_node.dimse.requests import announced_by, peer_of, proposal_of, with_content
+from dicom_node.dimse.requests import peer_of, proposal_of
 from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
 from dicom_node.dimse.server import Server
-from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
+from dicom_node.dimse.storing import Tally, reply_to_store
 from dicom_node.dimse.watch import NobodyWatches, Watch
-from dicom_node.errors import ConfigError, NodeError
+from dicom_node.errors import ConfigError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.tls import TlsServer
@@ -69,16 +70,6 @@ class ScpSettings:
     associations_per_minute: int | None = None
 
 
-@dataclass(kw_only=True)
-class _Tally:
-    """What came over one association, for its line in the log."""
-
-    began: float
-    stored: int = 0
-    refused: int = 0
-    octets: int = 0
-
-
 class StoreScp:
     """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status.
     `commitment`: the handlers of storage commitment, which is refused without them. `spilling`: where large objects
@@ -106,7 +97,7 @@ class StoreScp:
             most_per_peer=settings.max_associations_per_peer,
             per_minute=settings.associations_per_minute,
         )
-        self._tallies: WeakKeyDictionary[Association, _Tally] = WeakKeyDictionary()
+        self._tallies: WeakKeyDictionary[Association, Tally] = WeakKeyDictionary()
         self._patience = Patience(
             idle=settings.idle_timeout.total_seconds(), spare=settings.spare_after.total_seconds()
         )
@@ -200,7 +191,7 @@ class StoreScp:
     def _requested(self, event: Event) -> None:
         """Reject who may not come in; else fit the accepted contexts to the proposal."""
         association = event.assoc
-        self._tallies[association] = _Tally(began=monotonic())
+        self._tallies[association] = Tally(began=monotonic())
         refusal = self._admission.refusal(association, list(self._tallies)) or self._no_place(association)
         proposed = proposal_of(association).presentation_context_definition_list
         if refusal is not None:
@@ -231,25 +222,8 @@ class StoreScp:
         return None if self._patience.has_place(association, self._settings.max_associations) else FULL
 
     def _store(self, event: Event) -> Dataset:
-        """The reply to one C-STORE: success once the handler has returned, else the status of what it raised."""
-        began = monotonic()
-        incoming = announced_by(event)
-        tally = self._tallies.setdefault(event.assoc, _Tally(began=began))
-        try:
-            incoming = with_content(incoming, event)
-            receipt = self._handler(incoming)
-        except Exception as error:  # noqa: BLE001 - a sender gets a storage status whatever happens
-            tally.refused += 1
-            status = status_of(error)
-            _log_refusal(incoming, error, status)
-            return _response(status)
-        self._watch.stored(id(event.assoc), incoming, receipt)
-        tally.stored += 1
-        tally.octets += len(incoming.dataset)
-        took = round(1000 * (monotonic() - began), 1)
-        size = len(incoming.dataset)
-        log.info("stored", **_names(incoming), size=size, duplicate=receipt.duplicate, milliseconds=took)
-        return _response(SUCCESS)
+        tally = self._tallies.setdefault(event.assoc, Tally(began=monotonic()))
+        return reply_to_store(event, handler=self._handler, tally=tally, watch=self._watch)
 
     def _ended(self, event: Event) -> None:
         tally = self._tallies.pop(event.assoc, None)
@@ -292,35 +266,3 @@ class StoreScp:
 
 def _services(event: Event) -> dict[str, SOPClassCommonExtendedNegotiation]:
     return served_as_storage(proposal_of(event.assoc).presentation_context_definition_list)
-
-
-def _response(status: Status) -> Dataset:
-    response = Dataset()
-    response.Status = status.code
-    if status.comment:
-        response.ErrorComment = status.comment
-    return response
-
-
-def _log_refusal(incoming: Incoming, error: Exception, status: Status) -> None:
-    """Our own errors carry no patient data; what is unforeseen may, so that only its type and place are told."""
-    known = str(error) if isinstance(error, NodeError) else _place(error)
-    level = log.error if status is UNFORESEEN else log.warning
-    level("refused", **_names(incoming), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
-
-
-def _names(incoming: Incoming) -> dict[str, str]:
-    return {
-        "sop_instance_uid": incoming.sop_instance_uid,
-        "sop_class_uid": incoming.sop_class_uid,
-        "transfer_syntax_uid": incoming.transfer_syntax_uid,
-        "peer": incoming.peer,
-        "calling_ae": incoming.calling_ae,
-    }

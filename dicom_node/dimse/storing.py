@@ -1,0 +1,83 @@
+"""One C-STORE and its reply (PS3.4 section B.2): success once the object is durable, else why it is not."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+from pydicom.dataset import Dataset
+from pynetdicom.events import Event
+
+from dicom_node.dimse.requests import announced_by, with_content
+from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
+from dicom_node.dimse.watch import Watch
+from dicom_node.errors import NodeError
+from dicom_node.instance import Incoming, Receipt
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came over one association, for its line in the log."""
+
+    began: float
+    stored: int = 0
+    refused: int = 0
+    octets: int = 0
+
+
+def reply_to_store(event: Event, *, handler: Callable[[Incoming], Receipt], tally: Tally, watch: Watch) -> Dataset:
+    """The response to a C-STORE request: success once `handler` has returned, else the status of what it raised.
+
+    Either way it is counted in `tally` and told in the log; `watch` is told of what was stored.
+    """
+    began = monotonic()
+    incoming = announced_by(event)
+    try:
+        incoming = with_content(incoming, event)
+        receipt = handler(incoming)
+    except Exception as error:  # noqa: BLE001 - a sender gets a storage status whatever happens
+        tally.refused += 1
+        status = status_of(error)
+        _log_refusal(incoming, error, status)
+        return _response(status)
+    watch.stored(id(event.assoc), incoming, receipt)
+    tally.stored += 1
+    tally.octets += len(incoming.dataset)
+    took = round(1000 * (monotonic() - began), 1)
+    size = len(incoming.dataset)
+    log.info("stored", **_names(incoming), size=size, duplicate=receipt.duplicate, milliseconds=took)
+    return _response(SUCCESS)
+
+
+def _response(status: Status) -> Dataset:
+    response = Dataset()
+    response.Status = status.code
+    if status.comment:
+        response.ErrorComment = status.comment
+    return response
+
+
+def _log_refusal(incoming: Incoming, error: Exception, status: Status) -> None:
+    """Our own errors carry no patient data; what is unforeseen may, so that only its type and place are told."""
+    known = str(error) if isinstance(error, NodeError) else _place(error)
+    level = log.error if status is UNFORESEEN else log.warning
+    level("refused", **_names(incoming), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+
+
+def _names(incoming: Incoming) -> dict[str, str]:
+    return {
+        "sop_instance_uid": incoming.sop_instance_uid,
+        "sop_class_uid": incoming.sop_class_uid,
+        "transfer_syntax_uid": incoming.transfer_syntax_uid,
+        "peer": incoming.peer,
+        "calling_ae": incoming.calling_ae,
+    }
