@@ -60,5 +60,5 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(args=_spread(sys.argv[1:] if arguments is None else arguments), prog_name="python -m training")
     except (TrainingError, ModelError) as error:
-        Console(stderr=True).print(f"[red]{error}[/red]", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -113,6 +113,6 @@ def weakly_labelled(data: ImageSet, cluster: Ints, names: Mapping[int, str]) -> 
             )
     chosen = [row for row, number in enumerate(cluster) if names.get(int(number), "") not in ("", DISCARD)]
     if not chosen:
-        raise TrainingError("Not one cluster has a name: fill in the column 'name' of names.csv, or label images of it.")
+        raise TrainingError("Not one cluster has a name: fill in the column 'name' of names.csv, or label more images.")
     rows = tuple(replace(data.rows[row], region=names[int(cluster[row])]) for row in chosen)
     return ImageSet(images=data.images[chosen], rows=rows)

@@ -9,7 +9,6 @@ from pathlib import Path
 from dicom_node.config import find_config_file, load_config
 from dicom_node.errors import ConfigError, LedgerError
 from dicom_node.ledger import open_ledger
-from dicom_node.ledger.engine import read_url
 from dicom_node.media import MediaFile
 from dicom_node.ports import Records
 from dicom_node.record import InstanceRecord
@@ -35,10 +34,9 @@ def ledger_files(ledger: str, spool: Path | None) -> list[tuple[MediaFile, str, 
         raise TrainingError("A ledger's URL does not say where the files are: name the folder with --spool.")
     with _opened(url) as records:
         return [
-            (MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True), source, _said(record))
+            (_media(folder / record.instance.path), record.instance.calling_ae, _said(record))
             for record in _settled(records)
             if record.instance.spooled
-            for path, source in [(folder / record.instance.path, record.instance.calling_ae)]
         ]
 
 
@@ -71,14 +69,17 @@ def _places(ledger: str) -> tuple[str, Path | None]:
 
 @contextmanager
 def _opened(url: str) -> Iterator[Records]:
-    """Says which ledger it was that cannot be read: most often another one was meant."""
-    which = ""
+    """Says which file it was that cannot be read: most often another one was meant. Another URL may hold a password."""
+    which = f" The ledger is {url}." if url.startswith("sqlite:") else ""
     try:
-        which = f" The ledger is {read_url(url).render_as_string(hide_password=True)}."
         with closing(open_ledger(url, create=False)) as opened:
             yield opened.records
     except LedgerError as error:
         raise TrainingError(f"{error}{which}") from error
+
+
+def _media(path: Path) -> MediaFile:
+    return MediaFile(label=str(path), suffix=".dcm", opened=partial(_in_place, path), named=True)
 
 
 def _in_place(path: Path) -> AbstractContextManager[Path]:

@@ -18,7 +18,7 @@ from training.cluster_files import (
     write_names,
     write_sheets,
 )
-from training.cluster_names import agreed, ledger_says, reviewed
+from training.cluster_names import agreed, counted, read_reviewed, told
 from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
 from training.embeddings import open_encoder
 from training.errors import TrainingError
@@ -48,7 +48,7 @@ def cluster(
         bool, typer.Option("--name-from-labels", help="Name clusters by their images' labels, to measure the way.")
     ] = False,
 ) -> None:
-    """Sort images into clusters with contact sheets; with --names or --ledger, turn the clusters' names into weak labels."""
+    """Sort images into clusters with contact sheets; with --names or --ledger, turn their names into weak labels."""
     if names is not None or ledger is not None:
         given = read_names(names) if names is not None else {}
         _label(gather(data, read_recipe(recipe) if recipe else Recipe(), out), given, out, ledger=ledger, key=key)
@@ -89,11 +89,21 @@ def _against_labels(made: Clusters, regions: list[str]) -> dict[str, float]:
     return {"labelled": len(labelled), **quality(made.cluster[labelled], kinds)}
 
 
+def _agreed_names(counts: dict[int, Counter[str]], named: dict[int, str]) -> dict[int, str]:
+    """What reviewed images name those clusters that have no name yet; says what they leave without one, and why."""
+    open_still = {number: each for number, each in counts.items() if not named[number]}
+    names = {number: agreed(each) for number, each in open_still.items()}
+    for sentence in told({number: each for number, each in open_still.items() if not names[number]}):
+        Console().print(sentence, highlight=False, soft_wrap=True)
+    Console().print(f"clusters named by the ledger's reviewed images: {sum(map(bool, names.values()))}")
+    return names
+
+
 def _label(whole: ImageSet, given: dict[int, str], out: Path, *, ledger: str | None, key: Path | None) -> None:
     numbers = read_clusters(whole.rows, out)
     named = dict.fromkeys(range(int(numbers.max()) + 1), "") | given
     if ledger is not None:
-        named |= _named_by_the_ledger(whole, numbers, named, ledger, key)
+        named |= _agreed_names(counted(numbers, read_reviewed(whole.rows, ledger, key, out=out)), named)
     made = weakly_labelled(whole, numbers, named)
     write_set(list(zip(made.rows, made.images, strict=True)), out / LABELLED, size=whole.size)
     counts = Counter(row.region for row in made.rows)

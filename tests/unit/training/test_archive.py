@@ -116,6 +116,8 @@ def test_a_kept_key_gives_the_same_groups_again_and_lies_apart(tmp_path):
     assert stat.S_IMODE((tmp_path / "key" / "salt").stat().st_mode) == 0o600
     lost, other = open_key(None, out=out), open_key(None, out=out)
     assert len({lost.group("somebody"), other.group("somebody"), first.group("somebody")}) == 3
+    assert first.origin("1.2.3") == again.origin("1.2.3") != first.group("1.2.3")
+    assert first.origin("") == lost.origin("1.2.3") == ""
     with pytest.raises(TrainingError, match="keep it apart"):
         open_key(out / "key", out=out)
 
