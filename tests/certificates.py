@@ -5,7 +5,9 @@ from pathlib import Path
 
 import trustme
 
-from dicom_node.tls import Credentials
+from dicom_node.tls import Credentials, TlsClient, TlsServer
+
+LOCAL = "127.0.0.1"
 
 
 class Authority:
@@ -26,3 +28,13 @@ class Authority:
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())
         return Credentials(certificate=certificate, key=key)
+
+
+def tls_server(ca: Authority, /, **over) -> TlsServer:
+    """A receiver's settings that let in whoever has a certificate of `ca`."""
+    return TlsServer(**({"credentials": ca.issue(LOCAL), "ca": ca.file} | over))
+
+
+def tls_client(ca: Authority, /, **over) -> TlsClient:
+    """A sender's settings, with a certificate of `ca`."""
+    return TlsClient(**({"credentials": ca.issue(LOCAL), "ca": ca.file} | over))

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -12,24 +12,22 @@ from time import monotonic, sleep
 
 import pytest
 from pynetdicom import AE
-from pynetdicom.pdu import A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 from pynetdicom.sop_class import Verification
 
-from dicom_node.dimse.porch import Porch
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.scu import Peer, StoreScu
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
-from tests.dimse_objects import CR, incoming, written
+from tests.dimse_objects import incoming, written
+from tests.raw_peers import connected, dribbling, established, request
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
 from tests.stories import NOON
 
 SLOW_SECONDS = 3.0  # for one image on a machine that does other things; alone it takes milliseconds
-ABORT, ACCEPT, REJECT, RELEASED = 7, 2, 3, 6
+ABORT, REJECT, RELEASED = 7, 3, 6
 
 
 @contextmanager
@@ -52,68 +50,6 @@ def seconds_to_send(scp: StoreScp, path: Path) -> float:
     scu.send(path)
     scu.close()
     return monotonic() - began
-
-
-def request() -> bytes:
-    """An A-ASSOCIATE-RQ as it goes over the wire."""
-    asked = A_ASSOCIATE()
-    asked.application_context_name = "1.2.840.10008.3.1.1.1"
-    asked.calling_ae_title, asked.called_ae_title = "DRIBBLER", "REGION"
-    context = build_context(CR)
-    context.context_id = 1
-    asked.presentation_context_definition_list = [context]
-    longest = MaximumLengthNotification()
-    longest.maximum_length_received = 16384
-    asked.user_information = [longest]
-    pdu = A_ASSOCIATE_RQ()
-    pdu.from_primitive(asked)
-    return pdu.encode()
-
-
-def connected(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), 10)
-
-
-def established(port: int) -> socket.socket:
-    """An association of which nothing more will come by itself."""
-    peer = connected(port)
-    peer.sendall(request())
-    assert peer.recv(1)[0] == ACCEPT
-    return peer
-
-
-def is_closed(peer: socket.socket) -> bool:
-    peer.settimeout(0)
-    try:
-        return peer.recv(1 << 16) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
-@contextmanager
-def dribbling(peers: list[socket.socket], words: Callable[[], bytes]) -> Iterator[None]:
-    """A byte of `words` to each peer, again and again; who is gone is gone."""
-    enough = threading.Event()
-
-    def dribble() -> None:
-        for octet in words():
-            for peer in peers:
-                try:
-                    peer.send(bytes([octet]))
-                except OSError:
-                    continue
-            if enough.wait(0.05):
-                return
-
-    thread = threading.Thread(target=dribble)
-    thread.start()
-    try:
-        yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 @pytest.mark.parametrize("way", ["silent", "dribbling their request"])
@@ -208,42 +144,6 @@ def _slow_line(port: int) -> Iterator[int]:
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-
-
-def test_who_says_nothing_is_sent_away_and_the_longest_waiting_first_when_the_porch_is_full() -> None:
-    let_in: list[int] = []
-    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
-        porch = Porch(patience=60.0, places=3)
-        porch.start()
-        stack.callback(porch.stop)
-        peers = []
-        for number in range(5):
-            peers.append(stack.enter_context(connected(server.getsockname()[1])))
-            raw, _ = server.accept()
-            stack.callback(raw.close)
-            porch.wait_for_words(raw, "127.0.0.1", lambda number=number: let_in.append(number))
-        wait_until(lambda: is_closed(peers[0]) and is_closed(peers[1]), what="the first two sent away")
-        assert not any(is_closed(peer) for peer in peers[2:])
-        peers[4].sendall(request())
-        wait_until(lambda: let_in == [4], what="the one that asked for something")
-
-
-def test_a_request_that_comes_in_pieces_is_whole_when_it_is_let_in() -> None:
-    let_in = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server, connected(server.getsockname()[1]) as peer:
-        porch = Porch(patience=60.0)
-        porch.start()
-        raw, _ = server.accept()
-        porch.wait_for_words(raw, "127.0.0.1", let_in.set)
-        for octet in request()[:-1]:
-            peer.send(bytes([octet]))
-        assert not let_in.wait(0.3)
-        peer.send(request()[-1:])
-        assert let_in.wait(5)
-        raw.settimeout(5)
-        assert raw.recv(1 << 16) == request()
-        porch.stop()
-        raw.close()
 
 
 def test_nobody_is_sent_away_who_comes_in_while_the_receiver_looks_around(tmp_path: Path) -> None:

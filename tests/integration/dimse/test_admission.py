@@ -1,0 +1,74 @@
+"""Who may open an association with the receiver, and what the others are told."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from pynetdicom import AE
+from pynetdicom.presentation import build_context
+
+from dicom_node.dimse.scp import StoreScp
+from dicom_node.errors import PermanentError, TransientError
+from tests.associations import Handler, scp_with, sender_to
+from tests.dimse_objects import CR, incoming, written
+from tests.servers.dcmtk import echoscu
+from tests.servers.programs import wait_until
+
+
+@pytest.mark.parametrize(
+    ("settings", "calling", "called"),
+    [
+        ({"calling_aes": ("CR1",)}, "STRANGER", "REGION"),
+        ({"called_aes": ("REGION", "REGION2")}, "CR1", "OTHER"),
+        ({"networks": (ip_network("192.0.2.0/24"),)}, "CR1", "REGION"),
+    ],
+)
+def test_who_is_not_on_a_list_is_rejected_for_good(handler: Handler, settings: dict, calling: str, called: str) -> None:
+    with scp_with(handler, **settings) as scp, sender_to(scp, calling, called) as scu, pytest.raises(PermanentError):
+        scu.echo()
+
+
+def test_who_is_on_every_list_comes_in(handler: Handler) -> None:
+    lists = {"calling_aes": ("CR1",), "called_aes": ("A", "B"), "networks": (ip_network("127.0.0.0/8"),)}
+    with scp_with(handler, **lists) as scp, sender_to(scp, "CR1", "B") as scu:
+        scu.echo()
+
+
+@pytest.mark.server
+def test_echoscu_is_answered_by_any_name_unless_names_are_configured(scp: StoreScp) -> None:
+    assert echoscu(scp.port, called="WHATEVER").returncode == 0
+
+
+def test_one_association_too_many_is_rejected_as_passing_and_comes_in_later(handler: Handler, tmp_path: Path) -> None:
+    path = written(tmp_path, incoming())
+    with scp_with(handler, max_associations=1) as scp, sender_to(scp) as first, sender_to(scp) as second:
+        first.send(path)
+        with pytest.raises(TransientError, match="rejected"):
+            second.send(path)
+        first.close()
+        wait_until(lambda: not scp.associations, what="the end of its threads")
+        second.send(path)
+
+
+def test_a_peer_with_too_many_associations_is_told_to_come_back_and_another_peer_is_not(
+    handler: Handler, tmp_path: Path
+) -> None:
+    path = written(tmp_path, incoming())
+    with scp_with(handler, max_associations_per_peer=1) as scp, sender_to(scp) as first, sender_to(scp) as second:
+        first.send(path)
+        with pytest.raises(TransientError, match="Transient; Local limit exceeded"):
+            second.send(path)
+        other = AE("OTHER").associate("127.0.0.1", scp.port, [build_context(CR)], bind_address=("127.0.0.2", 0))
+        assert other.is_established
+        other.release()
+        first.close()
+        wait_until(lambda: not scp.associations, what="the end of its threads")
+        second.send(path)
+
+
+def test_a_peer_that_opens_associations_too_fast_is_told_of_congestion(handler: Handler) -> None:
+    with scp_with(handler, associations_per_minute=2) as scp, sender_to(scp) as scu:
+        scu.echo()
+        scu.echo()
+        with pytest.raises(TransientError, match="Transient; Temporary congestion"):
+            scu.echo()

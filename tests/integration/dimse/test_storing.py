@@ -1,0 +1,172 @@
+"""The receiver, asked by stock senders: what is acknowledged is stored, and what is not is told why."""
+
+import socket
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+
+from dicom_node.dimse.scp import StoreScp
+from dicom_node.dimse.status import (
+    LEDGER_AWAY,
+    MISMATCH,
+    NOT_AUTHORISED,
+    NOT_UNDERSTOOD,
+    OUT_OF_RESOURCES,
+    STATUSES,
+    UNFORESEEN,
+    Status,
+)
+from dicom_node.errors import (
+    LedgerError,
+    MismatchError,
+    NotAuthorisedError,
+    NotUnderstoodError,
+    OutOfResourcesError,
+    PermanentError,
+)
+from dicom_node.instance import Incoming, Receipt
+from dicom_node.part10 import digest_of, incoming_from_file
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.associations import answer_to, scp_with, sender_to
+from tests.dimse_objects import bundled_objects, cr, incoming, written
+from tests.servers.dcmtk import dcmsend, storescu
+from tests.servers.programs import wait_until
+
+
+def test_every_object_of_pydicom_is_stored_byte_for_byte_and_none_is_lost(
+    scp: StoreScp, spool: Spool, ledger: MemoryLedger, tmp_path: Path
+) -> None:
+    sent = 0
+    with sender_to(scp) as scu:
+        for name, item in bundled_objects():
+            scu.send(written(tmp_path, item))
+            instance = ledger.intake.find(item.sop_instance_uid, digest_of(item))
+            assert instance is not None, name
+            stored = spool.path(instance.path).read_bytes()
+            assert stored.endswith(item.dataset), name
+            assert instance.size == len(item.dataset)
+            sent += 1
+    assert sent > 150
+
+
+def test_real_objects_of_every_compression_are_stored_byte_for_byte(
+    scp: StoreScp, spool: Spool, ledger: MemoryLedger, shared: Path
+) -> None:
+    paths = sorted((shared / "data" / "dicom").glob("*.dcm"))
+    assert paths
+    with sender_to(scp) as scu:
+        for path in paths:
+            scu.send(path)
+            item = incoming_from_file(path, calling_ae="", called_ae="", peer="")
+            instance = ledger.intake.find(item.sop_instance_uid, digest_of(item))
+            assert instance is not None, path.name
+            assert spool.path(instance.path).read_bytes().endswith(item.dataset)
+
+
+@pytest.mark.server
+def test_storescu_sends_a_folder_and_every_object_is_in_the_ledger(
+    scp: StoreScp, ledger: MemoryLedger, tmp_path: Path
+) -> None:
+    uids = [str(generate_uid()) for _ in range(20)]
+    for uid in uids:
+        written(tmp_path, incoming(uid))
+    done = storescu(scp.port, [tmp_path], options=["+sd"])
+    assert done.returncode == 0, done.stderr
+    assert all(ledger.records.find(uid) for uid in uids)
+
+
+@pytest.mark.server
+def test_dcmsend_sends_compressed_objects_in_their_own_syntax(
+    scp: StoreScp, ledger: MemoryLedger, spool: Spool, tmp_path: Path
+) -> None:
+    compressed = [item for name, item in bundled_objects() if name in ("JPEG2000.dcm", "MR_small_RLE.dcm")]
+    files = [written(tmp_path, item) for item in compressed]
+    done = dcmsend(scp.port, files)
+    assert done.returncode == 0, done.stderr
+    assert len(compressed) == 2
+    for item, file in zip(compressed, files, strict=True):
+        (record,) = ledger.records.find(item.sop_instance_uid)
+        assert record.instance.transfer_syntax_uid == item.transfer_syntax_uid
+        # dcmsend itself writes the header anew, without group lengths; the pixels are as they were.
+        assert dcmread(spool.path(record.instance.path)).PixelData == dcmread(file).PixelData
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OutOfResourcesError("full"), OUT_OF_RESOURCES),
+        (LedgerError("away"), LEDGER_AWAY),
+        (MismatchError("other"), MISMATCH),
+        (NotUnderstoodError("what"), NOT_UNDERSTOOD),
+        (NotAuthorisedError("no"), NOT_AUTHORISED),
+        (ZeroDivisionError("SECRET^PATIENT"), UNFORESEEN),
+    ],
+)
+def test_each_error_reaches_the_sender_as_its_status_with_a_comment(error: Exception, status: Status) -> None:
+    def refuse(item: Incoming) -> Receipt:
+        raise error
+
+    with scp_with(refuse) as scp:
+        answer = answer_to(scp, cr())
+    assert answer.Status == status.code
+    assert answer.ErrorComment == status.comment
+
+
+def test_the_table_is_within_the_standards_ranges_and_has_no_warning() -> None:
+    expected = {OutOfResourcesError: 0xA7, LedgerError: 0xA7, MismatchError: 0xA9, NotAuthorisedError: 0x01}
+    for kind, status in STATUSES.items():
+        assert status.code >> 8 == expected.get(kind, status.code >> 8)
+        assert status.code >> 12 in (0x0, 0xA, 0xC)
+        assert 0 < len(status.comment) <= 64
+        assert status.comment.isascii()
+    assert UNFORESEEN.code >> 12 == 0xC
+
+
+def test_a_data_set_of_another_object_is_refused_with_a900(scp: StoreScp, ledger: MemoryLedger, tmp_path: Path) -> None:
+    with sender_to(scp) as scu, pytest.raises(PermanentError, match="A900"):
+        scu.send(written(tmp_path, incoming("1.2.3.4", SOPInstanceUID="1.2.3.5")))
+    assert ledger.records.counts().received == 0
+
+
+@pytest.mark.parametrize("sop_class", ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.9", "1.2.840.10008.5.1.4.38.1"])
+def test_private_retired_and_patientless_classes_are_stored(
+    scp: StoreScp, ledger: MemoryLedger, sop_class: str
+) -> None:
+    answer = answer_to(scp, cr("1.2.3.77", SOPClassUID=sop_class), sop_class)
+    assert answer.Status == 0
+    assert len(ledger.records.find("1.2.3.77")) == 1
+
+
+def test_the_log_has_a_line_per_store_and_association_and_no_patient(
+    scp: StoreScp, tmp_path: Path, log: StringIO
+) -> None:
+    with sender_to(scp) as scu:
+        scu.send(written(tmp_path, incoming()))
+    wait_until(lambda: "association_released" in log.getvalue(), what="the line of the association")
+    lines = log.getvalue()
+    assert lines.count('"stored"') >= 1
+    assert "1.2.3.4" in lines
+    assert "SECRET" not in lines
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="needs Linux's TCP_QUICKACK")
+@pytest.mark.server
+def test_a_stock_sender_is_not_held_up_by_delayed_acknowledgements(scp: StoreScp, tmp_path: Path) -> None:
+    for _ in range(50):
+        written(tmp_path, incoming(str(generate_uid())))
+    began = time.monotonic()
+    assert storescu(scp.port, [tmp_path], options=["+sd"]).returncode == 0
+    # 40 ms for each object is what the acknowledgement alone costs without TCP_QUICKACK.
+    assert (time.monotonic() - began) / 50 < 0.040
+
+
+def test_implicit_vr_is_taken_from_whoever_offers_it_alone(scp: StoreScp, ledger: MemoryLedger, tmp_path: Path) -> None:
+    with sender_to(scp) as scu:
+        scu.send(written(tmp_path, incoming("1.2.3.9", syntax=ImplicitVRLittleEndian)))
+    (record,) = ledger.records.find("1.2.3.9")
+    assert record.instance.transfer_syntax_uid == ImplicitVRLittleEndian
