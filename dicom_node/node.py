@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,7 @@ import structlog
 
 from dicom_node.audit.auditor import Auditor
 from dicom_node.classify import settle
+from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
 from dicom_node.config.tls import credentials_of, own_certificates
@@ -49,11 +50,6 @@ MOST_ATTEMPTS = 20
 PAUSE_OF_CHECK = 0.05
 # Without room for one more radiograph the node is not ready, whatever the reserve is.
 ROOM_TO_BE_READY = 32 << 20
-
-
-def utc_now() -> datetime:
-    """The clock that every part of the node gets as an argument."""
-    return datetime.now(UTC)
 
 
 def open_model(config: Config) -> Model:

@@ -1,10 +1,11 @@
 """A receiver: the SCP with its stories behind it, in a process of its own."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from dicom_node.audit.auditor import Auditor
 from dicom_node.background import switch_often
+from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.tls import tls_server_of
 from dicom_node.desk import CommitmentDesk
@@ -97,13 +98,13 @@ class WholeReceiver:
 
     def __init__(self, config: Config, port: int, count: Count) -> None:
         self._ledger = open_ledger(config.ledger_url)
-        self._auditor = Auditor.of(config, now=_utc_now)
+        self._auditor = Auditor.of(config, now=utc_now)
         self._receiver = Receiver(
             config,
             port=port,
             ledger=self._ledger,
             spool=Spool(config.spool_dir, config.node.disk_reserve),
-            now=_utc_now,
+            now=utc_now,
             count=count,
             watch=self._auditor.watch,
         )
@@ -138,10 +139,6 @@ def open_receiver(config: Config, port: int, count: Count) -> WholeReceiver:
     switch_often()
     configure_logging(form=config.log.format, level=config.log.level)
     return WholeReceiver(config, port, count)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _settings(config: Config, port: int) -> ScpSettings:
