@@ -1,13 +1,13 @@
 """`config check`: is the configuration usable? And the secrets that go into it, as hashes."""
 
 import sys
-from datetime import UTC, datetime
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, read_config
+from dicom_node.clock import utc_now
 from dicom_node.config.security import WebSection
 from dicom_node.errors import ConfigError
 
@@ -35,7 +35,7 @@ def check(config: ConfigOption = None) -> None:
     for destination in settings.destinations:
         way = f"{destination.ae_title}@{destination.host}:{destination.port}"
         table.add_row(f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}")
-    for row in check_tls(settings, now=datetime.now(UTC)):
+    for row in check_tls(settings, now=utc_now()):
         table.add_row(*row)
     for rule in settings.rules:
         table.add_row(f"rule {rule.name}", f"sends to {', '.join(rule.send_to)}")

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_eye, opened_ledger, read_config
+from dicom_node.clock import utc_now
 from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
     DeliveryError,
@@ -108,7 +108,7 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
         def take(path: Path) -> None:
             incoming = incoming_from_file(path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import")
-            receipt = receive(incoming, spool=spool, intake=ledger.intake, now=datetime.now(UTC))
+            receipt = receive(incoming, spool=spool, intake=ledger.intake, now=utc_now())
             taken["here already" if receipt.duplicate else "taken in"] += 1
 
         refused, passed_over = _each("import", found, take, stop_on=OutOfResourcesError)

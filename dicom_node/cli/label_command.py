@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dicom_node.cli.options import ConfigOption, opened_ledger, read_config
+from dicom_node.clock import utc_now
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.label import ALLOWED, Label, is_label
 
@@ -34,7 +34,7 @@ def label(
     if (table is None) == (uid is None or region is None):
         raise ConfigError("name either a SOP Instance UID and what it shows, or a table with --csv")
     regions, lines = _read(table) if table is not None else ({str(uid): _checked(str(region))}, {})
-    now = datetime.now(UTC)
+    now = utc_now()
     labels = {uid: Label(region=region, by=by.strip(), at=now) for uid, region in regions.items()}
     with opened_ledger(settings, create=False) as ledger:
         unknown = ledger.labels.add(labels)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
 from dicom_node.errors import ConfigError, NodeError
@@ -23,7 +23,7 @@ from dicom_node.presentation import records_view, status_view
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Counts per state, queue ages, destinations and the next periodic jobs."""
     with opened_ledger(read_config(config), create=False) as ledger:
-        view = status_view(ledger.records, ledger.promises, now=datetime.now(UTC))
+        view = status_view(ledger.records, ledger.promises, now=utc_now())
     if as_json:
         typer.echo(json.dumps(view))
         return
@@ -143,7 +143,7 @@ def requeue(
         if state is Requeueable.UNROUTED:
             count = _route_unrouted(settings, ledger, uids or [])
         else:
-            count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=datetime.now(UTC))
+            count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=utc_now())
     typer.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} put back")
 
 
@@ -157,7 +157,7 @@ def _route_unrouted(settings: Config, ledger: Ledger, uids: Sequence[str]) -> in
         spool=Spool(settings.spool_dir, settings.node.disk_reserve),
         plan=plan_of(settings),
         uids=uids,
-        now=datetime.now(UTC),
+        now=utc_now(),
     )
 
 

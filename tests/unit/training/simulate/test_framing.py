@@ -51,6 +51,25 @@ def test_a_clavicles_picture_is_low_and_an_ankles_is_narrow(people: People) -> N
     assert np.median(shapes(people, "foot", 1.0)) < 0.97
 
 
+@pytest.mark.parametrize("region", ["thoracic_spine", "lumbar_spine"])
+def test_a_strip_of_a_spine_is_upright_and_holds_its_first_and_last_vertebra(people: People, region: str) -> None:
+    """Cut from a larger film along the spine: mostly higher than wide, what is asked for mostly inside."""
+    found = []
+    strip = next(view for view in VIEWS[region] if view.name == "strip")
+    for seed in range(8):
+        random = np.random.default_rng([12, seed])
+        skeleton = people.adults[0]
+        subject = draw_subject(skeleton, random, child=False, many=True)
+        shot = strip.draw(skeleton, subject, random)
+        body = Body.posed(skeleton, subject, shot.pose, [*skeleton.named(*shot.bones), *shot.show])
+        camera = aim(shot, body, random, size=96)
+        u, v, _ = camera.project(np.concatenate([body.between(name, *part) for name, part in shot.show.items()]))
+        found.append(camera.width / camera.height)
+        assert np.mean((u > 0) & (u < camera.width) & (v > 0) & (v < camera.height)) > 0.5
+    assert np.median(found) < 1.0
+    assert max(found) < 1.2
+
+
 def test_without_it_limbs_are_square(people: People) -> None:
     """The ablation's switch."""
     assert np.allclose(shapes(people, "ankle", 0.0), 1.0)

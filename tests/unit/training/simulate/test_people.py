@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.simulate.growth import INFANT
 from training.simulate.matter import matter
-from training.simulate.people import People
+from training.simulate.people import INFANTS_SIZE, People
 from training.simulate.recipe import SimulateRecipe
 from training.simulate.regions import VIEWS
 
@@ -55,6 +56,32 @@ def test_one_body_without_children_is_always_the_same_person(people) -> None:
     recipe = SimulateRecipe(shapes="one", children=0.0)
     subjects = [people._somebody(np.random.default_rng(n), recipe, VIEWS["hand"][0])[1] for n in range(5)]
     assert all(subject.waves is None and not subject.sizes for subject in subjects)
+
+
+@needs_atlas
+def test_an_infants_body_counts_for_its_stature(people) -> None:
+    """Its geometry is as large as an adult's, so every metre counts for INFANTS_SIZE of one, at 38 to 65 keV."""
+    recipe = SimulateRecipe(children=1.0)
+    scenes = [people.scene("pelvis_hip", np.random.default_rng([6, n]), recipe, 48) for n in range(12)]
+    infants = [scene.tissue for scene in scenes if scene.age <= INFANT]
+    others = [scene.tissue for scene in scenes if scene.age > INFANT]
+    soft, hard = (matter(energy, spongy_share=0.2, mineral=1.0).soft for energy in (38.0, 65.0))
+    assert infants
+    assert all(INFANTS_SIZE * hard <= tissue <= INFANTS_SIZE * soft for tissue in infants)
+    assert all(hard <= tissue <= soft for tissue in others)
+
+
+@needs_atlas
+def test_thick_parts_are_exposed_with_harder_beams(people) -> None:
+    """A hand may see any of the beams, a loin only those from about 45 keV on."""
+    softest = {
+        region: max(
+            people.scene(region, np.random.default_rng([8, n]), SimulateRecipe(children=0.0), 48).tissue
+            for n in range(16)
+        )
+        for region in ("hand", "lumbar_spine")
+    }
+    assert softest["lumbar_spine"] < matter(44.0, spongy_share=0.2, mineral=1.0).soft < softest["hand"]
 
 
 def test_bone_takes_more_than_soft_tissue_and_gas_gives_back_what_it_displaces() -> None:

@@ -46,6 +46,20 @@ def test_inversion_turns_the_polarity() -> None:
     assert picture[30, 60] < picture[60, 1]
 
 
+def grain(seed: int) -> float:
+    """How far it moves the greys of a picture that is else the same: standard deviation, without those at an end."""
+    made = [render_tone(knee(), np.random.default_rng(seed), always(grain=share)) for share in (0.0, 1.0)]
+    middle = (made[0] > 0.15) & (made[0] < 0.85)
+    return float((made[1] - made[0])[middle].std())
+
+
+def test_grain_lies_on_the_picture_and_stays_below_its_limit() -> None:
+    """At most 0.04 of the grey scale, of any strength below it, and nothing else changes."""
+    grains = [grain(seed) for seed in range(20)]
+    assert max(grains) <= 0.042
+    assert max(grains) > 0.02 > min(grains)
+
+
 def test_detail_puts_a_halo_at_an_edge() -> None:
     """Overshoot on both sides of a step, as edge enhancement makes it."""
     step = np.full((100, 100), 0.3, np.float32)
