@@ -72,6 +72,7 @@ def _crop(skeleton: Skeleton, _subject: Subject, random: np.random.Generator) ->
         frame=f"tibia_{which}",
         pose=_bent(skeleton, which, bend, random),
         margin=(0.98, 1.2),
+        aspect=(0.85, 1.15),
         jitter=0.03,
         tilt=3.5,
         roll=4.0,

@@ -53,7 +53,7 @@ def _shot(
         frame="skull",
         pose=_held(random, age, opened=opened),
         margin=margin,
-        aspect=(0.75, 1.15),
+        aspect=(0.62, 1.35),
         tilt=tilt,
         roll=6.0,
         more=INSIDE,
