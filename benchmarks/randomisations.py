@@ -14,7 +14,7 @@ import argparse
 import json
 import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from training.simulate.recipe import BARE_DETECTOR, BARE_SURROUNDINGS, BARE_TONE
 WHOLE = SimulateRecipe(out_of_domain=0.1)
 WITHOUT: Mapping[str, SimulateRecipe] = {
     "nothing left out": WHOLE,
+    "square pictures of limbs (`to_the_part`)": replace(WHOLE, to_the_part=0.0),
     "one body for all (`shapes`)": replace(WHOLE, shapes="one"),
     "stiff joints, straight beams (`pose`)": replace(WHOLE, pose=0.0),
     "Beer and Lambert alone (`detector`)": replace(WHOLE, detector=BARE_DETECTOR),
@@ -54,7 +55,6 @@ WITHOUT: Mapping[str, SimulateRecipe] = {
     ),
     "no children": replace(WHOLE, children=0.0),
     "no fractures, implants, casts": replace(WHOLE, fractures=0.0, hardware=0.0),
-    "square pictures of limbs (`to_the_part`)": replace(WHOLE, to_the_part=0.0),
 }
 IMAGE_SEED = 7
 
@@ -66,12 +66,20 @@ def main() -> None:
     recipe = read_recipe(options.recipe)
     real = _real(options.real, options.out / "real", recipe.data.size)
     scores: dict[str, list[dict[str, float]]] = {}
-    for name, switches in list(WITHOUT.items())[: options.first]:
-        folder = options.out / f"{list(WITHOUT).index(name)}"
-        pool = _simulated(options.atlas, folder / "images", options.count, recipe.data.size, switches)
+    for name, folder, pool in _pools(options, recipe.data.size):
         for seed in range(options.seeds):
             scores.setdefault(name, []).append(_measured(pool, real, recipe, folder / f"weights-{seed}", seed))
             _print_table(scores, real)
+
+
+def _pools(options: argparse.Namespace, size: int) -> Iterator[tuple[str, Path, Pool]]:
+    """What each row of the table learns from: its name, its folder, its images."""
+    if options.simulated:
+        yield "what is given", options.out / "given", open_pool(options.simulated, at_least=size)
+        return
+    for number, (name, switches) in enumerate(list(WITHOUT.items())[: options.first]):
+        folder = options.out / f"{number}"
+        yield name, folder, _simulated(options.atlas, folder / "images", options.count, size, switches)
 
 
 def _real(manifest: Path, folder: Path, size: int) -> ImageSet:
@@ -139,7 +147,9 @@ def _spread(values: Sequence[float]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--atlas", type=Path, required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--atlas", type=Path, help="simulate, with each randomisation switched off in turn")
+    source.add_argument("--simulated", type=Path, nargs="+", help="learn from these simulated sets alone instead")
     parser.add_argument("--real", type=Path, required=True, help="manifest of real images")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=Path("recipes/randomisations.toml"))
