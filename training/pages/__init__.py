@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import jinja2
+import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 
@@ -40,9 +41,10 @@ def inlined(image: UInt8Array) -> str:
 
 
 def inlined_figure(figure: Any) -> str:
-    """A matplotlib figure as a data URL (SVG, so that it stays sharp); the figure is closed."""
+    """A matplotlib figure as a data URL (SVG, so that it stays sharp), the same to the byte for the same figure."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
+    with mpl.rc_context({"svg.hashsalt": "region"}):  # else every element's id is drawn anew
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
