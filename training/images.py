@@ -83,10 +83,13 @@ def write_set(
 ) -> ImageSet:
     """Write images with their rows as a prepared data set, and beside them what could not be read, with why.
 
+    What says that the set is whole goes first and comes back last: one that was killed is not taken for finished.
+
     Raises:
         TrainingError: there is not one image.
     """
     out.mkdir(parents=True, exist_ok=True)
+    (out / ABOUT).unlink(missing_ok=True)
     _write_csv(out / UNREADABLE, ("file", "reason"), unreadable)
     if not good:
         raise TrainingError(f"Not one of the {len(unreadable)} pictures could be read; {out / UNREADABLE} says why.")
@@ -94,7 +97,9 @@ def write_set(
     np.save(out / IMAGES, made.images)
     _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in made.rows])
     about = {"imaging_version": IMAGING_VERSION, "size": size, "n": len(good), "unreadable": len(unreadable)}
-    (out / ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+    written = out / (ABOUT + ".new")
+    written.write_text(json.dumps(about) + "\n", encoding="utf-8")
+    written.replace(out / ABOUT)
     return made
 
 
@@ -102,7 +107,8 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
     """Load a prepared folder (or its manifest.csv); `mapped` leaves the pixels in the file until they are asked for.
 
     Raises:
-        TrainingError: it was not prepared, or with another imaging version.
+        TrainingError: it was not prepared, or with another imaging version, or its manifest has not one row for each
+            image.
     """
     folder = path if path.is_dir() else path.parent
     try:
@@ -115,7 +121,13 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
             f"{folder} was prepared with imaging version {about['imaging_version']}, "
             f"this is {IMAGING_VERSION}: prepare again."
         )
-    return ImageSet(images=images, rows=tuple(read_manifest(folder / MANIFEST)))
+    rows = tuple(read_manifest(folder / MANIFEST))
+    if not len(rows) == len(images) == about["n"]:
+        raise TrainingError(
+            f"{folder} was prepared with {about['n']} images, but has {len(images)}, and {len(rows)} rows in "
+            f"{MANIFEST}: prepare again."
+        )
+    return ImageSet(images=images, rows=rows)
 
 
 def joined(sets: Sequence[ImageSet]) -> ImageSet:

@@ -8,7 +8,7 @@ import pytest
 from dicom_node.imaging import model_input, picture_from_file
 from tests.unit.training.small import SIZE, write_manifest
 from training.errors import TrainingError
-from training.images import joined, load, prepare
+from training.images import joined, load, prepare, write_set
 from training.manifest import read_manifest
 
 
@@ -54,6 +54,29 @@ def test_a_cache_of_another_imaging_version_is_refused(tmp_path, rows):
     about = json.loads((tmp_path / "about.json").read_text())
     (tmp_path / "about.json").write_text(json.dumps({**about, "imaging_version": 999}))
     with pytest.raises(TrainingError, match="imaging version 999"):
+        load(tmp_path)
+
+
+def test_a_manifest_that_lost_a_line_is_refused(tmp_path, rows):
+    """Otherwise every later image would bear its neighbour's label."""
+    prepare(rows[:4], size=SIZE, out=tmp_path, workers=1)
+    lines = (tmp_path / "manifest.csv").read_text().splitlines()
+    (tmp_path / "manifest.csv").write_text("\n".join(lines[:2] + lines[3:]) + "\n")
+    with pytest.raises(TrainingError, match="has 4, and 3 rows"):
+        load(tmp_path)
+
+
+def test_a_set_that_was_killed_while_it_replaced_another_is_not_taken_for_finished(tmp_path, rows, monkeypatch):
+    """The older set said that it was whole; half of the new one lies there now."""
+    made = prepare(rows[:4], size=SIZE, out=tmp_path, workers=1)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.images.np.save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_set(list(zip(made.rows, made.images, strict=True)), tmp_path, size=SIZE)
+    with pytest.raises(TrainingError, match="not a prepared data set"):
         load(tmp_path)
 
 
