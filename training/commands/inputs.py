@@ -1,6 +1,7 @@
 """What the commands share: their options, and what they read before they begin."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,9 @@ DataOption = Annotated[list[Path], typer.Option("--data", help="Manifests or pre
 OutOption = Annotated[Path, typer.Option("--out", help="The run folder.")]
 FromOption = Annotated[Path, typer.Option("--from", help="The earlier run's folder, or a model file.")]
 SeedOption = Annotated[int, typer.Option("--seed")]
+
+MADE_FROM = "made_from.sha256"
+"""In a folder that was prepared on the way: the digest of the manifest that it was made from."""
 
 
 def recipe_for(path: Path | None, source: Path) -> Recipe:
@@ -59,17 +63,25 @@ def prepared(paths: list[Path], recipe: Recipe, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     folders = []
     for number, path in enumerate(paths):
-        into = out / f"prepared-{number}"
         if path.is_dir() or (path.parent / IMAGES).exists():
             folders.append(path)
             continue
-        if not (into / ABOUT).exists():
-            rows = read_manifest(path)
-            with progress("prepare", len(rows)) as shown:
-                workers = os.cpu_count() or 1
-                prepare_images(rows, size=recipe.data.size, out=into, workers=workers, advance=shown.advance)
-        folders.append(into)
+        folders.append(out / f"prepared-{number}")
+        _prepare_unless_there(path, folders[-1], size=recipe.data.size)
     return folders
+
+
+def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
+    """Prepare a manifest, unless `into` was made from this very one: same content in the same folder."""
+    rows = read_manifest(manifest)
+    # The folder counts as well: the files of a manifest are named relative to it.
+    digest = sha256(f"{manifest.resolve().parent}\n".encode() + manifest.read_bytes()).hexdigest()
+    made_from = into / MADE_FROM
+    if (into / ABOUT).exists() and made_from.exists() and made_from.read_text(encoding="utf-8").strip() == digest:
+        return
+    with progress("prepare", len(rows)) as shown:
+        prepare_images(rows, size=size, out=into, workers=os.cpu_count() or 1, advance=shown.advance)
+    made_from.write_text(digest + "\n", encoding="utf-8")
 
 
 def device_here() -> torch.device:

@@ -1,0 +1,50 @@
+"""What commands are given to read is what they measure, also a second time into the same run folder."""
+
+import pytest
+
+from tests.unit.training.small import SIZE, write_manifest
+from training.commands.inputs import gather, prepared
+from training.recipe import recipe_from
+
+RECIPE = recipe_from({"data": {"size": SIZE}})
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Thirty pictures, four of them named by the manifest."""
+    path = write_manifest(tmp_path / "a", per_region=2)
+    path.write_text("\n".join(path.read_text().splitlines()[:5]) + "\n")
+    return path
+
+
+def test_another_manifest_is_prepared_anew_in_the_same_run_folder(tmp_path, manifest):
+    """A second `evaluate --data b.csv` must not measure a.csv."""
+    other = write_manifest(tmp_path / "b", per_region=2)
+    first = gather([manifest], RECIPE, tmp_path / "run")
+    second = gather([other], RECIPE, tmp_path / "run")
+    assert (len(first.rows), len(second.rows)) == (4, 30)
+    assert {row.file.resolve().parent for row in second.rows} == {tmp_path / "b"}
+
+
+def test_a_manifest_whose_labels_changed_is_prepared_anew(tmp_path, manifest):
+    """The corrected label counts, not that of the first time."""
+    gather([manifest], RECIPE, tmp_path / "run")
+    manifest.write_text(manifest.read_text().replace("0-0.png,clavicle", "0-0.png,rib"))
+    assert gather([manifest], RECIPE, tmp_path / "run").rows[0].region == "rib"
+
+
+def test_the_same_text_in_another_folder_names_other_pictures(tmp_path, manifest):
+    """File names are relative to their manifest."""
+    write_manifest(tmp_path / "b", per_region=2)
+    (tmp_path / "b" / "manifest.csv").write_text(manifest.read_text())
+    gather([manifest], RECIPE, tmp_path / "run")
+    rows = gather([tmp_path / "b" / "manifest.csv"], RECIPE, tmp_path / "run").rows
+    assert {row.file.resolve().parent for row in rows} == {tmp_path / "b"}
+
+
+def test_the_same_manifest_is_prepared_once(tmp_path, manifest):
+    """A run that goes on does not decode everything again."""
+    (folder,) = prepared([manifest], RECIPE, tmp_path / "run")
+    written = (folder / "images.npy").stat().st_mtime_ns
+    assert prepared([manifest], RECIPE, tmp_path / "run") == [folder]
+    assert (folder / "images.npy").stat().st_mtime_ns == written
