@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,11 @@ class State:
         }
 
 
-def belongs_to(recipe: Recipe, *, seed: int, data: str) -> dict[str, Any]:
-    """What makes two runs the same: seed, rows (`Pool.fingerprint`), and what of the recipe changes a weight."""
-    return {"seed": seed, "data": data, "recipe": _learned_by(recipe)}
+def belongs_to(recipe: Recipe, *, seed: int, data: str, first: dict[str, Any] | None) -> dict[str, Any]:
+    """What makes two runs the same: seed, rows (`Pool.fingerprint`), what of the recipe changes a weight, and the
+    weights that the run begins with, where they are not random.
+    """
+    return {"seed": seed, "data": data, "recipe": _learned_by(recipe), "first": _digest(first) if first else ""}
 
 
 def save(out: Path, state: State, about: dict[str, Any], *, step: int) -> None:
@@ -56,7 +59,7 @@ def resume(out: Path, state: State, about: dict[str, Any]) -> int:
     """Load the checkpoint, if there is one, and return the next step's number.
 
     Raises:
-        TrainingError: it belongs to another seed, recipe or data set.
+        TrainingError: it belongs to another seed, recipe or data set, or began with other weights.
     """
     path = out / CHECKPOINT
     if not path.exists():
@@ -70,11 +73,27 @@ def resume(out: Path, state: State, about: dict[str, Any]) -> int:
         raise TrainingError(f"{path} belongs to another recipe: choose another --out.")
     if saved.get("data") != about["data"]:
         raise TrainingError(f"{path} belongs to other data: choose another --out.")
+    # Checkpoints of older releases do not say what they began with.
+    if saved.get("first", about["first"]) != about["first"]:
+        raise TrainingError(f"{path} began with other weights: continue with that --from, or choose another --out.")
     state.weights.load_state_dict(saved["weights"])
     state.optimiser.load_state_dict(saved["optimiser"])
     if state.average is not None:
         state.average.load(saved["average"])
     return int(saved["step"])
+
+
+def _digest(first: dict[str, Any]) -> str:
+    """Of the matrices and convolutions alone: batch norms that a model file's export folded away are measured anew,
+    and the number of threads changes their last bits.
+    """
+    digest = sha256()
+    for part in ("backbone", "method"):
+        for name, value in sorted(first.get(part, {}).items()):
+            if value.ndim >= 2:
+                digest.update(f"{part}.{name}".encode())
+                digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _learned_by(recipe: Recipe) -> dict[str, Any]:

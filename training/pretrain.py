@@ -88,7 +88,7 @@ def pretrain(
     learned = [each for each in weights.parameters() if each.requires_grad]
     optimiser = torch.optim.Adam(learned, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
     state = State(weights=weights, optimiser=optimiser, average=Average(weights, plan.ema) if plan.ema > 0 else None)
-    about = belongs_to(recipe, seed=seed, data=pool.fingerprint)
+    about = belongs_to(recipe, seed=seed, data=pool.fingerprint, first=first)
     start, steps = resume(out, state, about), steps_of(plan, len(pool.rows))
     advance(start * plan.batch, math.nan)
 

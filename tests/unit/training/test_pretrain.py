@@ -70,6 +70,27 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     assert torch.equal(flat(other)["backbone.stem.0.weight"], flat(first)["backbone.stem.0.weight"])
 
 
+def test_a_run_that_began_with_other_weights_is_not_continued(tmp_path):
+    """Otherwise a finished run from A would be handed on as one from B."""
+    data, plan = small_set(per_region=1), recipe(steps=1)
+    a, b = (pretrain(data, plan, seed=seed, out=_new(tmp_path / str(seed)), device=CPU).weights for seed in (1, 2))
+    out = _new(tmp_path / "from")
+    pretrain(data, plan, seed=9, out=out, device=CPU, first=a)
+    assert pretrain(data, plan, seed=9, out=out, device=CPU, first=a).step == 1
+    for other in (b, None):
+        with pytest.raises(TrainingError, match="began with other weights"):
+            pretrain(data, plan, seed=9, out=out, device=CPU, first=other)
+
+
+def test_a_checkpoint_of_a_release_that_did_not_tell_its_first_weights_is_continued(tmp_path):
+    """Runs that are under way go on."""
+    data, out = small_set(per_region=1), _new(tmp_path / "run")
+    done = pretrain(data, recipe(steps=1), seed=1, out=out, device=CPU)
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)
+    torch.save({name: value for name, value in saved.items() if name != "first"}, out / "checkpoint.pt")
+    assert pretrain(data, recipe(steps=1), seed=1, out=out, device=CPU, first=done.weights).step == 1
+
+
 @pytest.mark.parametrize("method", ["supervised", "supcon", "simclr", "byol", "mixed"])
 def test_the_loss_falls_on_pictures_that_are_easy(tmp_path, method):
     """Three regions and noise, told apart by the place of a bar, without augmentation."""
