@@ -80,10 +80,12 @@ def pretrain(
     plan = recipe.pretrain
     torch.manual_seed(seed)
     backbone = ranks.joined(Backbone().to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
+    if first is not None:  # before BYOL copies it
+        backbone.load_state_dict(first["backbone"])
     method = ranks.joined(make_method(plan, ranks, backbone).to(device))
     pool = _usable(data if isinstance(data, Pool) else Pool.of(data), needs_labels=method.needs_labels)
     if first is not None:
-        _begin_with(first, backbone, method)
+        _take_over(method, first.get("method", {}))
     weights = nn.ModuleDict({"backbone": backbone, "method": method})
     learned = [each for each in weights.parameters() if each.requires_grad]
     optimiser = torch.optim.Adam(learned, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
@@ -153,11 +155,11 @@ def _embedder(backbone: nn.Module, plan: PretrainRecipe, device: torch.device, *
     return embed
 
 
-def _begin_with(first: dict[str, Any], backbone: nn.Module, method: nn.Module) -> None:
-    backbone.load_state_dict(first["backbone"])
+def _take_over(method: nn.Module, state: dict[str, Any]) -> None:
+    """The method's own weights from an earlier run, where they are of the same kind."""
     own = method.state_dict()
-    if {name: value.shape for name, value in first.get("method", {}).items()} == {n: v.shape for n, v in own.items()}:
-        method.load_state_dict(first["method"])
+    if {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}:
+        method.load_state_dict(state)
 
 
 @contextlib.contextmanager

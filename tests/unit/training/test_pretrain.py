@@ -70,6 +70,17 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path):
     assert torch.equal(flat(other)["backbone.stem.0.weight"], flat(first)["backbone.stem.0.weight"])
 
 
+def test_byols_target_begins_as_the_backbone_that_the_run_begins_with(tmp_path):
+    """A random target would first pull the backbone away from what it had learned."""
+    data = small_set(per_region=1)
+    first = pretrain(data, recipe(steps=1), seed=1, out=_new(tmp_path / "a"), device=CPU)
+    byol = pretrain(
+        data, recipe("byol"), seed=9, out=_new(tmp_path / "b"), device=CPU, first=first.weights, stop_after=0
+    )
+    for name, value in first.weights["backbone"].items():
+        assert torch.equal(flat(byol)[f"method.target_backbone.{name}"], value), name
+
+
 def test_a_run_that_began_with_other_weights_is_not_continued(tmp_path):
     """Otherwise a finished run from A would be handed on as one from B."""
     data, plan = small_set(per_region=1), recipe(steps=1)
