@@ -36,19 +36,25 @@ class Rows:
         )
 
 
-def few_per_region(targets: Ints, groups: np.ndarray[Any, Any], k: int, *, seed: int) -> tuple[Ints, Bools]:
+def few_per_region(
+    targets: Ints, groups: np.ndarray[Any, Any], k: int, *, seed: int, most: int | None = None
+) -> tuple[Ints, Bools]:
     """One image each of `k` groups of every region, fewer where that would be more than half of its groups.
 
+    With `most` they are a part of what `most` groups give, and what may be measured on is the same for every k.
+
     Returns:
-        The numbers of the chosen rows, and which rows (N,) may be measured on: those of no chosen group.
+        The numbers of the chosen rows, and which rows (N,) may be measured on: those of no group that `most` chooses,
+        or `k` where it is absent.
     """
-    random, chosen = np.random.default_rng(seed), []
+    random, chosen, drawn = np.random.default_rng(seed), [], []
     for region in np.unique(targets[targets >= 0]):
         names = np.unique(groups[targets == region])
-        some = random.permutation(names)[: max(1, min(k, int(MOST * len(names))))]
-        chosen += [int(random.choice(np.flatnonzero((targets == region) & (groups == name)))) for name in some]
-    rows = np.array(chosen, np.int64)
-    return rows, ~np.isin(groups, groups[rows])
+        some = random.permutation(names)[: max(1, min(most or k, int(MOST * len(names))))]
+        images = [int(random.choice(np.flatnonzero((targets == region) & (groups == name)))) for name in some]
+        chosen += images[:k]
+        drawn += images
+    return np.array(chosen, np.int64), ~np.isin(groups, groups[drawn])
 
 
 def adapted_curve(
@@ -63,6 +69,8 @@ def adapted_curve(
 ) -> list[dict[str, Any]]:
     """`adapt` on k images per region, measured on the regions' other groups and on the rows out of domain.
 
+    The rows measured on are the same for every k of one seed: those that the largest k leaves.
+
     None of `strangers` should be of the kinds that the out-of-domain rows are, or their share means little.
 
     Returns:
@@ -70,19 +78,18 @@ def adapted_curve(
     """
     curve = []
     for k in (0, *per_region):
-        runs = [_adapted_once(rows, strangers, parent, thresholds, k, seed) for seed in range(seeds)]
+        draws = [few_per_region(rows.targets, rows.groups, k, seed=seed, most=max(per_region)) for seed in range(seeds)]
+        runs = [_adapted_once(rows, strangers, parent, thresholds, chosen, free) for chosen, free in draws]
         curve.append({"per_region": k, **spread(runs)})
         advance(seeds)
     return curve
 
 
 def _adapted_once(
-    rows: Rows, strangers: Floats, parent: Head, thresholds: Thresholds, k: int, seed: int
+    rows: Rows, strangers: Floats, parent: Head, thresholds: Thresholds, chosen: Ints, free: Bools
 ) -> dict[str, float | None]:
-    # The rows measured on are the same for every k of one seed: all that the largest k would leave.
-    chosen, free = few_per_region(rows.targets, rows.groups, max(k, 1), seed=seed)
     head, limits, scores = parent, thresholds, rows.scores
-    if k > 0:
+    if len(chosen):
         adapted = adapt(rows.seen(chosen), strangers, parent=parent, thresholds=thresholds)
         head, limits = adapted.head, adapted.thresholds
         scores = energy(logits_of(head, rows.embeddings)) if adapted.by_energy else rows.scores
@@ -95,7 +102,7 @@ def _adapted_once(
     measured = summary(probabilities[inside], rows.targets[inside])
     weights = _balancing(rows.targets[inside])
     return {
-        "labels": float(len(chosen) if k > 0 else 0),
+        "labels": float(len(chosen)),
         "n": float(inside.sum()),
         "top1": measured["top1"],
         "balanced": measured["balanced"],
