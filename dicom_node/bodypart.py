@@ -47,7 +47,8 @@ class HeaderSource(StrEnum):
 class HeaderRegion:
     """A header's statement, normalised.
 
-    `regions`: the regions that the term names; `borders`: regions that images of a part outside the 14 show as well.
+    `regions`: the regions that the term names; `outside`: whether a term names a legal part that is none of the 14;
+    `borders`: regions that images of such a part show as well.
     """
 
     kind: HeaderKind
@@ -55,6 +56,7 @@ class HeaderRegion:
     value: str = ""
     term: str | None = None
     regions: frozenset[Region] = frozenset()
+    outside: bool = False
     borders: frozenset[Region] = frozenset()
 
     @property
@@ -88,9 +90,16 @@ def _statement(value: str, terms: frozenset[str], source: HeaderSource) -> Heade
     table = _regions_of_terms()
     named = frozenset(region for term in terms for region in table.get(term, _NOTHING)[0])
     bordering = frozenset(region for term in terms for region in table.get(term, _NOTHING)[1])
-    kind = HeaderKind.NAMES if named else HeaderKind.OUTSIDE
-    term = next(iter(terms)) if len(terms) == 1 else None
-    return HeaderRegion(kind=kind, source=source, value=value, term=term, regions=named, borders=bordering)
+    outside = any(not table.get(term, _NOTHING)[0] for term in terms)
+    return HeaderRegion(
+        kind=HeaderKind.NAMES if named else HeaderKind.OUTSIDE,
+        source=source,
+        value=value,
+        term=next(iter(terms)) if len(terms) == 1 else None,
+        regions=named,
+        outside=outside,
+        borders=bordering,
+    )
 
 
 def normalised_terms(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from dicom_node.instance import Instance, PlannedDelivery
 from dicom_node.policy import Policy, Ruling, rule_on, series_proposal, within_series
 from dicom_node.ports import When, Work
 from dicom_node.rules import Facts, Routing, Rule, route
-from dicom_node.verdict import Agreement, Decision, Sighting, Verdict
+from dicom_node.verdict import Agreement, Decision, Outcome, Sighting, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,8 @@ def settle(instance: Instance, sighting: Sighting, *, plan: Plan, work: Work, no
     value = work.series_value(
         series_uid=instance.series_uid, when=When.AT_ONCE, proposed=series_proposal(ruling, sighting.header)
     )
-    verdict = _verdict(sighting, within_series(plan.policy, ruling, sighting.header, value), now)
+    tagged = sighting.region if sighting.outcome is Outcome.TAGGED else None
+    verdict = _verdict(sighting, within_series(plan.policy, ruling, sighting.header, tagged, value), now)
     routing = routing_for(instance, sighting, verdict, plan)
     work.settle(
         instance.id,

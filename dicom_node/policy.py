@@ -45,7 +45,7 @@ def rule_on(
         return _on_empty(policy, region, agreement)
     if agreement is Agreement.AGREES:
         return _on_agreement(policy, header, region, agreement)
-    if header.kind is HeaderKind.OUTSIDE:
+    if header.outside:
         return _on_outside(header, region, agreement)
     return _on_contradiction(policy, header, region, confidence, agreement)
 
@@ -84,15 +84,16 @@ def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreemen
 
 
 def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
+    said = header.term or "several parts, one of them"
     if region in header.borders:
         return Ruling(
             decision=Decision.AGREES,
-            reason=f"{header.term} is none of the 14 regions, and its images show {region} as well",
+            reason=f"the header says {said}, none of the 14 regions, and its images show {region} as well",
             agreement=agreement,
         )
     return Ruling(
         decision=Decision.REVIEW,
-        reason=f"the header says {header.term}, which is none of the 14 regions; the pixels show {region}",
+        reason=f"the header says {said}, none of the 14 regions; the pixels show {region}",
         agreement=agreement,
     )
 
@@ -116,15 +117,18 @@ def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     return None
 
 
-def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:
+def within_series(
+    policy: Policy, ruling: Ruling, header: HeaderRegion, region: Region | None, series_value: str | None
+) -> Ruling:
     """Fit the ruling on a later image to the value that its series already has.
 
     BodyPartExamined belongs to the series (PS3.3 C.7.3.1), so that what went out with the first image stands. Outcomes:
 
     - what is not a readable radiograph is left alone;
     - an image whose own answer is another goes to review;
-    - the series' value is written where the header says nothing, and over a header that says something else only where
-      the policy lets wrong headers be corrected and the image itself does not speak against it.
+    - the series' value is written where the header says nothing and the policy lets it be filled, and over a header
+      that says something else only where the policy lets wrong headers be corrected and the image's own pixels, if they
+      were tagged with `region`, do not speak against it.
     """
     if ruling.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
         return ruling
@@ -133,9 +137,16 @@ def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_v
     own = series_proposal(ruling, header)
     written = value_to_write(series_value, header)
     if own is not None and not same_body_part(own, series_value):
-        silent = header.kind is HeaderKind.EMPTY
-        return _reviewed(ruling, f"the series already has {series_value}", written if silent else None)
-    return replace(ruling, body_part=written if _may_write(policy, header, series_value) else None)
+        fills = header.kind is HeaderKind.EMPTY and policy.fill
+        return _reviewed(ruling, f"the series already has {series_value}", written if fills else None)
+    spoken_against = header.kind is not HeaderKind.EMPTY and not _shows(region, series_value)
+    allowed = _may_write(policy, header, series_value) and not spoken_against
+    return replace(ruling, body_part=written if allowed else None)
+
+
+def _shows(region: Region | None, value: str) -> bool:
+    """Whether pixels tagged with this region may be of a series with this value; untagged ones may be of any."""
+    return region is None or region in read_header_region(value).regions
 
 
 def _reviewed(ruling: Ruling, why: str, body_part: str | None) -> Ruling:
@@ -145,10 +156,10 @@ def _reviewed(ruling: Ruling, why: str, body_part: str | None) -> Ruling:
 def _may_write(policy: Policy, header: HeaderRegion, value: str) -> bool:
     """Whether a series' value may be written into an image with this header."""
     if header.kind is HeaderKind.EMPTY:
-        return True
+        return policy.fill
     if header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE:
-        return bool(header.regions & read_header_region(value).regions)
-    return policy.correct_above is not None and header.kind is not HeaderKind.OUTSIDE
+        return policy.fill and bool(header.regions & read_header_region(value).regions)
+    return policy.correct_above is not None and not header.outside
 
 
 def closed_series_value(policy: Policy, header: HeaderRegion, series_value: str | None) -> str | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from dicom_node.bodypart import EMPTY_HEADER, read_header_region
-from dicom_node.policy import Policy, rule_on
+from dicom_node.policy import Policy, closed_series_value, rule_on, within_series
 from dicom_node.regions import REGIONS, Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
 
@@ -74,6 +74,41 @@ def test_a_legal_part_outside_the_fourteen_is_never_overwritten():
     """No pixel can refute BREAST to a model that was never taught it."""
     answer = ruling("BREAST", confidence=1.0, correct_above=0.0)
     assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+@pytest.mark.parametrize("header", ["CHEST RIBS", "CHEST/SHOULDER", "ABD PELVIS"])
+def test_a_legal_part_outside_beside_a_region_protects_the_header_too(header):
+    """Two parts in one field are no reason to drop the one that the model was never taught."""
+    answer = ruling(header, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert ruling("CHEST RIBS", region=Region.RIB).decision is Decision.AGREES
+    assert ruling("CHEST SHOULDER", region=Region.RIB, correct_above=0.0).decision is Decision.AGREES
+
+
+def later(header="", *, value="KNEE", region=None, confidence=0.9, **policy):
+    """What becomes of a later image of a series with this value; untagged by default."""
+    outcome = Outcome.ABSTAINED if region is None else Outcome.TAGGED
+    own = ruling(header, region=region, confidence=confidence, outcome=outcome, **policy)
+    return within_series(Policy(**policy), own, read_header_region(header), region, value)
+
+
+def test_a_later_image_without_a_header_gets_its_series_value():
+    """Also where the model abstains: BodyPartExamined is the series'."""
+    assert later().body_part == "KNEE"
+
+
+@pytest.mark.parametrize("region", [None, Region.KNEE, Region.ELBOW])
+def test_where_filling_is_off_no_later_image_is_filled_either(region):
+    """`fill = false` and no `correct_above`: nothing is touched, whatever the series says."""
+    assert later(region=region, fill=False).body_part is None
+    assert closed_series_value(Policy(fill=False), EMPTY_HEADER, "KNEE") is None
+
+
+def test_a_series_value_does_not_overwrite_a_header_against_the_images_own_pixels():
+    """HAND in the series, KNEE in the header, an elbow in the picture: below the threshold nothing is written."""
+    assert later("KNEE", value="HAND", region=Region.ELBOW, correct_above=0.95).body_part is None
+    assert later("KNEE", value="HAND", region=Region.HAND, correct_above=0.95).body_part == "HAND"
+    assert later("KNEE", value="HAND", correct_above=0.95).body_part == "HAND"
 
 
 def test_a_part_outside_whose_images_show_the_region_agrees():
