@@ -102,7 +102,8 @@ def choose_thresholds(
 ) -> Thresholds:
     """The loosest thresholds that keep the recipe's promises on these rows.
 
-    First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
+    First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right; sources of
+    few rows count as one. Then
     `reject_above`: the highest score at which at most `ood_tagged` of every source's every kind of out-of-domain rows
     are tagged; kinds of few rows count as one.
 
@@ -117,7 +118,7 @@ def choose_thresholds(
     targets = np.array([row.target for row in rows])
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     sources = [mask & (targets >= 0) for mask in _masks([row.source for row in rows])]
-    floor = _lowest_confidence(confidence, right, [mask for mask in sources if mask.sum() >= FEW], recipe)
+    floor = _lowest_confidence(confidence, right, _large_enough(sources), recipe)
     kinds = _large_enough([mask & (targets == OOD) for mask in _masks([f"{row.source} {row.region}" for row in rows])])
     strange = energy(logits) if scores is None else scores
     limits = [_highest_score(strange[mask], confidence[mask] >= floor, recipe.ood_tagged) for mask in kinds]
@@ -130,7 +131,7 @@ def _lowest_confidence(confidence: Floats, right: Bools, sources: list[Bools], r
         tagged = [mask & (confidence >= candidate) for mask in sources]
         if all(not mask.any() or right[mask].mean() >= recipe.target_accuracy for mask in tagged):
             return round(float(candidate), 4)
-    return round(float(CANDIDATES[-1]), 4)
+    return max(recipe.min_confidence, round(float(CANDIDATES[-1]), 4))
 
 
 def _highest_score(strange: Floats, confident: Bools, share: float) -> float:

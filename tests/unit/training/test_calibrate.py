@@ -61,6 +61,20 @@ def made_logits(confidence, right, target=7):
     return logits
 
 
+def test_sources_of_few_rows_are_held_to_the_promise_together():
+    """Ten small sources, each wrong below 0.8: none is large enough to count alone, and all of them count."""
+    confidence = np.tile(np.linspace(0.5, 0.99, 20), 10)
+    named = [row for number in range(10) for row in rows(20, source=f"ae-{number}")]
+    got = choose_thresholds(made_logits(confidence, confidence >= 0.795), named, CalibrateRecipe(target_accuracy=1.0))
+    assert got.min_confidence >= 0.79
+
+
+def test_where_nothing_keeps_the_promise_the_recipes_own_limit_still_holds():
+    """However high it is set."""
+    never = made_logits(np.full(50, 0.9995), np.zeros(50, bool))
+    assert choose_thresholds(never, rows(50), CalibrateRecipe(min_confidence=0.9995)).min_confidence == 0.9995
+
+
 def test_the_lowest_confidence_that_keeps_every_source_accurate_is_chosen():
     """Source a is always right; source b is wrong below 0.8, so 0.8 it is, for both."""
     confidence = np.tile(np.linspace(0.5, 0.99, 50), 2)
