@@ -33,7 +33,9 @@ STRANGER_WEIGHT = 1.0
 """Of outlier exposure against the cross-entropy; 0.3 and 1 did alike, both far better than none (docs/TRAINING.md)."""
 
 ENOUGH_STRANGERS = 20
-"""With fewer out-of-domain images the parent's rejection stays as it is: 5 % of them would be less than one."""
+"""With fewer out-of-domain images, half of them to judge by, the parent's rejection stays as it is: 5 % of them would
+be less than one.
+"""
 
 CANDIDATES = np.arange(0.5, 0.999, 0.005)
 
@@ -73,8 +75,8 @@ def adapt(
 
     Args:
         seen: the labelled images; those out of domain join the strangers.
-        strangers: (M, D) out-of-domain embeddings that the parent's file carries. Every other one is pushed towards the
-            uniform distribution while fitting, the others set the limit for rejection.
+        strangers: (M, D) out-of-domain embeddings that the parent's file carries. Half of all are pushed towards the
+            uniform distribution while fitting, the others set the limit for rejection (`split_strangers`).
         parent: the head to start from, its temperature divided out.
         thresholds: the parent's.
         strength: the pull towards the parent.
@@ -86,9 +88,11 @@ def adapt(
     if not inside.any():
         raise TrainingError("Not one of the labelled images shows one of the 14 regions.")
     x, y, patients = seen.embeddings[inside], seen.targets[inside], np.array(seen.groups)[inside]
-    all_strangers = np.concatenate([strangers, seen.embeddings[~inside]])
-    by_energy = len(all_strangers) >= ENOUGH_STRANGERS
-    exposed, judges = (all_strangers[::2], all_strangers[1::2]) if by_energy else (strangers[:0], strangers[:0])
+    exposed, judges = split_strangers(strangers, seen.embeddings[~inside], np.array(seen.groups)[~inside])
+    given = len(exposed) + len(judges)
+    by_energy = min(len(exposed), len(judges)) >= ENOUGH_STRANGERS // 2
+    if not by_energy:
+        exposed = strangers[:0]
     raw = out_of_fold(x, y, patients, parent, exposed, strength=strength)
     temperature = cautious_temperature(raw, y)
     logits = raw / temperature
@@ -118,9 +122,24 @@ def adapt(
             "min_confidence": floor,
             "reject_statistic": statistic,
             "reject_above": limit,
-            "strangers": len(all_strangers),
+            "strangers": given,
         },
     )
+
+
+def split_strangers(strangers: Floats, own: Floats, groups: np.ndarray[Any, Any]) -> tuple[Floats, Floats]:
+    """Strangers to push away while fitting, and about as many to judge by.
+
+    Of the file's (M, D) every other one; the labels' own (N, D) by whole groups (N,), the largest first, each to the
+    smaller side.
+    """
+    sides = [[strangers[::2]], [strangers[1::2]]]
+    counts = [len(side[0]) for side in sides]
+    for name in sorted(dict.fromkeys(groups.tolist()), key=lambda name: -int((groups == name).sum())):
+        smaller = int(counts[1] < counts[0])
+        sides[smaller].append(own[groups == name])
+        counts[smaller] += len(sides[smaller][-1])
+    return np.concatenate(sides[0]), np.concatenate(sides[1])
 
 
 def refit(x: Floats, y: Ints, parent: Head, strangers: Floats, *, strength: float = STRENGTH) -> Head:

@@ -13,6 +13,7 @@ from training.adapt import (
     logits_of,
     out_of_fold,
     refit,
+    split_strangers,
 )
 from training.errors import TrainingError
 from training.graph import Head
@@ -162,6 +163,26 @@ def test_with_strangers_few_of_them_are_tagged_and_few_known_images_rejected():
     )
     assert tagged[:150].mean() > 0.75
     assert tagged[150:].mean() < 0.1
+
+
+def test_a_patients_strangers_are_not_both_fitted_and_judged_by():
+    """Two images of each patient, one after the other: alternating, the limit would be set on patients seen."""
+    own, groups = np.random.default_rng(0).normal(size=(30, D)), np.repeat(np.arange(15), 2).astype(str)
+    exposed, judges = split_strangers(np.zeros((5, D)), own, groups)
+    patient = {row.tobytes(): name for row, name in zip(own, groups, strict=True)}
+    first, second = ({patient[row.tobytes()] for row in side if row.any()} for side in (exposed, judges))
+    assert not first & second
+    assert len(first | second) == 15
+    assert abs(len(exposed) - len(judges)) <= 2
+
+
+def test_strangers_of_one_patient_alone_leave_the_parents_rejection():
+    """There are enough of them, but nobody else to judge the limit by."""
+    x, y, groups = images(10)
+    x, y = np.concatenate([x, np.random.default_rng(3).normal(0, 0.7, (40, D))]), np.concatenate([y, np.full(40, -1)])
+    one, many = [*groups, *["s"] * 40], [*groups, *(f"s{n}" for n in range(40))]
+    assert adapt(seen(x, y, many), NO_STRANGERS, parent=parent(), thresholds=THRESHOLDS).by_energy
+    assert not adapt(seen(x, y, one), NO_STRANGERS, parent=parent(), thresholds=THRESHOLDS).by_energy
 
 
 def test_the_energy_limit_keeps_its_promise_and_no_more():
