@@ -94,8 +94,8 @@ class Porch:
                 if key.fileobj is self._bell:
                     self._bell.recv(4096)
                     self._take_the_new()
-                else:
-                    self._look_at(key.data)
+                elif key.fileobj in self._callers:  # the one before it may have sent it away
+                    self._attend(self._look_at, key.data)
             if monotonic() >= next_tick:
                 next_tick = monotonic() + TICK_SECONDS
                 self._send_away_the_slow()
@@ -105,12 +105,22 @@ class Porch:
         with self._lock:
             new, self._new = self._new, []
         for caller in new:
-            if len(self._callers) >= self._places:
-                self._send_away(next(iter(self._callers.values())), "the porch is full")
-            with suppress(OSError, ValueError):
-                caller.can_wait = _wake_at(caller.raw, _HEADER)
-                self._selector.register(caller.raw, selectors.EVENT_READ, caller)
-                self._callers[caller.raw] = caller
+            self._attend(self._take_in, caller)
+
+    def _attend(self, act: Callable[[_Caller], None], caller: _Caller) -> None:
+        """Whatever goes wrong with one connection (no thread for it, say), the others still need their porch."""
+        try:
+            act(caller)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("porch_trouble", peer=caller.address, kind=type(error).__name__)
+            self._send_away(caller, None)
+
+    def _take_in(self, caller: _Caller) -> None:
+        if len(self._callers) >= self._places:
+            self._send_away(next(iter(self._callers.values())), "the porch is full")
+        caller.can_wait = _wake_at(caller.raw, _HEADER)
+        self._selector.register(caller.raw, selectors.EVENT_READ, caller)
+        self._callers[caller.raw] = caller
 
     def _look_at(self, caller: _Caller) -> None:
         try:
@@ -141,13 +151,14 @@ class Porch:
 
     def _send_away(self, caller: _Caller, why: str | None) -> None:
         self._forget(caller)
-        caller.raw.close()
+        with suppress(OSError):
+            caller.raw.close()
         if why is not None:
             log.warning("connection_sent_away", peer=caller.address, reason=why)
 
     def _forget(self, caller: _Caller) -> None:
-        del self._callers[caller.raw]
-        self._selector.unregister(caller.raw)
+        if self._callers.pop(caller.raw, None) is not None:
+            self._selector.unregister(caller.raw)
 
     def _tick(self) -> None:
         try:

@@ -2,10 +2,16 @@
 
 import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import StringIO
+from socketserver import ThreadingMixIn
+
+import pytest
 
 from dicom_node.dimse.porch import Porch
-from tests.raw_peers import connected, is_closed, request
+from dicom_node.dimse.scp import StoreScp
+from tests.raw_peers import connected, established, is_closed, request
 from tests.servers.programs import wait_until
 
 
@@ -43,3 +49,54 @@ def test_a_request_that_comes_in_pieces_is_whole_when_it_is_let_in() -> None:
         assert raw.recv(1 << 16) == request()
         porch.stop()
         raw.close()
+
+
+@contextmanager
+def door(porch: Porch) -> Iterator[socket.socket]:
+    """A listening socket before a porch that runs."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        porch.start()
+        try:
+            yield server
+        finally:
+            porch.stop()
+
+
+def test_one_that_asks_while_it_is_sent_away_for_another_leaves_the_porch_as_it_is() -> None:
+    """The porch hears of both at once: that somebody came for whom there is no place, and that the first one asks."""
+    busy, held, free, let_in = (threading.Event() for _ in range(4))
+
+    def hold() -> None:
+        if busy.is_set():
+            held.set()
+            free.wait(10)
+
+    porch = Porch(patience=60.0, places=1, on_tick=hold)
+    with door(porch) as server, ExitStack() as stack:
+        stack.callback(free.set)
+        peers = [stack.enter_context(connected(server.getsockname()[1])) for _ in range(2)]
+        first, second = (server.accept()[0] for _ in peers)
+        porch.wait_for_words(first, "127.0.0.1", let_in.set)
+        wait_until(lambda: first in porch._callers, what="the first one's place")
+        busy.set()
+        assert held.wait(5)
+        porch.wait_for_words(second, "127.0.0.1", let_in.set)
+        peers[0].sendall(request())
+        free.set()
+        wait_until(lambda: is_closed(peers[0]), what="the first one sent away")
+        peers[1].sendall(request())
+        assert let_in.wait(5)
+
+
+def test_a_connection_for_which_there_is_no_thread_is_closed_and_the_next_one_is_let_in(
+    scp: StoreScp, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited, connected(scp.port) as peer:
+        limited.setattr(ThreadingMixIn, "process_request", no_thread)
+        peer.sendall(request())
+        wait_until(lambda: is_closed(peer), what="the end of the connection")
+    assert '"porch_trouble"' in log.getvalue()
+    established(scp.port).close()
