@@ -11,10 +11,15 @@ from enum import StrEnum
 from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
+from dicom_node.errors import LedgerError
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.label import Label
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.verdict import Recognition, Verdict
+
+
+class UnstorableError(LedgerError):
+    """The ledger is there, and refuses these values: giving it the same again would come to the same."""
 
 
 class When(StrEnum):
@@ -93,13 +98,7 @@ class Outbox(Protocol):
         """As `delivered` for each of them, in one transaction."""
 
     def sent(
-        self,
-        delivery_id: int,
-        *,
-        objects: Sequence[SopReference],
-        written: str | None,
-        now: datetime,
-        ask_at: datetime,
+        self, delivery_id: int, *, objects: Sequence[SopReference], written: str | None, now: datetime, ask_at: datetime
     ) -> None:
         """The destination has taken these objects, in this order, and is to be asked from `ask_at`
         on to commit itself to keep them: SENT. What it was asked of an earlier sending counts no more.

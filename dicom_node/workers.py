@@ -17,7 +17,7 @@ from dicom_node.background import step_back
 from dicom_node.errors import LedgerError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
-from dicom_node.ports import Outbox, Work
+from dicom_node.ports import Outbox, UnstorableError, Work
 from dicom_node.verdict import Sighting
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ class Classifying:
     def round(self) -> Then:
         """Claim what waits, and settle the oldest portion. What fails keeps its lease, so that it comes back when that
         has run out, and meanwhile is in nobody's way; unless it was the ledger that failed: that is no fault of the
-        image, which is given back as soon as the ledger is there again.
+        image, which is given back as soon as the ledger is there again. A ledger that refuses values has not failed.
         """
         if self._owed:
             self._work.release(self._owed)
@@ -175,7 +175,8 @@ class Classifying:
         try:
             self._settle(instance, sighting.result())
         except LedgerError as error:
-            self._owed.append(instance.id)
+            if not isinstance(error, UnstorableError):
+                self._owed.append(instance.id)
             log.error("classification_not_kept", sop_instance_uid=instance.sop_instance_uid, error=reason(error))
         except Exception as error:  # noqa: BLE001 - one image's trouble must not hold up the others
             log.error(

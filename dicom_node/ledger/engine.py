@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from dicom_node.errors import LedgerError
+from dicom_node.ports import UnstorableError
 
 BUSY_SECONDS = 30
 BUSY = "The ledger is busy: somebody has been writing to it for too long. Try again."
@@ -165,12 +166,15 @@ def _postgres_engine(url: URL) -> Engine:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn whatever the database or its driver raises into LedgerError.
+    """Turn whatever the database or its driver raises into LedgerError, and what it raises about values into
+    UnstorableError.
 
     The message tells what to do and holds neither SQL nor values; the cause stays attached for a debugger.
     """
     try:
         yield
+    except (exc.DataError, exc.IntegrityError) as error:
+        raise UnstorableError(_advice(error)) from error
     except exc.SQLAlchemyError as error:
         raise LedgerError(_advice(error)) from error
     except (OSError, UnicodeError) as error:

@@ -9,7 +9,7 @@ from dicom_node.instance import Arrival, Event, Instance, Receipt
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew
-from dicom_node.ledger.rows import instance_of, new_instance_row
+from dicom_node.ledger.rows import instance_of, new_instance_row, storable
 from dicom_node.ledger.schema import deliveries, instances, is_pending, studies
 
 
@@ -20,15 +20,17 @@ class SqlIntake:
         self._database = database
 
     def find(self, sop_instance_uid: str, digest: str) -> Instance | None:
-        query = select(instances).where(instances.c.sop_instance_uid == sop_instance_uid, instances.c.digest == digest)
+        uid = storable(sop_instance_uid)
+        query = select(instances).where(instances.c.sop_instance_uid == uid, instances.c.digest == digest)
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
         return instance_of(row) if row else None
 
     def add(self, arrival: Arrival) -> Receipt:
+        uid = storable(arrival.sop_instance_uid)
         with self._database.writing() as connection:
-            _one_at_a_time(connection, arrival.sop_instance_uid)
-            same_uid = connection.execute(_OF_UID, {"uid": arrival.sop_instance_uid})
+            _one_at_a_time(connection, uid)
+            same_uid = connection.execute(_OF_UID, {"uid": uid})
             here = [instance_of(row) for row in same_uid.mappings()]
             for instance in here:
                 if instance.digest == arrival.digest:

@@ -13,7 +13,7 @@ from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew, enqueue, troubled
-from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, verdict_of
+from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     instances,
@@ -72,7 +72,8 @@ class SqlOutbox:
     def delivered_together(self, done: Sequence[Done]) -> None:
         with self._database.writing() as connection:
             for each in done:
-                values = {"key": each.delivery_id, "at": each.at, "uid": each.sent_uid, "body_part": each.written}
+                uid, written = storable(each.sent_uid), storable(each.written)
+                values = {"key": each.delivery_id, "at": each.at, "uid": uid, "body_part": written}
                 _execute_as(connection, _DELIVERED, values, kind="delivered", now=each.at)
 
     def sent(
@@ -90,16 +91,16 @@ class SqlOutbox:
             .values(
                 state=DeliveryState.SENT,
                 due_at=ask_at,
-                sent_uid=objects[-1].sop_instance_uid,
-                written=written,
+                sent_uid=storable(objects[-1].sop_instance_uid),
+                written=storable(written),
                 attempts=deliveries.c.attempts + 1,
                 lease_owner=None,
                 lease_until=None,
             )
         )
         rows = [
-            {"delivery_id": delivery_id, "sop_instance_uid": uid, "sop_class_uid": kind}
-            for uid, kind in {each.sop_instance_uid: each.sop_class_uid for each in objects}.items()
+            {"delivery_id": delivery_id, "sop_instance_uid": uid, "sop_class_uid": storable(kind)}
+            for uid, kind in {storable(each.sop_instance_uid): each.sop_class_uid for each in objects}.items()
         ]
         with self._database.writing() as connection:
             if _execute_as(connection, taken, kind="sent", now=now):

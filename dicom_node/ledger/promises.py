@@ -56,7 +56,7 @@ class SqlPromises:
     def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
         found: list[Instance] = []
         with self._database.reading() as connection:
-            for portion in in_portions(sop_instance_uids):
+            for portion in in_portions([storable(uid) for uid in sop_instance_uids]):
                 query = select(instances).where(
                     instances.c.sop_instance_uid.in_(portion), instances.c.spooled == true()
                 )

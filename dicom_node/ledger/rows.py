@@ -56,7 +56,7 @@ def job_of(row: Row) -> JobRun:
 
 
 def verdict_row(instance_id: int, verdict: Verdict) -> dict[str, Any]:
-    return asdict(verdict) | {"instance_id": instance_id}
+    return {name: storable(value) for name, value in asdict(verdict).items()} | {"instance_id": instance_id}
 
 
 def verdict_of(row: Row) -> Verdict:

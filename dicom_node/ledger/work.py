@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, case, insert, or_, select, update
 
-from dicom_node.errors import LedgerError
 from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import enqueue
-from dicom_node.ledger.rows import instance_of, prediction_row, verdict_row
+from dicom_node.ledger.rows import instance_of, prediction_row, storable, verdict_row
 from dicom_node.ledger.schema import (
     instances,
     is_received,
@@ -18,7 +17,7 @@ from dicom_node.ledger.schema import (
     series_values,
     verdicts,
 )
-from dicom_node.ports import When
+from dicom_node.ports import UnstorableError, When
 from dicom_node.verdict import Recognition, Verdict
 
 
@@ -72,7 +71,7 @@ class SqlWork:
             # What has no verdict yet keeps its study open, so that only an image without a study waits in vain.
             added = enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
             if added < len(deliveries):
-                raise LedgerError("An instance goes to a destination once.")
+                raise UnstorableError("An instance goes to a destination once.")
             event = Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
             keep_events(connection, [event])
         return True
@@ -111,7 +110,7 @@ def keep_series_value(connection: Connection, *, series_uid: str, when: When, va
         return
     connection.execute(
         insert_into(connection, series_values)
-        .values(series_uid=series_uid, when=when, value=value)
+        .values(series_uid=series_uid, when=when, value=storable(value))
         .on_conflict_do_nothing()
     )
 

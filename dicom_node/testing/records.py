@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from dicom_node.commitment import PromiseState
-from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
+from dicom_node.ports import UnstorableError
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.testing.shelf import Room, oldest_first, uids_of
 from dicom_node.verdict import Decision, Outcome
@@ -88,7 +88,7 @@ class MemoryRecords(Room):
     def note(self, event: Event) -> None:
         with self._shelf.lock:
             if event.instance_id is not None and event.instance_id not in self._shelf.instances:
-                raise LedgerError("The ledger holds no instance of this number.")
+                raise UnstorableError("The ledger holds no instance of this number.")
             self._shelf.events.append(event)
 
     def job_ran(self, run: JobRun) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from dicom_node.errors import LedgerError
 from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
-from dicom_node.ports import When
+from dicom_node.ports import UnstorableError, When
 from dicom_node.testing.shelf import Room, is_free
 from dicom_node.verdict import Recognition, Verdict
 
@@ -39,7 +38,7 @@ class MemoryWork(Room):
             if instance is None or instance.state is InstanceState.SETTLED:
                 return False
             if len({plan.destination for plan in deliveries}) < len(deliveries):
-                raise LedgerError("An instance goes to a destination once.")
+                raise UnstorableError("An instance goes to a destination once.")
             shelf.instances[instance_id] = replace(instance, state=InstanceState.SETTLED)
             shelf.verdicts[instance_id] = verdict
             if recognition is not None:

@@ -10,9 +10,10 @@ from dicom_node.errors import LedgerError
 from dicom_node.forward import Gathered
 from dicom_node.instance import DeliveryState, Done
 from dicom_node.policy import Policy
-from dicom_node.ports import When
+from dicom_node.ports import UnstorableError, When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
+from dicom_node.verdict import Sighting
 from dicom_node.workers import LEASE, Classifying, Lane, Then
 from tests.stories import NOON, arrival, received, seen
 
@@ -57,6 +58,31 @@ def test_what_could_not_be_settled_for_want_of_a_ledger_is_looked_at_again_at_on
     (record,) = ledger.records.find("1.2.3.1")
     assert record.verdict is not None
     assert record.instance.attempts == 1
+    classifying.close()
+
+
+def test_an_image_whose_values_the_ledger_refuses_is_given_up_after_some_attempts(ledger) -> None:
+    """The ledger is there: taking the attempt back would be for ever."""
+    ledger.intake.add(arrival(1))
+    clock = [NOON]
+
+    def give_up(instance):
+        return seen(Region.HAND) if instance.attempts <= 3 else Sighting.unreadable("given up")
+
+    def settle_unless_hand(instance, sighting) -> None:
+        if sighting.region is Region.HAND:
+            raise UnstorableError("refused")
+        settle(instance, sighting, plan=PLAN, work=ledger.work, now=NOON)
+
+    classifying = Classifying(
+        work=ledger.work, look=give_up, settle=settle_unless_hand, worker="w", at_once=4, now=lambda: clock[0]
+    )
+    for _ in range(4):
+        classifying.round()
+        clock[0] += LEASE
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.verdict is not None
+    assert record.verdict.reason == "given up"
     classifying.close()
 
 

@@ -87,6 +87,14 @@ def test_text_that_no_database_column_holds_costs_no_image(ledger: Ledger) -> No
     assert ledger.intake.find("1.2.3.1", receipt.instance.digest) == receipt.instance
 
 
+def test_a_uid_that_no_database_column_holds_is_found_again(ledger: Ledger) -> None:
+    padded = arrival(1, sop_instance_uid="1.2.3.1\0")
+    receipt = ledger.intake.add(padded)
+    assert ledger.intake.find(padded.sop_instance_uid, padded.digest) == receipt.instance
+    assert ledger.intake.add(padded).duplicate
+    assert [one.id for one in ledger.promises.here([padded.sop_instance_uid])] == [receipt.instance.id]
+
+
 def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=[*to("AI", "PACS", "STORE"), *to("CLOSED", due=None)])
     neighbour = settled(ledger, 2, deliveries=to("PACS"))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
 from dicom_node.instance import Delivery, DeliveryState, Done
 from dicom_node.ports import Ledger
@@ -92,6 +93,15 @@ def test_a_confirmed_delivery_is_over(ledger: Ledger) -> None:
     assert (done.state, done.sent_uid, done.delivered_at) == (DeliveryState.DELIVERED, "1.9", NOON + SECOND)
     assert done.written == "HAND"
     assert due(ledger, now=NOON + 2 * LEASE) == []
+
+
+def test_text_that_no_database_column_holds_costs_no_delivery(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS", "VAULT"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9\0", written="HAND\0", now=NOON)
+    padded = SopReference(sop_class_uid="1.5\0", sop_instance_uid="1.9\0")
+    ledger.outbox.sent(due(ledger, "VAULT")[0].id, objects=[padded], written="\ud800", now=NOON, ask_at=NOON)
+    states = [one.state for one in ledger.records.find("1.2.3.1")[0].deliveries]
+    assert states == [DeliveryState.DELIVERED, DeliveryState.SENT]
 
 
 def test_a_transient_failure_counts_and_waits_for_its_time(ledger: Ledger) -> None:

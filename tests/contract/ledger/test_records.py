@@ -2,9 +2,8 @@
 
 import pytest
 
-from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState, Event
-from dicom_node.ports import Ledger
+from dicom_node.ports import Ledger, UnstorableError
 from dicom_node.record import Counts, DestinationCounts, JobRun
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, settled, to, verdict
@@ -175,7 +174,7 @@ def test_events_are_kept_in_order(ledger: Ledger) -> None:
 
 
 def test_an_event_of_no_instance_is_refused(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError):
+    with pytest.raises(UnstorableError):
         ledger.records.note(Event(kind="odd", at=NOON, instance_id=404))
 
 

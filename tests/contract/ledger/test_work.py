@@ -33,6 +33,17 @@ def test_what_is_leased_is_given_to_nobody_else_until_the_lease_ends(ledger: Led
     assert second == replace(first, attempts=2)
 
 
+def test_a_verdict_whose_text_no_database_column_holds_settles_its_image(ledger: Ledger) -> None:
+    """A reason may quote a padded header: CR, NUL."""
+    instance = ledger.intake.add(arrival()).instance
+    quoting = verdict(reason="a\0b\ud800", body_part="HAND\0")
+    value = ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND\0")
+    assert ledger.work.settle(instance.id, quoting, recognition=None, deliveries=to("PACS"))
+    (record,) = ledger.records.find("1.2.3.1")
+    assert (record.verdict.reason.replace("\0", "")[:2], value.strip("\0")) == ("ab", "HAND")
+    assert len(record.deliveries) == 1
+
+
 def test_a_claim_that_was_given_back_can_be_taken_at_once(ledger: Ledger) -> None:
     ledger.intake.add(arrival())
     (taken,) = claim(ledger)
