@@ -89,9 +89,11 @@ def _document(ds: Dataset, finding: Finding, namespace: str) -> Dataset:
 
 
 def _local(ds: Dataset, at: datetime) -> datetime:
-    """`at` in the image's zone where it names one, since study and content share one offset in an object."""
+    """`at` in the image's zone where it names one, since study and content share one offset in an object; else in this
+    machine's, which is the hospital's as the modality's is.
+    """
     offset = text_value(ds, "TimezoneOffsetFromUTC")
-    return at.astimezone(datetime.strptime(offset, "%z").tzinfo) if _OFFSET.fullmatch(offset) else at
+    return at.astimezone(datetime.strptime(offset, "%z").tzinfo if _OFFSET.fullmatch(offset) else None)
 
 
 def _evidence(ds: Dataset) -> Dataset:

@@ -46,7 +46,8 @@ def _without_frame(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     top, left = (int(np.ceil(edge * scale)) for edge in (box.top, box.left))
     bottom = grey.shape[0] if box.bottom == small.shape[0] else int(box.bottom * scale)
     right = grey.shape[1] if box.right == small.shape[1] else int(box.right * scale)
-    return grey[top:bottom, left:right]
+    inside = grey[top:bottom, left:right]
+    return inside if inside.size else grey  # frames that meet, as around a bright line, hold no field
 
 
 def _upright(grey: NDArray[np.float32]) -> NDArray[np.float32]:

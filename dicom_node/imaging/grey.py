@@ -88,8 +88,9 @@ def _as_stored(value: int, ds: Dataset) -> int:
 
 
 def _modality_values(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.float64]:
-    if not ds.get("ModalityLUTSequence") and ds.get("RescaleSlope") == 0:
-        return values.astype(np.float64)  # a slope of 0 is a mistake that would make the image blank
+    slope, intercept = ds.get("RescaleSlope", 1), ds.get("RescaleIntercept", 0)
+    if not ds.get("ModalityLUTSequence") and (slope in (0, None) or intercept is None):
+        return values.astype(np.float64)  # a slope of 0 is a mistake that would make the image blank; empty is absent
     return np.asarray(apply_modality_lut(values, ds), dtype=np.float64)
 
 

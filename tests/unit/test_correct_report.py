@@ -1,5 +1,7 @@
 """The structured report says what the image shows, how surely, and who says so."""
 
+import time
+
 import pydicom
 import pytest
 from pydicom.data import get_charset_files
@@ -84,6 +86,19 @@ def test_content_time_is_told_in_the_image_s_zone():
     """One offset holds for every time in an object, the study's too."""
     report = report_of(cr(TimezoneOffsetFromUTC="+0530"), finding(), "PACS")
     assert (report.TimezoneOffsetFromUTC, str(report["ContentTime"].value)) == ("+0530", "083405.000678")
+
+
+def test_without_a_zone_in_the_image_content_time_is_told_in_this_machine_s(monkeypatch):
+    """Beside a study time of the hospital's clock, UTC would tell of a report from before its study."""
+    monkeypatch.setenv("TZ", "XYZ-05:30")  # POSIX: east of Greenwich is negative
+    time.tzset()
+    try:
+        report = report_of(cr(), finding(), "PACS")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "TimezoneOffsetFromUTC" not in report
+    assert str(report["ContentTime"].value) == "083405.000678"
 
 
 def test_each_destination_gets_a_report_of_its_own():

@@ -171,6 +171,13 @@ def test_a_field_that_is_too_small_is_left_alone() -> None:
     np.testing.assert_array_equal(clean(grey), grey)
 
 
+def test_frames_that_meet_around_a_bright_line_are_left_alone() -> None:
+    """There is no field between them, and nothing to fail on."""
+    grey = np.zeros((1024, 1024), np.float32)
+    grey[510:514] = 1.0
+    np.testing.assert_array_equal(clean(grey), grey)
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("region", ["knee", "pelvis_hip", "lumbar_spine", "thoracic_spine"])
 def test_frameless_radiographs_keep_their_anatomy(shared_radiographs: Path, region: str) -> None:

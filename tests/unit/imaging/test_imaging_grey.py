@@ -233,6 +233,16 @@ def test_a_blank_image_is_black(radiograph: Factory) -> None:
     assert not grey_from_dataset(radiograph(np.full((8, 8), 700, np.uint16))).any()
 
 
+@pytest.mark.parametrize("empty", ["RescaleSlope", "RescaleIntercept"])
+def test_an_empty_slope_or_intercept_counts_as_absent(radiograph: Factory, empty: str) -> None:
+    """Some senders write both and fill in neither."""
+    values = {"RescaleSlope": 1, "RescaleIntercept": 0, empty: None}
+    np.testing.assert_array_equal(
+        grey_from_dataset(radiograph(RAMP, **values)),
+        grey_from_dataset(radiograph(RAMP, RescaleSlope=1, RescaleIntercept=0)),
+    )
+
+
 def test_a_slope_of_zero_is_not_believed(radiograph: Factory) -> None:
     """A slope of 0 would blank the image."""
     grey = grey_from_dataset(radiograph(RAMP, RescaleSlope=0, RescaleIntercept=0))
