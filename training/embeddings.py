@@ -1,7 +1,7 @@
 """Embeddings and activation maps, from a run folder through torch or from a model file through onnxruntime."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,12 +31,14 @@ def _silent(_n: int) -> None:
 
 class Encoder(Protocol):
     """What turns images into embeddings. `method`: how its backbone was trained, empty where nobody wrote it down;
-    `data`: which rows it learned from.
+    `data`: which rows it learned from; `saw_labels`: whether labels shaped it, so that it may have learned errors by
+    heart.
     """
 
     name: str
     method: str
     data: DataRecipe
+    saw_labels: bool
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
         """(N, S, S) uint8 -> (N, 512)."""
@@ -53,25 +55,18 @@ class Encoder(Protocol):
         """The same backbone in torch, for gradients."""
         ...
 
-    @property
-    def saw_labels(self) -> bool:
-        """Whether labels shaped the backbone, so that it may have learned errors by heart."""
-        ...
-
 
 class RunEncoder:
     """The backbone of a run folder; maps are those of the head that is given."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        recipe = read_run(folder)["recipe"]
+        run = read_run(folder)
+        recipe = run["recipe"]
         self.name = folder.name
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
         self.data = _data_recipe(recipe)
+        self.saw_labels = shaped_by_labels(run)
         self._backbone, self._device = load_backbone(folder), device
-
-    @property
-    def saw_labels(self) -> bool:
-        return self.method in SUPERVISED
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
         return embed(self._backbone, torch.from_numpy(images), self._device, advance).double().numpy()
@@ -94,14 +89,12 @@ class OnnxEncoder:
 
     def __init__(self, path: Path) -> None:
         self._path, self._model = path, Model.open(path)
-        recipe = self._model.card.training.get("recipe", {})
+        training = self._model.card.training
+        recipe = training.get("recipe", {})
         self.name = self._model.model_id
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
         self.data = dataclasses.replace(_data_recipe(recipe), size=self._model.card.input_size)
-
-    @property
-    def saw_labels(self) -> bool:
-        return self.method in SUPERVISED
+        self.saw_labels = shaped_by_labels(training)
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
         parts = [np.zeros((0, EMBEDDING))]
@@ -134,6 +127,16 @@ def open_encoder(source: Path, device: torch.device) -> Encoder:
         ModelError: the file is no model of this node.
     """
     return OnnxEncoder(source) if source.suffix == ".onnx" else RunEncoder(source, device)
+
+
+def shaped_by_labels(training: Mapping[str, Any]) -> bool:
+    """Whether labels shaped a backbone, or one that it began with, by what its run or its file's card tells."""
+    if training.get("recipe", {}).get("pretrain", {}).get("method") in SUPERVISED:
+        return True
+    if "finetuned" in training or training.get("command") == "probe --finetune":
+        return True
+    before = (training.get("earlier"), training.get("run"))
+    return any(shaped_by_labels(each) for each in before if each)
 
 
 def as_input(images: UInt8Array) -> Tensor:

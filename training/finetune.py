@@ -28,6 +28,22 @@ def split_labels(labelled: ImageSet, recipe: FinetuneRecipe) -> tuple[ImageSet, 
     return labelled.where(lambda row: row.group not in held), labelled.where(lambda row: row.group in held)
 
 
+def as_trained(recipe: Recipe) -> Recipe:
+    """The recipe by which the network is trained: supervised, by its section `finetune`, every source alike."""
+    plan = recipe.finetune
+    return replace(
+        recipe,
+        data=replace(recipe.data, source_power=0.0),
+        pretrain=replace(
+            recipe.pretrain,
+            method="supervised",
+            samples=plan.samples,
+            batch=plan.batch,
+            learning_rate=plan.learning_rate,
+        ),
+    )
+
+
 def finetune(
     source: Path,
     labelled: ImageSet,
@@ -46,26 +62,14 @@ def finetune(
     Raises:
         TrainingError: see `starting_classifier`.
     """
-    plan = recipe.finetune
-    mixed = replace(
-        recipe,
-        data=replace(recipe.data, source_power=0.0),
-        pretrain=replace(
-            recipe.pretrain,
-            method="supervised",
-            samples=plan.samples,
-            batch=plan.batch,
-            learning_rate=plan.learning_rate,
-        ),
-    )
-    mine, held = split_labels(labelled, plan)
+    mine, held = split_labels(labelled, recipe.finetune)
     learned = joined(
         [simulated.where(lambda row: row.target != UNLABELLED and is_learned_from(row, recipe.data)), mine]
     )
     first = starting_classifier(source, Pool.of(learned), recipe.data.size)
     trained = pretrain(
         learned,
-        mixed,
+        as_trained(recipe),
         seed=seed,
         out=out,
         device=device,

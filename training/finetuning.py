@@ -16,7 +16,7 @@ from training.calibrate import choose_thresholds, worst_temperature
 from training.drawn import drawn, subset
 from training.errors import TrainingError
 from training.export import export, folded_head
-from training.finetune import finetune, split_labels
+from training.finetune import as_trained, finetune, split_labels
 from training.hang import KNOWN, fit_hang, weighed
 from training.heads import Classifier, embed_views
 from training.images import ImageSet
@@ -70,7 +70,7 @@ def finetune_file(
     write_run(
         out,
         command="probe --finetune",
-        recipe=recipe,
+        recipe=as_trained(recipe),
         seed=seed,
         data=learned,
         now=now,
@@ -87,9 +87,8 @@ def finetune_file(
         "finetune": asdict(recipe.finetune),
         "calibrated_on": sources(held),
     }
-    card = _card(
-        recipe, tuned.temperature, thresholds, {**history, "turns": recipe.calibrate.turns, "finetuned": finetuned}
-    )
+    told = {"recipe": asdict(as_trained(recipe)), "turns": recipe.calibrate.turns, "finetuned": finetuned}
+    card = _card(recipe, tuned.temperature, thresholds, {**history, **told})
     export(tuned, card, out / "model.onnx", turns=recipe.calibrate.turns)
     Model.open(out / "model.onnx")
     return metrics
@@ -180,7 +179,8 @@ def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str,
     if recipe_path and recipe.data.size != card.input_size:
         raise TrainingError(f"The recipe says {recipe.data.size} px, the model takes {card.input_size} px.")
     recipe = replace(recipe, data=replace(recipe.data, size=card.input_size))
-    history = {**card.training, "parent": Model.open(start).model_id}
+    earlier = {key: card.training[key] for key in ("recipe", "earlier") if key in card.training}
+    history = {**card.training, "parent": Model.open(start).model_id, "earlier": earlier}
     return recipe, f"{card.name}-finetuned", card.version, history
 
 

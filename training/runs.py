@@ -73,9 +73,11 @@ def recipe_of(folder: Path) -> Recipe:
 
 
 def training_summary(folder: Path) -> dict[str, Any]:
-    """What the model card tells of the run: sources, recipe, seed, versions, metrics on calibration rows."""
+    """What the model card tells of the run: sources, recipe, seed, versions, metrics on calibration rows, and what
+    the runs before it said.
+    """
     run = read_run(folder)
-    kept = ("finished", "seed", "recipe", "versions", "machine", "sources", "calibrated_on")
+    kept = ("finished", "seed", "recipe", "versions", "machine", "sources", "calibrated_on", "earlier")
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     return {**{name: run[name] for name in kept if name in run}, "metrics": metrics}
 

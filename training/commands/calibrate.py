@@ -35,6 +35,7 @@ from training.pool import open_pool
 from training.progress import progress
 from training.rejection import STATISTICS, Rejection, Statistic, fit_rejection
 from training.runs import METRICS, save_weights, sources, write_json, write_run
+from training.start import told_of
 from training.strangers import some_of_each
 from training.turns import upright
 
@@ -112,6 +113,7 @@ def calibrate(
         now=datetime.now(UTC),
         thresholds=asdict(thresholds),
         calibrated_on=sources(rows),
+        earlier=told_of(source),
     )
     say(metrics)
 

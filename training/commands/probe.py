@@ -79,6 +79,7 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
     from training.probe import cached_views, fit_head
     from training.progress import progress
     from training.runs import METRICS, save_weights, write_json, write_run
+    from training.start import told_of
 
     chosen, device = recipe_for(recipe, source), device_here()
     size = chosen.data.size
@@ -101,5 +102,6 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
     metrics = with_intervals(probabilities, held.targets, [row.group for row in held.rows])
     save_weights(out, classifier.weights())
     write_json(out / METRICS, metrics)
-    write_run(out, command="probe", recipe=chosen, seed=seed, data=learned, now=datetime.now(UTC))
+    now, earlier = datetime.now(UTC), told_of(source)
+    write_run(out, command="probe", recipe=chosen, seed=seed, data=learned, now=now, earlier=earlier)
     say(metrics)

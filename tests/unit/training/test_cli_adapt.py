@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from dicom_node.model.card import LABELS
 from dicom_node.model.session import Model
 from tests.unit.training.networks import SIZE, write_file
 from tests.unit.training.small import bar, small_set
 from training.cli import main
+from training.embeddings import open_encoder
 from training.images import write_set
 from training.reopen import head_of_file
 from training.runs import load_weights
@@ -97,7 +99,9 @@ def test_what_cannot_be_adapted_is_said_in_a_sentence(tmp_path, file, capsys):
 
 @pytest.mark.slow
 def test_the_network_is_trained_on_labels_and_simulated_images(tmp_path, file, data):
-    """From the file's own weights; the result is calibrated on what was held out, opens, and does not mind turning."""
+    """From the file's own weights; the result is calibrated on what was held out, opens, and does not mind turning; it
+    tells by which recipe, and that labels shaped it.
+    """
     recipe = tmp_path / "r.toml"
     plan = f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[finetune]\nsamples = 96\nbatch = 24\n[calibrate]\nturns = 4\n"
     recipe.write_text(plan)
@@ -107,6 +111,9 @@ def test_the_network_is_trained_on_labels_and_simulated_images(tmp_path, file, d
     model = Model.open(tmp_path / "out" / "model.onnx")
     card = model.card
     assert (card.name, card.training["turns"]) == ("little-finetuned", 4)
+    assert card.training["recipe"]["pretrain"]["method"] == "supervised"
+    assert (card.training["recipe"]["data"]["held_out"], card.training["recipe"]["pretrain"]["samples"]) == (0.3, 96)
+    assert open_encoder(tmp_path / "out" / "model.onnx", torch.device("cpu")).saw_labels
     image = bar(1, seed=7)[:SIZE, :SIZE].astype(np.float32) / 255.0
     one, other = model.predict(np.stack([image, np.rot90(image)]))
     assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
