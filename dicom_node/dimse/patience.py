@@ -7,8 +7,10 @@ a byte now and then keeps its association for ever. Here it counts what gets don
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from time import monotonic
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -35,9 +37,25 @@ class Progress:
 
     def __init__(self) -> None:
         self.at = monotonic()
-        self.busy = False  # a message of it is being worked on, so that it waits for us
         self.over = False  # it was rejected, has ended or was ended, and is only still hanging up
         self._octets = 0
+        self._lock = threading.Lock()
+        self._served = 0  # requests of it that are being worked on, so that it waits for us: by more than one thread
+
+    @property
+    def busy(self) -> bool:
+        return self._served > 0
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        with self._lock:
+            self._served += 1
+        try:
+            yield
+        finally:
+            self.done()
+            with self._lock:
+                self._served -= 1
 
     def read(self, octets: int) -> None:
         self._octets += octets
@@ -69,18 +87,11 @@ class Patience:
             self._progress[event.assoc] = progress
         receive_promptly(event, patience=self._idle, on_read=progress.read)
         _end_on_nonsense(event.assoc)
+        _note_serving(event.assoc, progress)
 
-    def heard(self, event: Event) -> None:
-        """Handler of EVT_DIMSE_RECV: a whole message is here, and the next word is ours, unless it answers one."""
-        progress = self._of(event.assoc)
-        progress.done()
-        progress.busy = not type(event.message).__name__.endswith("_RSP")
-
-    def answered(self, event: Event) -> None:
-        """Handler of EVT_DIMSE_SENT."""
-        progress = self._of(event.assoc)
-        progress.done()
-        progress.busy = False
+    def got_on(self, event: Event) -> None:
+        """Handler of EVT_DIMSE_RECV and EVT_DIMSE_SENT: a whole message is here, or goes out."""
+        self._of(event.assoc).done()
 
     def over(self, association: Association) -> None:
         """It is to end now: a peer that goes on talking is not listened to for long."""
@@ -150,8 +161,23 @@ class Patience:
         now = monotonic()
         with self._lock:
             waiting = [(one, progress, now - progress.at) for one, progress in self._progress.items()]
-        alive = (entry for entry in waiting if entry[0].is_alive() and not entry[1].busy)
+        alive = (entry for entry in waiting if entry[0].is_alive() and not _waits_for_us(*entry[:2]))
         return sorted(alive, key=lambda entry: -entry[2])
+
+
+def _note_serving(association: Association, progress: Progress) -> None:
+    """The answer would not tell the end of the work: to some requests, C-CANCEL for one, pynetdicom gives none."""
+    serve = association._serve_request  # noqa: SLF001 - what every request goes through, in whichever thread
+
+    def serve_and_note(*request: Any) -> None:
+        with progress.serving():
+            serve(*request)
+
+    setattr(association, "_serve_request", serve_and_note)  # noqa: B010 - mypy forbids the plain assignment
+
+
+def _waits_for_us(association: Association, progress: Progress) -> bool:
+    return progress.busy or not association.dimse.msg_queue.empty()
 
 
 def _end_on_nonsense(association: Association) -> None:

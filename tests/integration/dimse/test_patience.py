@@ -17,10 +17,12 @@ from pynetdicom.sop_class import Verification
 
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.scu import Peer, StoreScu
+from dicom_node.instance import Incoming, Receipt
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
-from tests.dimse_objects import incoming, written
+from tests import associations
+from tests.dimse_objects import cr, incoming, written
 from tests.raw_peers import connected, dribbling, established, request
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
@@ -28,6 +30,12 @@ from tests.stories import NOON
 
 SLOW_SECONDS = 3.0  # for one image on a machine that does other things; alone it takes milliseconds
 ABORT, REJECT, RELEASED = 7, 3, 6
+# Implicit VR Little Endian: Command Field, Message ID Being Responded To, no data set (PS3.7 table 9.3-10); and the
+# Command Field of a C-ECHO-RQ without the Message ID that an answer would bear.
+UNANSWERED = {
+    "C-CANCEL": "0000 0001 02000000 ff0f  0000 2001 02000000 0100  0000 0008 02000000 0101",
+    "a request without its Message ID": "0000 0001 02000000 3000  0000 0008 02000000 0101",
+}
 
 
 @contextmanager
@@ -199,3 +207,39 @@ def test_verification_over_a_kept_association_counts_as_progress(tmp_path: Path)
             assert association.send_c_echo().Status == 0
             threading.Event().wait(0.4)
         association.release()
+
+
+@pytest.mark.parametrize("command", UNANSWERED.values(), ids=UNANSWERED)
+def test_who_says_what_is_not_answered_is_reaped_and_makes_room_as_others(tmp_path: Path, command: str) -> None:
+    path = written(tmp_path, incoming())
+    with scp_with(tmp_path, idle_timeout=timedelta(seconds=1)) as (scp, _), established(scp.port) as peer:
+        peer.recv(1 << 16)
+        peer.sendall(said(command))
+        peer.settimeout(10)
+        assert peer.recv(1)[0] == ABORT
+    settings = {"max_associations": 1, "spare_after": timedelta(seconds=0.3)}
+    with scp_with(tmp_path, **settings) as (scp, _), established(scp.port) as peer:
+        peer.sendall(said(command))
+        sleep(0.5)
+        seconds_to_send(scp, path)
+
+
+def said(command: str) -> bytes:
+    """A command in a P-DATA-TF (PS3.8 section 9.3.5), over the first presentation context."""
+    value = b"\x01\x03" + bytes.fromhex(command)
+    item = len(value).to_bytes(4, "big") + value
+    return b"\x04\x00" + len(item).to_bytes(4, "big") + item
+
+
+def test_nobody_is_reaped_while_its_object_is_being_stored(handler: associations.Handler) -> None:
+    """Three idle time-outs long, and for nobody who would like the place either."""
+
+    def slowly(item: Incoming) -> Receipt:
+        sleep(3)
+        return handler(item)
+
+    settings = {"idle_timeout": timedelta(seconds=1), "spare_after": timedelta(seconds=0.3), "max_associations": 1}
+    with associations.scp_with(slowly, **settings) as scp, connected(scp.port) as other:
+        threading.Timer(1.5, other.sendall, [request()]).start()
+        assert associations.answer_to(scp, cr()).Status == 0
+        assert other.recv(1)[0] == REJECT
