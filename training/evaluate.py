@@ -8,7 +8,6 @@ import numpy as np
 from dicom_node.model.card import LABELS
 from dicom_node.model.session import Model, Prediction
 from training.images import ImageSet
-from training.manifest import OOD
 from training.metrics import interval, summary
 
 BATCH = 32
@@ -63,7 +62,7 @@ def _cell(predictions: Sequence[Prediction], data: ImageSet, chosen: np.ndarray[
     tagged = np.array([predictions[index].outcome == "tagged" for index in chosen])
     cell: dict[str, Any] = {"n": len(chosen), "groups": len(set(groups)), "tagged": float(tagged.mean())}
     target = data.rows[chosen[0]].target
-    if target == OOD:
+    if target < 0:
         return cell
     named = np.array([LABELS.index(predictions[index].region) for index in chosen])
     right = (named == target).astype(float)
