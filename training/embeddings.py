@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dicom_node.model.session import Model
 from training.encoder import EMBEDDING, Backbone
+from training.errors import TrainingError
 from training.heads import embed, load_backbone
 from training.metrics import Floats, Ints
 from training.recipe import DataRecipe
@@ -90,6 +91,8 @@ class OnnxEncoder:
     def __init__(self, path: Path) -> None:
         self._path, self._model = path, Model.open(path)
         training = self._model.card.training
+        if "members" in training:
+            raise TrainingError(f"{path} is an ensemble, which has no backbone of its own: name one of its members.")
         recipe = training.get("recipe", {})
         self.name = self._model.model_id
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
@@ -123,7 +126,7 @@ def open_encoder(source: Path, device: torch.device) -> Encoder:
     """The encoder of a model file (*.onnx) or of a run folder.
 
     Raises:
-        TrainingError: the folder is no finished run.
+        TrainingError: the folder is no finished run, or the file is an ensemble.
         ModelError: the file is no model of this node.
     """
     return OnnxEncoder(source) if source.suffix == ".onnx" else RunEncoder(source, device)

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 import pytest
 import torch
 
+from tests.unit.training.networks import write_file
 from tests.unit.training.small import SIZE, small_set
 from tests.unit.training.test_cli import training
 from training.embeddings import open_encoder, shaped_by_labels
 from training.encoder import Backbone
+from training.errors import TrainingError
 from training.images import write_set
 from training.recipe import recipe_from
 from training.runs import save_weights, write_run
@@ -58,3 +60,11 @@ def test_every_command_hands_on_that_labels_shaped_the_first_run(tmp_path):
     encoder = open_encoder(tmp_path / "export" / "model.onnx", CPU)
     assert encoder.saw_labels
     assert encoder.method == "simclr"
+
+
+def test_an_ensemble_is_refused_with_what_to_name_instead(tmp_path):
+    """Its embeddings are its members' side by side, and it learned from the rows of each of them."""
+    path = tmp_path / "m.onnx"
+    write_file(path, training={"members": [{"model": "a-1", "training": {}}, {"model": "b-1", "training": {}}]})
+    with pytest.raises(TrainingError, match="name one of its members"):
+        open_encoder(path, CPU)
