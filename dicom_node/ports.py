@@ -5,7 +5,7 @@ The ledger's nine rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and
 be reached, and every time is aware (UTC).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -237,8 +237,10 @@ class Records(Protocol):
     def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
         """Instances received before a time whose files every one of their destinations (one at least) has."""
 
-    def forget_file(self, instance_id: int) -> None:
-        """Note that retention removed an instance's file."""
+    def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
+        """Have the file at an instance's path removed, and note that with an event of kind "retired". False, nothing
+        done, unless it is here and every destination (one at least) has it. Meanwhile nobody can have it sent again.
+        """
 
     def note(self, event: Event) -> None:
         """Keep an event."""

@@ -28,10 +28,13 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
         here = intake.find(incoming.sop_instance_uid, digest)
         if here is not None and here.spooled:
             return Receipt(instance=here, duplicate=True)
-    path = spool.write(digest, file_header(incoming), incoming.dataset)
+    header = file_header(incoming)
+    path = spool.write(digest, header, incoming.dataset)
     receipt = intake.add(arrival_of(incoming, identity, digest=digest, path=path, now=now))
     if receipt.duplicate:
         intake.restore(receipt.instance.id, path=path, now=now)
+        if not spool.holds(digest):  # retention took it before that; now that its row is restored, it stays
+            spool.write(digest, header, incoming.dataset)
     return receipt
 
 

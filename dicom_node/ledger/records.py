@@ -1,7 +1,7 @@
 """The ledger as people and monitors see it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, or_, select, union, update
@@ -145,9 +145,21 @@ class SqlRecords:
         with self._database.reading() as connection:
             return [instance_of(row) for row in connection.execute(query).mappings()]
 
-    def forget_file(self, instance_id: int) -> None:
+    def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
+        # Held as an update would: what refers to these rows, such as an event, need not wait. The instance comes first,
+        # as in `SqlIntake.restore`.
+        kept = select(instances.c.path).where(instances.c.id == instance_id, is_kept).with_for_update(key_share=True)
+        ways = select(deliveries.c.state).where(deliveries.c.instance_id == instance_id).order_by(deliveries.c.id)
+        gone = update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
         with self._database.writing() as connection:
-            connection.execute(update(instances).where(instances.c.id == instance_id).values(spooled=False))
+            path = connection.scalar(kept)
+            states = set(connection.scalars(ways.with_for_update(key_share=True)))
+            if path is None or states != {DeliveryState.DELIVERED}:
+                return False
+            remove(path)
+            connection.execute(gone)
+            keep_events(connection, [Event(kind="retired", at=now, instance_id=instance_id)])
+        return True
 
     def note(self, event: Event) -> None:
         with self._database.writing() as connection:

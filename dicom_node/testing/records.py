@@ -1,6 +1,6 @@
 """The ledger as people and monitors see it, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -80,10 +80,15 @@ class MemoryRecords(Room):
             old = (one for one in self._shelf.instances.values() if one.spooled and one.received_at < before)
             return oldest_first(one for one in old if self._shelf.everywhere(one))[:limit]
 
-    def forget_file(self, instance_id: int) -> None:
+    def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         with self._shelf.lock:
-            if instance_id in self._shelf.instances:
-                self._shelf.instances[instance_id] = replace(self._shelf.instances[instance_id], spooled=False)
+            here = self._shelf.instances.get(instance_id)
+            if here is None or not here.spooled or not self._shelf.everywhere(here):
+                return False
+            remove(here.path)
+            self._shelf.instances[instance_id] = replace(here, spooled=False)
+            self._shelf.events.append(Event(kind="retired", at=now, instance_id=instance_id))
+            return True
 
     def note(self, event: Event) -> None:
         with self._shelf.lock:

@@ -123,6 +123,24 @@ def test_after_a_crash_between_file_and_ledger_sending_again_makes_it_whole(spoo
     assert stored_files(spool) == [spool.path(receipt.instance.path)]
 
 
+def test_a_file_that_retention_takes_just_before_its_row_is_restored_is_written_again(
+    spool: Spool, ledger: MemoryLedger
+) -> None:
+    first = receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).instance
+    ledger.repairs.lose(first.id, now=NOON)
+
+    class QuickRetention:
+        def restore(self, instance_id: int, **how) -> None:
+            spool.remove(first.path)
+            ledger.intake.restore(instance_id, **how)
+
+        def __getattr__(self, name: str):
+            return getattr(ledger.intake, name)
+
+    assert receive(incoming(), spool=spool, intake=QuickRetention(), now=NOON).duplicate
+    assert spool.path(first.path).read_bytes().endswith(incoming().dataset)
+
+
 def test_the_same_bytes_in_another_syntax_are_another_object() -> None:
     dataset = encoded(cr())
     item = incoming_bytes(dataset)

@@ -84,7 +84,7 @@ def told(ledger: MemoryLedger, spool: Spool, peer: Peer, promise, *, now=NOON) -
 def test_committed_is_what_is_kept_under_this_class_and_all_else_has_its_reason(ledger, spool) -> None:
     for number in (1, 2, 3):
         stored(ledger, spool, number)
-    ledger.records.forget_file(3)
+    ledger.repairs.lose(3, now=NOON)
     peer = Peer()
     promise = asked(ledger, reference(1), reference(2, DX), reference(3), reference(4), reference(1))
     assert told(ledger, spool, peer, promise) is PromiseState.REPORTED

@@ -211,7 +211,7 @@ class TwoLedgers(RuleBasedStateMachine):
     @rule(number=few)
     def retire(self, number: int) -> None:
         self.both("records", "retired", before=self.now, limit=3)
-        self.both("records", "forget_file", number)
+        self.both("records", "retire", number, remove=lambda _: None, now=self.now)
 
     @invariant()
     def they_say_the_same(self) -> None:

@@ -102,7 +102,7 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
         ledger.outbox.delivered(delivery.id, sent_uid="1.9", written="HAND", now=NOON)
     ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone", now=NOON)
     ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", due_at=NOON + 9 * SECOND)
-    ledger.records.forget_file(instance.id)
+    ledger.repairs.lose(instance.id, now=NOON)
     later = NOON + SECOND
     ledger.intake.restore(instance.id, path="ab/anew.dcm", now=later)
     (record,) = ledger.records.find("1.2.3.1")
@@ -125,7 +125,7 @@ def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger)
     for _ in range(2):
         ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
         assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
-        ledger.records.forget_file(instance.id)
+        assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON)
         ledger.intake.restore(instance.id, path=instance.path, now=NOON)
         assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
 

@@ -1,8 +1,11 @@
 """What people and monitors may rely on."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 
-from dicom_node.instance import DeliveryState, Event
+from dicom_node.errors import OutOfResourcesError
+from dicom_node.instance import DeliveryState, Event, Instance
 from dicom_node.ports import Ledger, UnstorableError
 from dicom_node.record import Counts, DestinationCounts, JobRun
 from dicom_node.verdict import Decision, Outcome
@@ -156,12 +159,77 @@ def test_a_file_may_go_when_it_is_old_and_every_destination_has_it(ledger: Ledge
     assert retired(limit=1) == ["1.2.3.2"]
 
 
-def test_a_forgotten_file_is_not_named_again(ledger: Ledger) -> None:
+def test_a_file_that_went_is_not_named_again(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=to("PACS"))
     ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
-    ledger.records.forget_file(instance.id)
+    removed: list[str] = []
+    assert ledger.records.retire(instance.id, remove=removed.append, now=NOON)
+    assert not ledger.records.retire(instance.id, remove=removed.append, now=NOON)
+    assert removed == [instance.path]
     assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
-    assert not ledger.records.find("1.2.3.1")[0].instance.spooled
+    (record,) = ledger.records.find("1.2.3.1")
+    assert not record.instance.spooled
+    assert record.events[-1] == Event(kind="retired", at=NOON, instance_id=instance.id)
+
+
+@pytest.mark.parametrize("names", [[], ["AI", "PACS"]])
+def test_a_file_that_some_destination_or_nobody_has_does_not_go(ledger: Ledger, names: list[str]) -> None:
+    instance = settled(ledger, 1, deliveries=to(*names))
+    for delivery in due(ledger):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
+    assert not ledger.records.retire(instance.id, remove=pytest.fail, now=NOON)
+    assert not ledger.records.retire(404, remove=pytest.fail, now=NOON)
+    assert ledger.records.find("1.2.3.1")[0].instance.spooled
+
+
+def requeued(ledger: Ledger, instance: Instance) -> None:
+    ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=[instance.sop_instance_uid], now=NOON)
+
+
+def sent_again(ledger: Ledger, instance: Instance) -> None:
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON)
+
+
+@pytest.mark.parametrize("happens", [requeued, sent_again])
+def test_a_file_that_is_to_be_sent_again_since_it_was_named_does_not_go(ledger: Ledger, happens) -> None:
+    settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    (named,) = ledger.records.retired(before=NOON + SECOND, limit=9)
+    happens(ledger, named)
+    assert not ledger.records.retire(named.id, remove=pytest.fail, now=NOON)
+    assert ledger.records.find("1.2.3.1")[0].instance.spooled
+
+
+@pytest.mark.parametrize("happens", [requeued, sent_again])
+def test_while_a_file_goes_nobody_has_it_sent_again(ledger: Ledger, happens) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    with ThreadPoolExecutor(1) as pool:
+        others = []
+
+        def remove(_: str) -> None:
+            others.append(pool.submit(happens, ledger, instance))
+            assert wait(others, 0.3).not_done
+            states = [way.state for way in ledger.records.find("1.2.3.1")[0].deliveries]
+            assert states == [DeliveryState.DELIVERED]
+
+        assert ledger.records.retire(instance.id, remove=remove, now=NOON)
+        others[0].result(30)
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.instance.spooled == (happens is sent_again)
+    assert [way.state for way in record.deliveries] == [DeliveryState.PENDING]
+
+
+def test_a_file_that_cannot_be_removed_is_still_here(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+
+    def refuse(_: str) -> None:
+        raise OutOfResourcesError("the disk is read-only")
+
+    with pytest.raises(OutOfResourcesError):
+        ledger.records.retire(instance.id, remove=refuse, now=NOON)
+    assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
 
 
 def test_events_are_kept_in_order(ledger: Ledger) -> None:

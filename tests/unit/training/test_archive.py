@@ -164,7 +164,7 @@ def test_a_reviewed_label_goes_before_the_header_also_from_the_ledger(tmp_path, 
         settle(instance, seen(Region.KNEE), plan=PLAN, work=ledger.work, now=NOON)
         for region in ("foot", "ood:chest") if number else ():
             assert ledger.labels.add({uid: Label(region=region, by="Dr. GEHEIM", at=NOON)}) == []
-    ledger.records.forget_file(4)
+    ledger.repairs.lose(4, now=NOON)
     ledger.close()
     config, labels = tmp_path / "node.toml", tmp_path / "labels.csv"
     config.write_text(f'[node]\ndata_dir = "{data}"\n')

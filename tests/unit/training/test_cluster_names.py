@@ -55,7 +55,7 @@ def review(node, *, forget=()):
             uid = f"{UID}{4 * number + min(place, 3)}"
             assert ledger.labels.add({uid: Label(region=region, by="Dr. GEHEIM", at=NOON)}) == []
     for instance_id in forget:
-        ledger.records.forget_file(instance_id)
+        ledger.repairs.lose(instance_id, now=NOON)
     ledger.close()
 
 

@@ -1,0 +1,80 @@
+"""Which files retention removes, and which it leaves although it had them on its list."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dicom_node.errors import OutOfResourcesError
+from dicom_node.instance import Instance
+from dicom_node.receive import receive
+from dicom_node.retention import retire_files
+from dicom_node.spool import Spool
+from dicom_node.testing import MemoryLedger
+from tests.contract.ledger.racing import due, to, verdict
+from tests.dimse_objects import incoming
+from tests.stories import NOON
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", reserve_bytes=0)
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+def stored(ledger: MemoryLedger, spool: Spool, uid: str) -> Instance:
+    """An image that every destination has."""
+    instance = receive(incoming(uid), spool=spool, intake=ledger.intake, now=NOON).instance
+    ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS"))
+    for delivery in due(ledger):
+        ledger.outbox.delivered(delivery.id, sent_uid=uid, written=None, now=NOON)
+    return instance
+
+
+def retire(records, spool: Spool, *, now=NOON + 2 * DAY) -> int:
+    return retire_files(records=records, spool=spool, keep=DAY, now=now)
+
+
+def test_a_file_goes_once_its_time_is_over_and_may_be_gone_already(ledger: MemoryLedger, spool: Spool) -> None:
+    here, gone = (stored(ledger, spool, uid) for uid in ("1.2.3.4", "1.2.3.5"))
+    spool.remove(gone.path)
+    assert retire(ledger.records, spool, now=NOON + DAY) == 0
+    assert retire(ledger.records, spool) == 2
+    assert not spool.path(here.path).exists()
+    assert ledger.records.find("1.2.3.5")[0].events[-1].kind == "retired"
+    assert retire(ledger.records, spool) == 0
+
+
+def test_a_file_that_is_sent_again_after_it_was_listed_stays(ledger: MemoryLedger, spool: Spool) -> None:
+    instance = stored(ledger, spool, "1.2.3.4")
+
+    class SlowRecords:
+        """Between the list and what is done about it, the image comes again."""
+
+        def retired(self, **page):
+            listed = ledger.records.retired(**page)
+            for one in listed:
+                ledger.intake.restore(one.id, path=one.path, now=NOON)
+            return listed
+
+        def __getattr__(self, name: str):
+            return getattr(ledger.records, name)
+
+    assert retire(SlowRecords(), spool) == 0
+    assert spool.path(instance.path).is_file()
+    assert ledger.records.find("1.2.3.4")[0].instance.spooled
+
+
+def test_a_file_that_cannot_be_removed_is_said_to_be_the_disks_fault(ledger: MemoryLedger, spool: Spool) -> None:
+    path = spool.path(stored(ledger, spool, "1.2.3.4").path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(OutOfResourcesError, match="cannot be removed"):
+        retire(ledger.records, spool)
+    assert ledger.records.find("1.2.3.4")[0].instance.spooled
