@@ -98,7 +98,7 @@ def audit(embeddings: Floats, rows: Sequence[Row], given: Ints, recipe: AuditRec
     """Audit the labels `given` (N,) of `rows` by their embeddings (N, 512).
 
     Raises:
-        TrainingError: there are too few groups for the folds, or fewer than two classes.
+        TrainingError: there are too few groups, or rows of every class, for the folds, or fewer than two classes.
     """
     probabilities = out_of_fold(embeddings, given, [f"{row.source}/{row.group}" for row in rows], recipe, seed=seed)
     return Audit(rows=tuple(rows), given=given, probabilities=probabilities, found=suspects(probabilities, given))
@@ -113,12 +113,17 @@ def out_of_fold(embeddings: Floats, given: Ints, groups: Sequence[str], recipe: 
     """(N, 15) probabilities; no row's come from a head that saw the row, or another one of its group.
 
     Raises:
-        TrainingError: there are too few groups for the folds, or fewer than two classes.
+        TrainingError: there are too few groups, or rows of every class, for the folds, or fewer than two classes.
     """
     if len(set(groups)) < recipe.folds or len(set(given)) < 2:
         raise TrainingError(
             f"An audit needs at least two classes and {recipe.folds} groups; the data has {len(set(given))} and "
             f"{len(set(groups))}."
+        )
+    if (most := int(np.bincount(given).max())) < recipe.folds:
+        raise TrainingError(
+            f"An audit in {recipe.folds} folds needs a class of as many rows; the largest has {most}: "
+            "add labelled rows, or lower audit.folds in the recipe."
         )
     probabilities = np.zeros((len(given), len(CLASSES)))
     folds = StratifiedGroupKFold(n_splits=recipe.folds, shuffle=True, random_state=seed)

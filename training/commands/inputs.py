@@ -38,11 +38,13 @@ def held_rows(pool: Pool, recipe: DataRecipe) -> ImageSet:
     """The labelled rows that no weight was learned from, at the model's input size.
 
     Raises:
-        TrainingError: there are none.
+        TrainingError: there are none that show a region.
     """
     held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, recipe)), recipe.size)
-    if not held.rows:
-        raise TrainingError("The data has no rows that nothing was learned from: add tune rows or raise data.held_out.")
+    if not (held.targets >= 0).any():
+        raise TrainingError(
+            "The data has no rows of a region that nothing was learned from: add tune rows or raise data.held_out."
+        )
     return held
 
 

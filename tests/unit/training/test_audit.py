@@ -1,5 +1,6 @@
 """The audit finds planted errors, by probabilities in which the row itself and its patient had no part."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,14 @@ def test_too_few_patients_for_the_folds_are_refused():
     embeddings, rows, given = embedded(per_class=1)
     with pytest.raises(TrainingError, match="at least two classes and 9 groups"):
         audit(embeddings, rows, given, AuditRecipe(folds=9), seed=0)
+
+
+def test_classes_that_are_all_smaller_than_the_folds_are_refused():
+    """Patients there are enough."""
+    embeddings, rows, given = embedded(per_class=2)
+    rows = [replace(row, group=str(number)) for number, row in enumerate(rows)]
+    with pytest.raises(TrainingError, match=r"the largest has 2: add labelled rows, or lower audit\.folds"):
+        audit(embeddings, rows, given, RECIPE, seed=0)
 
 
 def test_out_of_domain_rows_are_a_class_of_their_own():

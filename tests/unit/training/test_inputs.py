@@ -1,9 +1,13 @@
 """What commands are given to read is what they measure, also a second time into the same run folder."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.unit.training.small import SIZE, write_manifest
-from training.commands.inputs import gather, prepared
+from tests.unit.training.small import SIZE, small_set, write_manifest
+from training.commands.inputs import gather, held_rows, prepared
+from training.errors import TrainingError
+from training.pool import Pool
 from training.recipe import recipe_from
 
 RECIPE = recipe_from({"data": {"size": SIZE}})
@@ -48,3 +52,12 @@ def test_the_same_manifest_is_prepared_once(tmp_path, manifest):
     written = (folder / "images.npy").stat().st_mtime_ns
     assert prepared([manifest], RECIPE, tmp_path / "run") == [folder]
     assert (folder / "images.npy").stat().st_mtime_ns == written
+
+
+def test_held_rows_that_are_all_out_of_domain_are_refused():
+    """No temperature can be fitted to them; `calibrate` and `ensemble` would end in a number that is none."""
+    data = small_set(per_region=1)
+    rows = [replace(row, use="tune") for row in data.rows if row.region == "ood:noise"]
+    strange = replace(data, images=data.images[-1:], rows=tuple(rows))
+    with pytest.raises(TrainingError, match="no rows of a region"):
+        held_rows(Pool.of(strange), RECIPE.data)
