@@ -1,6 +1,7 @@
 """Where pynetdicom puts a data set as it arrives: in memory, and what is too large for that on the spool's disk."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -70,7 +71,8 @@ class Arriving(BytesIO):
 
     def _give_up(self, error: OutOfResourcesError | OSError) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what lies in its buffer is written first, and the disk is as full as before
+                self._file.close()
         if isinstance(error, OSError):
             error = OutOfResourcesError(f"the spool cannot be written: {error.strerror}")
         self._trouble = error

@@ -6,7 +6,14 @@ nothing of the object or of the machine reaches the sender through them.
 
 from dataclasses import dataclass
 
-from dicom_node.errors import LedgerError, MismatchError, NotAuthorisedError, NotUnderstoodError, OutOfResourcesError
+from dicom_node.errors import (
+    LedgerError,
+    MismatchError,
+    NotAuthorisedError,
+    NotUnderstoodError,
+    OutOfResourcesError,
+    is_of_the_machine,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +26,8 @@ class Status:
 
 SUCCESS = Status(code=0x0000)
 
-# Refused: out of resources. Senders keep the object and try again; which resource it is, the comment says.
+# Refused: out of resources. Senders keep the object and try again; which resource it is, the comment says. The first is
+# also the answer to whatever else the machine raises for want of disk, memory or open files.
 OUT_OF_RESOURCES = Status(code=0xA700, comment="Out of resources: storage is not available, send again later")
 LEDGER_AWAY = Status(code=0xA700, comment="Out of resources: the index is not available, send again later")
 # Error: data set does not match SOP class.
@@ -40,8 +48,8 @@ STATUSES: dict[type[Exception], Status] = {
 
 
 def status_of(error: Exception) -> Status:
-    """The status that tells a sender about an error."""
-    for kind, status in STATUSES.items():
-        if isinstance(error, kind):
-            return status
-    return UNFORESEEN
+    """The status that tells a sender about an error: to come again, whenever that can help."""
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), UNFORESEEN)
+    if status is not LEDGER_AWAY and is_of_the_machine(error):
+        return OUT_OF_RESOURCES
+    return status

@@ -104,6 +104,9 @@ def test_dcmsend_sends_compressed_objects_in_their_own_syntax(
         (MismatchError("other"), MISMATCH),
         (NotUnderstoodError("what"), NOT_UNDERSTOOD),
         (NotAuthorisedError("no"), NOT_AUTHORISED),
+        (MemoryError("SECRET^PATIENT"), OUT_OF_RESOURCES),
+        (PermissionError(13, "Permission denied", "/SECRET^PATIENT"), OUT_OF_RESOURCES),
+        (OSError(24, "Too many open files"), OUT_OF_RESOURCES),
         (ZeroDivisionError("SECRET^PATIENT"), UNFORESEEN),
     ],
 )
@@ -170,3 +173,11 @@ def test_implicit_vr_is_taken_from_whoever_offers_it_alone(scp: StoreScp, ledger
         scu.send(written(tmp_path, incoming("1.2.3.9", syntax=ImplicitVRLittleEndian)))
     (record,) = ledger.records.find("1.2.3.9")
     assert record.instance.transfer_syntax_uid == ImplicitVRLittleEndian
+
+
+def test_a_data_set_that_could_not_be_read_for_want_of_memory_is_to_be_sent_again() -> None:
+    def refuse(item: Incoming) -> Receipt:
+        raise NotUnderstoodError("the data set cannot be parsed: MemoryError") from MemoryError()
+
+    with scp_with(refuse) as scp:
+        assert answer_to(scp, cr()).Status == OUT_OF_RESOURCES.code

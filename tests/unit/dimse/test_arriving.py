@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -12,7 +13,7 @@ from dicom_node.dimse import arriving
 from dicom_node.dimse.arriving import Arriving, spilling
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.scu import Peer, StoreScu
-from dicom_node.errors import OutOfResourcesError
+from dicom_node.errors import OutOfResourcesError, TransientError
 from dicom_node.part10 import digest_of
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
@@ -108,3 +109,34 @@ def test_the_sender_of_what_the_disk_does_not_take_is_told_to_come_again_and_the
 
 def _no_space(**_: object) -> None:
     raise OSError(28, "No space left on device")
+
+
+always_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
+
+
+@always_full
+@pytest.mark.parametrize("size", [2000, 20_000], ids=["in the end", "on its way"])
+def test_a_disk_that_turns_out_to_be_full_is_told_although_the_file_cannot_even_be_closed(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """What lies in the file's buffer is written when it is closed, and fails for the second time."""
+    monkeypatch.setattr(arriving, "IN_MEMORY", 100)
+    full = Arriving(_full, lambda _: None)
+    for _ in range(size // 1000):
+        full.write(bytes(1000))
+    with pytest.raises(OutOfResourcesError, match="No space left"):
+        full.content()
+
+
+@always_full
+def test_the_sender_of_the_last_bytes_for_which_there_was_no_room_is_told_to_come_again(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "IN_MEMORY", 100)
+    monkeypatch.setattr(spool, "unnamed", _full)
+    with sender_to(spool, MemoryLedger()) as scu, pytest.raises(TransientError, match="A700"):
+        scu.send(written(tmp_path, incoming(PixelData=bytes(2000))))
+
+
+def _full() -> BinaryIO:
+    return Path("/dev/full").open("wb")
