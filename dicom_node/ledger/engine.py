@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,15 @@ from dicom_node.errors import LedgerError
 from dicom_node.ports import UnstorableError
 
 BUSY_SECONDS = 30
+# On PostgreSQL, unless the URL's options say otherwise: a host that lost power keeps its locks no longer than this, and
+# nobody waits for ever for those of somebody who is merely slow. Migrations take as long as they take.
+LIMITS = {
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "25s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 BUSY = "The ledger is busy: somebody has been writing to it for too long. Try again."
 
 T = TypeVar("T")
@@ -26,13 +35,14 @@ class Database:
     Open it once per process: connections do not survive a fork.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limits: Mapping[str, str] = LIMITS) -> None:
+        """`limits`: what each connection to PostgreSQL is set up with."""
         self.url = read_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         # Threads that want to write to SQLite queue here, and not in its busy handler, which sleeps and polls.
         self._writers = threading.Lock() if self.is_sqlite else None
         with translated():
-            self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+            self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url, limits)
         # PostgreSQL: all that one read asks for comes from one moment, as it does on SQLite anyway.
         self._reader = (
             self._engine
@@ -140,7 +150,7 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _postgres_engine(url: URL) -> Engine:
+def _postgres_engine(url: URL, limits: Mapping[str, str]) -> Engine:
     # A server that vanished without a word is noticed within seconds, not after TCP's quarter of an hour.
     patience: dict[str, Any] = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
     engine = create_engine(
@@ -157,6 +167,12 @@ def _postgres_engine(url: URL) -> Engine:
         cursor = connection.cursor()
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+        cursor.execute(
+            "SELECT set_config(name, ours.value, false)"
+            " FROM pg_settings JOIN unnest(%s::text[], %s::text[]) AS ours(name, value) USING (name)"
+            " WHERE source <> 'client'",
+            (list(limits), list(limits.values())),
         )
         cursor.close()
         connection.commit()
@@ -198,6 +214,8 @@ _SQLITE_ADVICE = (
 _POSTGRES_ADVICE = (
     ("42501", "PostgreSQL does not give the ledger's user the rights to its tables: grant them."),
     ("42", "The ledger's tables are missing or from another version: run `dicom-node migrate`."),
+    ("25P03", "PostgreSQL ended this because it stood still for too long: try again."),
+    ("55P03", BUSY),
     ("25006", "PostgreSQL takes no writes here, as a replica does: point [ledger] url at the primary server."),
     ("53100", "PostgreSQL's disk is full: free some space on the database server."),
     ("53", "PostgreSQL has no resources left, perhaps too many connections: raise max_connections, or wait."),

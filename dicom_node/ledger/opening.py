@@ -90,6 +90,8 @@ def _migrate(database: Database) -> tuple[str | None, str]:
         # One process migrates, the others wait here and then find it done.
         with database.writing() as connection:
             if connection.dialect.name == "postgresql":
+                for limit in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                    connection.execute(select(func.set_config(limit, "0", True)))
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             before = _revision(connection, config)
             if before != head:

@@ -1,18 +1,21 @@
 """Opening, migrating and refusing a database, and what its errors say."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from dicom_node.errors import LedgerError
-from dicom_node.ledger import migrate, open_ledger
-from dicom_node.ledger.engine import read_url
-from dicom_node.ledger.opening import VERSION_TABLE
+from dicom_node.ledger import SqlLedger, migrate, open_ledger
+from dicom_node.ledger.engine import LIMITS, Database, read_url, translated
+from dicom_node.ledger.intake import _QUEUE_UP
+from dicom_node.ledger.opening import _MIGRATION_LOCK, VERSION_TABLE, _migrate
 from dicom_node.ledger.schema import metadata
 from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import race
@@ -208,3 +211,61 @@ def test_postgres_commits_are_durable_whatever_the_server_prefers(postgres: Post
     with ledger._database.writing() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
     ledger.close()
+
+
+def held_up(database: Database, uid: str) -> Connection:
+    """A receipt of that UID whose host lost power in the middle of its transaction."""
+    connection = database._engine.connect()
+    connection.execute(_QUEUE_UP, {"uid": uid})
+    return connection
+
+
+@pytest.mark.server
+def test_a_host_that_lost_power_in_a_transaction_holds_up_nobody_for_long(postgres: PostgresProcess) -> None:
+    url = postgres.new_database()
+    ledger = open_ledger(url)
+    dead = Database(url, limits={"idle_in_transaction_session_timeout": "300ms"})
+    connection = held_up(dead, "1.2.3.1")
+    assert not ledger.intake.add(arrival()).duplicate
+    with pytest.raises(LedgerError, match="stood still"), translated():
+        connection.execute(text("SELECT 1"))
+    connection.close()
+    dead.close()
+    ledger.close()
+
+
+@pytest.mark.server
+def test_whoever_waits_too_long_for_another_is_told_that_the_ledger_is_busy(postgres: PostgresProcess) -> None:
+    url = postgres.new_database()
+    migrate(url)
+    other, ledger = Database(url), SqlLedger(Database(url, limits={"lock_timeout": "200ms"}))
+    connection = held_up(other, "1.2.3.1")
+    with pytest.raises(LedgerError, match="busy"):
+        ledger.intake.add(arrival())
+    connection.close()
+    assert not ledger.intake.add(arrival()).duplicate
+    other.close()
+    ledger.close()
+
+
+@pytest.mark.server
+def test_every_connection_to_postgres_has_the_limits_that_its_url_does_not_set(postgres: PostgresProcess) -> None:
+    database = Database(f"{postgres.new_database()}?options=-c%20lock_timeout%3D7s")
+    with database.reading() as connection:
+        shown = {name: connection.scalar(text(f"SHOW {name}")) for name in LIMITS}
+    database.close()
+    assert shown == LIMITS | {"lock_timeout": "7s"}
+
+
+@pytest.mark.server
+def test_a_migration_waits_for_another_as_long_as_it_takes(postgres: PostgresProcess) -> None:
+    database = Database(postgres.new_database(), limits={"lock_timeout": "100ms"})
+    with psycopg.connect(postgres.url(read_url(str(database.url)).database or "")) as first:
+        first.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(_migrate, database)
+            first.execute("SELECT pg_sleep(0.5)")
+            assert not second.done()
+            first.rollback()
+            assert second.result(60)[0] is None
+    database.close()
