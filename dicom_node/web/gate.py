@@ -8,7 +8,6 @@ It stands before the application, so that a page which is added later is closed 
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -164,7 +163,7 @@ def _basic(value: str) -> tuple[str, str] | None:
     """Name and password of a Basic header (RFC 7617); None when it cannot be read."""
     try:
         name, colon, password = base64.b64decode(value.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # also what is not ASCII, base64 or UTF-8
         return None
     return (name, password) if colon else None
 

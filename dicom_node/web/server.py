@@ -25,6 +25,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # any program on this machine could choose its address by X-Forwarded-For
             timeout_graceful_shutdown=5,
             ssl_certfile=credentials.certificate if credentials else None,
             ssl_keyfile=credentials.key if credentials else None,

@@ -181,6 +181,23 @@ def test_guessing_is_slowed_down_and_does_not_lock_out_who_is_in_already() -> No
         assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
+def test_a_guesser_cannot_choose_the_address_that_is_counted_and_reported() -> None:
+    attempts: list[Attempt] = []
+    with served(attempts, auth=AUTH | {"tries_per_minute": 2}) as web:
+        guesses = [
+            web.get(STATUS, auth=("adam", "guess"), headers={"X-Forwarded-For": f"192.0.2.{number}"}).status_code
+            for number in range(4)
+        ]
+    assert guesses == [401, 401, 429, 429]
+    assert {attempt.address for attempt in attempts} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("value", ["é", "====", "a", "/w=="])
+def test_a_password_that_cannot_be_read_is_refused_as_any_other(value: str) -> None:
+    with served(auth=AUTH) as web:
+        assert web.get(STATUS, headers={"Authorization": f"Basic {value}".encode("latin-1")}).status_code == 401
+
+
 def test_a_password_that_was_right_is_not_hashed_again_for_each_request() -> None:
     attempts: list[Attempt] = []
     with served(attempts, auth=AUTH) as web:
