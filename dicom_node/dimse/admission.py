@@ -32,6 +32,7 @@ CALLED_AE_UNKNOWN = Refusal(wire=(PERMANENT, USER, 0x07), why="the AE title that
 NOT_ITS_NAME = Refusal(wire=(PERMANENT, USER, 0x03), why="its certificate bears no name that tls.client_names gives it")
 TOO_MANY = Refusal(wire=(TRANSIENT, PRESENTATION, 0x02), why="it has node.max_associations_per_peer open already")
 FULL = Refusal(wire=(TRANSIENT, PRESENTATION, 0x02), why="node.max_associations are open, and none of them is idle")
+TROUBLE = Refusal(wire=(TRANSIENT, PRESENTATION, 0x01), why="unforeseen trouble in the receiver, see its log")
 TOO_FAST = Refusal(wire=(TRANSIENT, PRESENTATION, 0x01), why="it opened more than node.associations_per_minute")
 
 

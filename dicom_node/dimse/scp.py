@@ -20,7 +20,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
-from dicom_node.dimse.admission import FULL, Admission, Refusal
+from dicom_node.dimse.admission import FULL, TROUBLE, Admission, Refusal
 from dicom_node.dimse.contexts import acceptable, served_as_storage
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.patience import Patience
@@ -189,10 +189,23 @@ class StoreScp:
         ]
 
     def _requested(self, event: Event) -> None:
-        """Reject who may not come in; else fit the accepted contexts to the proposal."""
+        """Turn nobody away for good over trouble of ours: pynetdicom would accept the association all the same, with no
+        context for any object, at which a sender gives its objects up.
+        """
         association = event.assoc
+        try:
+            self._decide(association)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            log.error("association_trouble", peer=association.requestor.address, kind=type(error).__name__)
+            if not association.is_rejected and not association.is_aborted:
+                self._turn_away(association, TROUBLE)
+
+    def _decide(self, association: Association) -> None:
+        """Reject who may not come in; else fit the accepted contexts to the proposal."""
         self._tallies[association] = Tally(began=monotonic())
-        refusal = self._admission.refusal(association, list(self._tallies)) or self._no_place(association)
+        # Other threads put theirs in and take them out meanwhile; only the references are copied in one go.
+        known = [one for reference in self._tallies.keyrefs() if (one := reference()) is not None]
+        refusal = self._admission.refusal(association, known) or self._no_place(association)
         proposed = proposal_of(association).presentation_context_definition_list
         if refusal is not None:
             self._turn_away(association, refusal)
@@ -203,8 +216,10 @@ class StoreScp:
 
     def _turn_away(self, association: Association, refusal: Refusal) -> None:
         association.acse.send_reject(*refusal.wire)
-        self._note_rejection(association, refusal.why)
-        association.kill()
+        try:
+            self._note_rejection(association, refusal.why)
+        finally:
+            association.kill()
 
     def _end_unanswerable(self, association: Association) -> None:
         """Abort over a presentation context without its abstract syntax or any transfer syntax: pynetdicom's threads

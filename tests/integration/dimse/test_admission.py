@@ -1,5 +1,10 @@
 """Who may open an association with the receiver, and what the others are told."""
 
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -7,10 +12,12 @@ import pytest
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
+from dicom_node.dimse.admission import Admission
 from dicom_node.dimse.scp import StoreScp
+from dicom_node.dimse.storing import Tally
 from dicom_node.errors import PermanentError, TransientError
-from tests.associations import Handler, scp_with, sender_to
-from tests.dimse_objects import CR, incoming, written
+from tests.associations import Handler, answer_to, scp_with, sender_to
+from tests.dimse_objects import CR, cr, incoming, written
 from tests.servers.dcmtk import echoscu
 from tests.servers.programs import wait_until
 
@@ -72,3 +79,54 @@ def test_a_peer_that_opens_associations_too_fast_is_told_of_congestion(handler: 
         scu.echo()
         with pytest.raises(TransientError, match="Transient; Temporary congestion"):
             scu.echo()
+
+
+def test_trouble_over_a_request_is_told_as_passing_and_does_not_pass_for_an_association(
+    scp: StoreScp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: StringIO
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("SECRET^PATIENT")
+
+    path = written(tmp_path, incoming())
+    with sender_to(scp) as scu:
+        with monkeypatch.context() as broken, pytest.raises(TransientError, match="Transient; Temporary congestion"):
+            broken.setattr(Admission, "refusal", fail)
+            scu.send(path)
+        scu.send(path)
+    assert log.getvalue().count('"association_trouble"') == 1
+    assert "SECRET" not in log.getvalue()
+
+
+def test_who_comes_in_while_others_come_and_go_is_taken_as_always(scp: StoreScp) -> None:
+    """Each request looks at all associations, while other threads begin and end theirs."""
+    with coming_and_going(scp):
+        assert [answer_to(scp, cr(f"1.2.{number}")).Status for number in range(10)] == [0] * 10
+
+
+@contextmanager
+def coming_and_going(scp: StoreScp) -> Iterator[None]:
+    """Other associations than those of the test, many of them, and no two looks at them find the same."""
+    enough = threading.Event()
+    open_ones = [_Other() for _ in range(2000)]
+    interval = sys.getswitchinterval()
+
+    def come_and_go() -> None:
+        while not enough.is_set():
+            scp._tallies[passing := _Other()] = Tally(began=0.0)
+            scp._tallies.pop(passing)
+
+    for one in open_ones:
+        scp._tallies[one] = Tally(began=0.0)
+    thread = threading.Thread(target=come_and_go)
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+class _Other:
+    """Stands for an association that the receiver knows."""
