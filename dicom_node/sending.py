@@ -97,10 +97,14 @@ class Sending:
         self._reports.close()
 
     def _waive(self) -> None:
-        """What waits for the commitment of a destination that is no longer asked for it would wait for ever."""
-        asked = {d.name for d in self._with.config.destinations if d.storage_commitment}
+        """What waits for the commitment of a destination that is no longer asked for it would wait for ever. One
+        that is not configured here may be another node's on the same ledger, which asks it.
+        """
+        asked = {d.name: d.storage_commitment for d in self._with.config.destinations}
         for row in self._with.ledger.records.destinations():
             if row.uncommitted and row.destination not in asked:
+                log.warning("commitment_not_asked_here", destination=row.destination, deliveries=row.uncommitted)
+            elif row.uncommitted and not asked[row.destination]:
                 count = self._with.ledger.commitments.waive(row.destination, now=self._with.now())
                 log.warning("commitment_waived", destination=row.destination, deliveries=count)
 

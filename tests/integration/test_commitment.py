@@ -112,6 +112,21 @@ def test_a_commitment_that_comes_after_the_node_was_killed_is_understood(house: 
         assert house.state() == "delivered"
 
 
+def test_only_a_destination_that_is_configured_here_is_let_off_its_commitment(tmp_path, pacs: CommittingPeer) -> None:
+    """Another node on the same ledger may be asking those that this one does not know."""
+    made = House(tmp_path, pacs)
+    with made.node:
+        made.send()
+        pacs.next("asked")
+    config = made.node.file.read_text()
+    made.node.file.write_text(config.replace('name = "pacs"', 'name = "other"'))
+    with made.node:
+        assert made.state() == "sent"
+    made.node.file.write_text(config.replace("storage_commitment = true", "storage_commitment = false"))
+    with made.node:
+        assert made.state() == "delivered"
+
+
 def test_a_modality_that_stays_gets_its_report_on_its_own_association(house: House) -> None:
     """It has no address that the node knows of, and verifies meanwhile that the node is there."""
     with CommittingPeer(aet="CR1") as modality:
