@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Self
 
 import structlog
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
@@ -19,7 +20,7 @@ from dicom_node.dimse.line import Line, Peer
 from dicom_node.dimse.outcome import failure_of, is_warning
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
 from dicom_node.dimse.transcode import transcode
-from dicom_node.errors import AbortedError, NotUnderstoodError, PermanentError, TransientError
+from dicom_node.errors import AbortedError, NotUnderstoodError, PermanentError, TransientError, is_of_the_machine
 from dicom_node.part10 import split_meta, text_of
 from dicom_node.tls import TlsClient
 
@@ -161,26 +162,42 @@ class StoreScu:
         raise PermanentError(f"{self._peer} takes no {UID(file.sop_class_uid).name}")
 
     def _store(self, association: Association, file: _File, path: Path) -> None:
-        patience = self._timeout + path.stat().st_size / SLOWEST_BYTES_PER_SECOND
-        association.dimse_timeout = patience
-        began = monotonic()
+        answered = False
         try:
-            response = association.send_c_store(path)
-        except RuntimeError as error:
-            raise AbortedError(f"{self._peer} closed the association") from error
-        except (OSError, ValueError, AttributeError) as error:
-            raise PermanentError(f"the object cannot be sent: {type(error).__name__}") from error
-        if "Status" not in response:
-            self._association = None
-            if monotonic() - began < patience:
-                raise AbortedError(f"{self._peer} closed the association while it received an object")
-            raise TransientError(f"{self._peer} did not confirm an object within {patience:.0f} s")
+            response = self._response(association, path)
+            answered = True
+        finally:
+            if not answered:  # half an object may lie on the line, and what came next would be taken for the rest of it
+                self._break_off()
         failure = failure_of(response)
         if failure is not None:
             raise failure
         if is_warning(response.Status):
             uid, status = file.sop_instance_uid, f"{response.Status:04X}"
             log.warning("sent_with_warning", peer=str(self._peer), sop_instance_uid=uid, status=status)
+
+    def _response(self, association: Association, path: Path) -> Dataset:
+        """What the peer answers to an object; an error when it answers nothing, or cannot be asked."""
+        began = monotonic()
+        try:
+            patience = self._timeout + path.stat().st_size / SLOWEST_BYTES_PER_SECOND
+            association.dimse_timeout = patience
+            response = association.send_c_store(path)
+        except RuntimeError as error:
+            raise AbortedError(f"{self._peer} closed the association") from error
+        except (OSError, ValueError, AttributeError) as error:
+            kind = TransientError if is_of_the_machine(error) else PermanentError
+            raise kind(f"the object cannot be sent: {type(error).__name__}") from error
+        if "Status" in response:
+            return response
+        if monotonic() - began < patience:
+            raise AbortedError(f"{self._peer} closed the association while it received an object")
+        raise TransientError(f"{self._peer} did not confirm an object within {patience:.0f} s")
+
+    def _break_off(self) -> None:
+        association, self._association = self._association, None
+        if association is not None and association.is_established:
+            association.abort()
 
 
 @contextmanager
