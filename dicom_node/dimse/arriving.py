@@ -16,6 +16,8 @@ from dicom_node.errors import OutOfResourcesError
 IN_MEMORY = 8 << 20
 # Bytes that are written between two looks at how much room there is.
 LOOK_EVERY = 4 << 20
+# A command is a few hundred bytes (PS3.7 section 9.3); what is not has no end.
+LONGEST_COMMAND = 1 << 20
 
 
 class Arriving(BytesIO):
@@ -78,6 +80,16 @@ class Arriving(BytesIO):
         self._trouble = error
 
 
+class _Command(BytesIO):
+    """A command while it arrives."""
+
+    def write(self, piece: Any) -> int:
+        """Keep a piece. Raises ValueError when there are too many: that ends the association."""
+        if self.tell() + len(piece) > LONGEST_COMMAND:
+            raise ValueError(f"a command of more than {LONGEST_COMMAND} bytes")
+        return super().write(piece)
+
+
 def spilling(spill: Callable[[], BinaryIO], check_room: Callable[[int], None]) -> EventHandlerType:
     """The handler that lets an association's data sets arrive so.
 
@@ -92,6 +104,7 @@ def spilling(spill: Callable[[], BinaryIO], check_room: Callable[[int], None]) -
         def receive_into_ours(primitive: Any) -> None:
             if provider.message is None:
                 provider.message = DIMSEMessage()
+                provider.message.encoded_command_set = _Command()
                 provider.message.data_set = Arriving(spill, check_room)
             receive(primitive)
 

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.dimse_objects import incoming, written
+from tests.raw_peers import established, is_closed
+from tests.servers.programs import wait_until
 from tests.stories import NOON
 
 LARGE = os.urandom(3 << 20)
@@ -67,19 +70,27 @@ def test_the_room_is_looked_at_before_the_disk_takes_more_and_the_reserve_stays(
 
 
 @contextmanager
-def sender_to(spool: Spool, ledger: MemoryLedger) -> Iterator[StoreScu]:
+def receiver(spool: Spool, ledger: MemoryLedger) -> Iterator[StoreScp]:
     scp = StoreScp(
         ScpSettings(ae_title="REGION"),
         lambda item: receive(item, spool=spool, intake=ledger.intake, now=NOON),
         spilling=[spilling(spool.unnamed, spool.check_room)],
     )
     scp.start()
-    scu = StoreScu(Peer(host="127.0.0.1", port=scp.port, ae_title="REGION"), calling_ae="MODALITY")
     try:
-        yield scu
+        yield scp
     finally:
-        scu.close()
-        scp.stop()
+        scp.stop(timedelta(0))
+
+
+@contextmanager
+def sender_to(spool: Spool, ledger: MemoryLedger) -> Iterator[StoreScu]:
+    with receiver(spool, ledger) as scp:
+        scu = StoreScu(Peer(host="127.0.0.1", port=scp.port, ae_title="REGION"), calling_ae="MODALITY")
+        try:
+            yield scu
+        finally:
+            scu.close()
 
 
 def test_a_large_object_is_stored_byte_for_byte_and_leaves_nothing_else(spool: Spool, tmp_path: Path) -> None:
@@ -140,3 +151,16 @@ def test_the_sender_of_the_last_bytes_for_which_there_was_no_room_is_told_to_com
 
 def _full() -> BinaryIO:
     return Path("/dev/full").open("wb")
+
+
+def test_a_command_without_end_ends_its_association(spool: Spool) -> None:
+    """It would fill the memory: 64 KiB of a command that goes on (PS3.8 annex E.2), again and again."""
+    piece = b"\x01\x01" + bytes(64 << 10)
+    item = len(piece).to_bytes(4, "big") + piece
+    pdu = b"\x04\x00" + len(item).to_bytes(4, "big") + item
+    with receiver(spool, MemoryLedger()) as scp, established(scp.port) as peer:
+        peer.recv(1 << 16)
+        with suppress(ConnectionError):
+            for _ in range(200):
+                peer.sendall(pdu)
+        wait_until(lambda: is_closed(peer), what="the end of the line", seconds=5)
