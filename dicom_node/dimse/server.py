@@ -3,6 +3,7 @@
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from socketserver import TCPServer
 from typing import Any
@@ -64,4 +65,5 @@ class Server(ThreadedAssociationServer):
     def shutdown(self) -> None:
         # As pynetdicom's, for a server that its entity did not start and so does not list.
         TCPServer.shutdown(self)
-        self.server_close()
+        with suppress(RuntimeError):  # the last connection's thread, which could not be started, cannot be waited for
+            self.server_close()

@@ -5,12 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from io import StringIO
-from socketserver import ThreadingMixIn
 
 import pytest
 
 from dicom_node.dimse.porch import Porch
-from dicom_node.dimse.scp import StoreScp
+from tests.associations import Handler, scp_with
 from tests.raw_peers import connected, established, is_closed, request
 from tests.servers.programs import wait_until
 
@@ -89,14 +88,21 @@ def test_one_that_asks_while_it_is_sent_away_for_another_leaves_the_porch_as_it_
 
 
 def test_a_connection_for_which_there_is_no_thread_is_closed_and_the_next_one_is_let_in(
-    scp: StoreScp, monkeypatch: pytest.MonkeyPatch, log: StringIO
+    handler: Handler, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
-    def no_thread(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
+    with scp_with(handler) as scp:
+        _ask_in_vain(scp.port, monkeypatch)
+        established(scp.port).close()
+        _ask_in_vain(scp.port, monkeypatch)
+    assert log.getvalue().count('"porch_trouble"') == 2  # and the receiver stops as always
 
-    with monkeypatch.context() as limited, connected(scp.port) as peer:
-        limited.setattr(ThreadingMixIn, "process_request", no_thread)
+
+def _ask_in_vain(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as limited, connected(port) as peer:
+        limited.setattr(threading.Thread, "start", _no_thread)
         peer.sendall(request())
         wait_until(lambda: is_closed(peer), what="the end of the connection")
-    assert '"porch_trouble"' in log.getvalue()
-    established(scp.port).close()
+
+
+def _no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
