@@ -29,7 +29,10 @@ def retire_files(*, records: Records, spool: Spool, keep: timedelta, now: dateti
 
     removed = 0
     while page := records.retired(before=now - keep, limit=PAGE):
-        removed += sum(records.retire(instance.id, remove=remove, now=now) for instance in page)
+        gone = sum(records.retire(instance.id, remove=remove, now=now) for instance in page)
+        removed += gone
+        if gone < len(page):  # some are wanted again: the next run looks anew, instead of this one for ever
+            break
     if removed:
         log.info("files_retired", count=removed)
     return removed

@@ -71,6 +71,22 @@ def test_a_file_that_is_sent_again_after_it_was_listed_stays(ledger: MemoryLedge
     assert ledger.records.find("1.2.3.4")[0].instance.spooled
 
 
+def test_a_list_that_goes_on_naming_what_must_stay_ends_the_run(ledger: MemoryLedger, spool: Spool) -> None:
+    """The next run looks anew."""
+    listed = [stored(ledger, spool, "1.2.3.4")]
+    ledger.intake.restore(listed[0].id, path=listed[0].path, now=NOON)
+
+    class StaleRecords:
+        def retired(self, **page):
+            return listed
+
+        def __getattr__(self, name: str):
+            return getattr(ledger.records, name)
+
+    assert retire(StaleRecords(), spool) == 0
+    assert spool.path(listed[0].path).is_file()
+
+
 def test_a_file_that_cannot_be_removed_is_said_to_be_the_disks_fault(ledger: MemoryLedger, spool: Spool) -> None:
     path = spool.path(stored(ledger, spool, "1.2.3.4").path)
     path.unlink()
