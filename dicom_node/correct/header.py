@@ -18,7 +18,6 @@ from dicom_node.correct.elements import (
     translating,
 )
 from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_items
-from dicom_node.regions import Region
 from dicom_node.verdict import Decision
 
 # What each changed attribute becomes; None removes it.
@@ -91,12 +90,9 @@ def _laterality(ds: Dataset, part: BodyPart) -> Changes:
     """Keep the side consistent with the body part (PS3.3 C.7.3.1 Laterality 2C, C.8.11.5 ImageLaterality).
 
     An unpaired part has no side: Laterality goes, ImageLaterality becomes U. A paired part needs one of the two, and
-    what nobody knows is left empty; the image itself cannot tell left from right. PELVIS is written for one hip, too,
-    whose side the sender knows: it stays.
+    what nobody knows is left empty; the image itself cannot tell left from right.
     """
     changes: Changes = {}
-    if part.term == Region.PELVIS_HIP.body_part_examined:
-        return changes
     if part.paired:
         if not any(keyword in ds for keyword in _SIDES):
             changes["Laterality"] = DataElement(tag_of("Laterality"), "CS", "")

@@ -135,13 +135,6 @@ def test_from_a_paired_to_an_unpaired_part_the_side_goes_into_the_trace():
     assert previous(ds).Laterality == "L"
 
 
-@pytest.mark.parametrize("side", ["L", "R"])
-def test_a_hips_side_survives_that_its_class_is_called_pelvis(side):
-    """The merged class holds single hips, whose side the sender knows and the pixels do not."""
-    assert corrected(cr(Laterality=side), correction("PELVIS")).Laterality == side
-    assert corrected(dx(ImageLaterality=side), correction("PELVIS")).ImageLaterality == side
-
-
 def test_from_an_unpaired_to_a_paired_part_the_side_is_empty():
     """Nobody knows it, and the attribute must be there."""
     ds = corrected(cr(BodyPartExamined="SKULL"), correction("KNEE"))
