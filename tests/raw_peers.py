@@ -9,6 +9,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
+from tests.beside import beside
 from tests.dimse_objects import CR
 
 ACCEPT = 2  # the type of an A-ASSOCIATE-AC (PS3.8 section 9.3.3)
@@ -55,9 +56,8 @@ def is_closed(peer: socket.socket) -> bool:
 @contextmanager
 def dribbling(peers: list[socket.socket], words: Callable[[], bytes]) -> Iterator[None]:
     """A byte of `words` to each peer, again and again; who is gone is gone."""
-    enough = threading.Event()
 
-    def dribble() -> None:
+    def dribble(enough: threading.Event) -> None:
         for octet in words():
             for peer in peers:
                 try:
@@ -67,10 +67,5 @@ def dribbling(peers: list[socket.socket], words: Callable[[], bytes]) -> Iterato
             if enough.wait(0.05):
                 return
 
-    thread = threading.Thread(target=dribble)
-    thread.start()
-    try:
+    with beside(dribble):
         yield
-    finally:
-        enough.set()
-        thread.join()

@@ -102,10 +102,9 @@ def choose_thresholds(
 ) -> Thresholds:
     """The loosest thresholds that keep the recipe's promises on these rows.
 
-    First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right; sources of
-    few rows count as one. Then
+    First `min_confidence`: the lowest at which, in every source, `target_accuracy` of the tagged are right. Then
     `reject_above`: the highest score at which at most `ood_tagged` of every source's every kind of out-of-domain rows
-    are tagged; kinds of few rows count as one.
+    are tagged. Sources of few rows count as one, and so do kinds.
 
     Args:
         logits: (N, 14), calibrated.

@@ -96,11 +96,16 @@ def write_set(
     made = ImageSet(images=np.stack([image for _, image in good]), rows=tuple(row for row, _ in good))
     np.save(out / IMAGES, made.images)
     _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in made.rows])
-    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": len(good), "unreadable": len(unreadable)}
+    declare_whole(out, size=size, n=len(good), unreadable=len(unreadable))
+    return made
+
+
+def declare_whole(out: Path, *, size: int, n: int, unreadable: int = 0) -> None:
+    """Say, as the last thing, that `out` holds a whole set of `n` images of `size` px; all at once or not at all."""
+    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": n, "unreadable": unreadable}
     written = out / (ABOUT + ".new")
     written.write_text(json.dumps(about) + "\n", encoding="utf-8")
     written.replace(out / ABOUT)
-    return made
 
 
 def load(path: Path, *, mapped: bool = False) -> ImageSet:

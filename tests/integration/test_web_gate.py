@@ -5,12 +5,10 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
-import structlog
 from fastapi import Depends
 
 from dicom_node.config.security import Role, WebSection
@@ -22,6 +20,7 @@ from dicom_node.web.gate import Attempt, requires
 from dicom_node.web.metrics import Metrics
 from dicom_node.web.server import WebServer
 from tests.certificates import Authority
+from tests.logbook import captured_log
 from tests.stories import NOON
 
 STATUS = "/api/v1/status"
@@ -216,20 +215,9 @@ def test_answers_are_neither_kept_nor_framed_and_tell_other_sites_nothing() -> N
 
 
 def test_no_secret_is_in_the_log_or_in_a_repr() -> None:
-    out = StringIO()
-    previous = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(out),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        cache_logger_on_first_use=False,
-    )
-    try:
-        with served(auth=AUTH) as web:
-            web.get(STATUS, auth=("Passw0rd-in-the-wrong-field", "S3cret-guess"))
-            web.get(STATUS, headers={"Authorization": "Bearer rn_guess"})
-    finally:
-        structlog.configure(**previous)
+    with captured_log(logging.DEBUG) as out, served(auth=AUTH) as web:
+        web.get(STATUS, auth=("Passw0rd-in-the-wrong-field", "S3cret-guess"))
+        web.get(STATUS, headers={"Authorization": "Bearer rn_guess"})
     assert out.getvalue().count("sign_in_failed") == 2
     for secret in ("Passw0rd", "S3cret", "rn_guess"):
         assert secret not in out.getvalue()

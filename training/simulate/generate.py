@@ -23,7 +23,7 @@ import numpy.typing as npt
 from dicom_node.imaging import IMAGING_VERSION, model_input
 from dicom_node.model.card import LABELS
 from training.errors import TrainingError
-from training.images import ABOUT, IMAGES, MANIFEST
+from training.images import ABOUT, IMAGES, MANIFEST, declare_whole
 from training.manifest import COLUMNS
 from training.simulate.formats import Format, write_picture
 from training.simulate.picture import picture_of
@@ -210,10 +210,7 @@ def _finish(job: Job, blocks: Sequence[int]) -> None:
     lines = [line for start in blocks for line in read_lines(_rows_of(job, start))]
     write_lines(job.out / MANIFEST, lines, header=COLUMNS)
     if job.format == "cache":
-        about = {"imaging_version": IMAGING_VERSION, "size": job.size, "n": job.count, "unreadable": 0}
-        written = job.out / (ABOUT + ".new")
-        written.write_text(json.dumps(about) + "\n", encoding="utf-8")
-        written.replace(job.out / ABOUT)
+        declare_whole(job.out, size=job.size, n=job.count)
     shutil.rmtree(job.out / UNFINISHED)
 
 

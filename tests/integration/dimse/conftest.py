@@ -1,13 +1,11 @@
 """A receiver over a ledger in memory, its log, and the CAs of its certificates."""
 
-import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
-import structlog
 
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.receive import receive
@@ -16,6 +14,7 @@ from dicom_node.testing import MemoryLedger
 from dicom_node.tls import TlsServer
 from tests.associations import Handler, scp_with
 from tests.certificates import Authority
+from tests.logbook import captured_log
 from tests.stories import NOON
 
 
@@ -58,16 +57,8 @@ def serve(handler: Handler) -> Iterator[Callable[..., StoreScp]]:
 
 @pytest.fixture
 def log() -> Iterator[StringIO]:
-    out = StringIO()
-    previous = structlog.get_config()
-    structlog.configure(
-        processors=[structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(out),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=False,
-    )
-    yield out
-    structlog.configure(**previous)
+    with captured_log() as out:
+        yield out
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from dicom_node.dimse.scp import StoreScp
 from dicom_node.dimse.storing import Tally
 from dicom_node.errors import PermanentError, TransientError
 from tests.associations import Handler, answer_to, scp_with, sender_to
+from tests.beside import beside
 from tests.dimse_objects import CR, cr, incoming, written
 from tests.servers.dcmtk import echoscu
 from tests.servers.programs import wait_until
@@ -106,25 +107,21 @@ def test_who_comes_in_while_others_come_and_go_is_taken_as_always(scp: StoreScp)
 @contextmanager
 def coming_and_going(scp: StoreScp) -> Iterator[None]:
     """Other associations than those of the test, many of them, and no two looks at them find the same."""
-    enough = threading.Event()
     open_ones = [_Other() for _ in range(2000)]
     interval = sys.getswitchinterval()
 
-    def come_and_go() -> None:
+    def come_and_go(enough: threading.Event) -> None:
         while not enough.is_set():
             scp._tallies[passing := _Other()] = Tally(began=0.0)
             scp._tallies.pop(passing)
 
     for one in open_ones:
         scp._tallies[one] = Tally(began=0.0)
-    thread = threading.Thread(target=come_and_go)
     sys.setswitchinterval(1e-5)
-    thread.start()
     try:
-        yield
+        with beside(come_and_go):
+            yield
     finally:
-        enough.set()
-        thread.join()
         sys.setswitchinterval(interval)
 
 

@@ -22,6 +22,7 @@ from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests import associations
+from tests.beside import beside
 from tests.dimse_objects import cr, incoming, written
 from tests.raw_peers import connected, dribbling, established, request
 from tests.servers.node import NodeProcess
@@ -163,19 +164,13 @@ def test_nobody_is_sent_away_who_comes_in_while_the_receiver_looks_around(tmp_pa
 @contextmanager
 def looking_around_all_the_time(scp: StoreScp) -> Iterator[None]:
     """What the porch does twice a second, so often that it meets every association at every point of its way."""
-    enough = threading.Event()
 
-    def look() -> None:
+    def look(enough: threading.Event) -> None:
         while not enough.is_set():
             scp._patience.reap()
 
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 def test_a_node_that_stood_still_does_not_blame_its_peers(tmp_path: Path) -> None:
