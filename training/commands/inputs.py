@@ -81,6 +81,7 @@ def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
     made_from = into / MADE_FROM
     if (into / ABOUT).exists() and made_from.exists() and made_from.read_text(encoding="utf-8").strip() == digest:
         return
+    made_from.unlink(missing_ok=True)  # killed from here on, it is made from nothing that could be asked for again
     with progress("prepare", len(rows)) as shown:
         prepare_images(rows, size=size, out=into, workers=os.cpu_count() or 1, advance=shown.advance)
     made_from.write_text(digest + "\n", encoding="utf-8")

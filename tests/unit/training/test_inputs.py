@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.training.small import SIZE, small_set, write_manifest
+from training.commands import inputs
 from training.commands.inputs import gather, held_rows, prepared
 from training.errors import TrainingError
+from training.images import prepare
 from training.pool import Pool
 from training.recipe import recipe_from
 
@@ -44,6 +46,22 @@ def test_the_same_text_in_another_folder_names_other_pictures(tmp_path, manifest
     gather([manifest], RECIPE, tmp_path / "run")
     rows = gather([tmp_path / "b" / "manifest.csv"], RECIPE, tmp_path / "run").rows
     assert {row.file.resolve().parent for row in rows} == {tmp_path / "b"}
+
+
+def test_what_was_killed_before_it_said_what_it_was_made_from_is_prepared_anew(tmp_path, manifest, monkeypatch):
+    """The images of b lie there by then; asking for a again must not measure them."""
+    other = write_manifest(tmp_path / "b", per_region=2)
+    gather([manifest], RECIPE, tmp_path / "run")
+
+    def killed_at_the_end(*given, **settings):
+        prepare(*given, **settings)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inputs, "prepare_images", killed_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            gather([other], RECIPE, tmp_path / "run")
+    assert len(gather([manifest], RECIPE, tmp_path / "run").rows) == 4
 
 
 def test_the_same_manifest_is_prepared_once(tmp_path, manifest):
