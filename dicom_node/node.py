@@ -99,7 +99,9 @@ class Node:
             worker=self._worker,
             now=now,
         )
-        self._receivers = Receivers(config=config, open_receiver=open_receiver, arrived=self._classifier.ring)
+        self._receivers = Receivers(
+            config=config, open_receiver=open_receiver, arrived=self._classifier.ring, clear_up=spool.sweep
+        )
         self._schedule = Schedule(jobs=self._jobs(), records=ledger.records, now=now)
         self._web = self._web_server() if config.web.enabled else None
         self._checker = Task("file-check", self._check_files)

@@ -36,12 +36,18 @@ class Receivers:
         config: Config,
         open_receiver: OpenReceiver,
         arrived: Callable[[], None],
+        clear_up: Callable[[], object],
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        """As many as the configuration says. `arrived` is told whenever one of them has counted something."""
+        """As many as the configuration says.
+
+        `arrived` is told whenever one of them has counted something; `clear_up` after one of them died, for what it
+        had in hand: a node runs for months, and each death may leave a whole object's temporary file.
+        """
         self._config = config
         self._open_receiver = open_receiver
         self._arrived = arrived
+        self._clear_up = clear_up
         self._pause = pause
         self._stopping = threading.Event()
         self._processes: dict[Connection, SpawnProcess] = {}
@@ -146,6 +152,13 @@ class Receivers:
         _end(process, line)
         if not self._stopping.is_set():
             log.error("receiver_died", exit_code=process.exitcode)
+            self._clear_up_after_it()
+
+    def _clear_up_after_it(self) -> None:
+        try:
+            self._clear_up()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other processes need their watcher
+            log.error("dead_receiver_not_cleared_up", error=reason(error))
 
     def _replace_the_dead(self) -> None:
         missing = self._config.node.receivers - len(self._processes)

@@ -114,7 +114,7 @@ class Spool:
             _discard(path)
 
     def sweep(self, older_than: timedelta = ORPHAN_AGE) -> int:
-        """Remove temporary files that a crash left behind, and say how many. For start-up.
+        """Remove temporary files that a crash left behind, and say how many. For start-up, and when a process died.
 
         Those whose process is surely dead go at once; where that cannot be told, those older than any write takes.
         """

@@ -4,11 +4,13 @@ the configuration's data folder.
 
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 from dicom_node.config import Config
 from dicom_node.errors import ConfigError
 from dicom_node.receiver_process import Count
+from dicom_node.spool import Spool
 
 
 class Idle:
@@ -19,6 +21,18 @@ class Idle:
 
     def stop(self) -> None:
         """Nothing is in hand."""
+
+
+class Writing(Idle):
+    """A receiver with a temporary file in hand, in which its process id stands."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._in_hand = ExitStack()
+        self._in_hand.enter_context(spool.scratch()).write_text(str(os.getpid()))
+
+    def stop(self) -> None:
+        """It is done with."""
+        self._in_hand.close()
 
 
 def pid_file(folder: Path) -> Path:
@@ -46,6 +60,11 @@ def answer_when_told(config: Config, port: int, count: Count) -> Idle:
     idle = note_pid(config, port, count)
     (config.node.data_dir / "go").read_bytes()
     return idle
+
+
+def leave_half_a_file(config: Config, port: int, count: Count) -> Writing:
+    """Be about to write an object into the spool, which is the data folder here."""
+    return Writing(Spool(config.node.data_dir, reserve_bytes=0))
 
 
 def die(config: Config, port: int, count: Count) -> Idle:

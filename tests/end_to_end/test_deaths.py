@@ -13,6 +13,7 @@ from pydicom import FileDataset
 
 from dicom_node.dimse.scu import Peer, StoreScu
 from dicom_node.errors import TransientError
+from dicom_node.owner import own_name
 from tests.configurations import destination, model
 from tests.servers.dcmtk import StoreScpProcess, storescu
 from tests.servers.node import NodeProcess
@@ -87,6 +88,13 @@ def ready(node: NodeProcess) -> bool:
     return answer.status_code == 200
 
 
+def leave_half_a_file(node: NodeProcess, pid: int) -> None:
+    """What a process leaves that is killed while it writes: a temporary file with its name (`dicom_node.owner`)."""
+    started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    name = "~".join((*own_name().split("~")[:3], str(pid), started))
+    (node.spool / "tmp" / f"{name}--half.part").write_bytes(b"half")
+
+
 def test_the_only_receiver_is_replaced_on_its_port_and_the_node_is_not_ready_until_then(
     node: NodeProcess, modality: Modality, pacs: StoreScpProcess, file_of
 ) -> None:
@@ -100,7 +108,8 @@ def test_the_only_receiver_is_replaced_on_its_port_and_the_node_is_not_ready_unt
             return True
         for pid in node.receiver_pids():
             killed.add(pid)
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, FileNotFoundError):
+                leave_half_a_file(node, pid)
                 os.kill(pid, signal.SIGKILL)
         return False
 
@@ -110,6 +119,7 @@ def test_the_only_receiver_is_replaced_on_its_port_and_the_node_is_not_ready_unt
     wait_until(lambda: ready(node), what="another receiver", seconds=120)
     assert killed
     assert killed.isdisjoint(node.receiver_pids())
+    assert list((node.spool / "tmp").iterdir()) == []
     assert modality.acknowledged(files[4])
     assert storescu(port, files[5:]).returncode == 0
     check_all_there(node, pacs, images)

@@ -13,11 +13,13 @@ from structlog.testing import capture_logs
 from dicom_node.config import Config, load_config
 from dicom_node.errors import ConfigError
 from dicom_node.receivers import Receivers
+from dicom_node.spool import Spool
 from tests.receiver_processes import (
     answer_when_told,
     count_three,
     die,
     find_the_port_taken,
+    leave_half_a_file,
     note_pid,
     notify_a_lot,
     pid_file,
@@ -30,8 +32,15 @@ def config(tmp_path: Path) -> Config:
     return load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)})
 
 
-def receivers(config: Config, open_receiver: Callable, *, arrived: Callable = bool, pause: float = 0.2) -> Receivers:
-    return Receivers(config=config, open_receiver=open_receiver, arrived=arrived, pause=pause)
+def receivers(
+    config: Config,
+    open_receiver: Callable,
+    *,
+    arrived: Callable = bool,
+    clear_up: Callable = bool,
+    pause: float = 0.2,
+) -> Receivers:
+    return Receivers(config=config, open_receiver=open_receiver, arrived=arrived, clear_up=clear_up, pause=pause)
 
 
 def test_several_processes_end_together(tmp_path: Path) -> None:
@@ -67,6 +76,35 @@ def test_what_a_process_counted_stays_counted_when_it_dies(config: Config, tmp_p
         wait_until(lambda: counting.counted()["stored"] == 4, what="what the other one counted")
     finally:
         counting.stop()
+
+
+def test_what_a_dead_process_had_in_hand_is_cleared_up_while_the_node_runs(config: Config, tmp_path: Path) -> None:
+    spool = Spool(tmp_path, reserve_bytes=0)
+    writing = receivers(config, leave_half_a_file, clear_up=spool.sweep)
+    writing.start()
+    try:
+        (half,) = (tmp_path / "tmp").iterdir()
+        assert spool.sweep() == 0
+        os.kill(int(half.read_text()), signal.SIGKILL)
+        wait_until(lambda: not half.exists(), what="the removal of what it had begun")
+    finally:
+        writing.stop()
+
+
+def test_a_disk_that_cannot_be_cleared_up_does_not_keep_the_next_process_away(config: Config, tmp_path: Path) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    unlucky = receivers(config, note_pid, clear_up=fail)
+    unlucky.start()
+    try:
+        first = pid_file(tmp_path).read_text()
+        with capture_logs() as logs:
+            os.kill(int(first), signal.SIGKILL)
+            wait_until(lambda: pid_file(tmp_path).read_text() != first, what="another process")
+        assert "dead_receiver_not_cleared_up" in [line["event"] for line in logs]
+    finally:
+        unlucky.stop()
 
 
 def test_a_process_that_does_not_answer_yet_is_none_that_can_take_images(config: Config, tmp_path: Path) -> None:
