@@ -48,7 +48,8 @@ class HeaderRegion:
     """A header's statement, normalised.
 
     `regions`: the regions that the term names; `outside`: whether a term names a legal part that is none of the 14;
-    `borders`: regions that images of such a part show as well.
+    `borders`: regions that images of such a part show as well; `sided`: whether the header says that it is the right
+    or the left one of a pair.
     """
 
     kind: HeaderKind
@@ -58,6 +59,7 @@ class HeaderRegion:
     regions: frozenset[Region] = frozenset()
     outside: bool = False
     borders: frozenset[Region] = frozenset()
+    sided: bool = False
 
     @property
     def region(self) -> Region | None:

@@ -1,6 +1,7 @@
 """What the node reads from a data set's header: the body part for the decision, and every short value for the rules."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pydicom
 from pydicom.dataelem import RawDataElement
@@ -15,8 +16,13 @@ _NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT"
 
 
 def header_region(ds: Dataset) -> HeaderRegion:
-    """Normalise BodyPartExamined and AnatomicRegionSequence of a data set; damaged elements count as empty."""
-    return read_header_region(_text(ds, "BodyPartExamined"), _anatomic_region_code(ds))
+    """Normalise BodyPartExamined, AnatomicRegionSequence and laterality of a data set; damaged elements count as empty.
+
+    Laterality is the series', ImageLaterality the image's (PS3.3 C.7.3.1, C.8.11.5); B and U name no side.
+    """
+    said = read_header_region(_text(ds, "BodyPartExamined"), _anatomic_region_code(ds))
+    sides = {_text(ds, keyword).strip() for keyword in ("Laterality", "ImageLaterality")}
+    return replace(said, sided=not sides.isdisjoint({"R", "L"}))
 
 
 def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:

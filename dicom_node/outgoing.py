@@ -14,9 +14,10 @@ from dicom_node.bodypart import HeaderRegion, body_parts, read_header_region
 from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
 from dicom_node.errors import CorrectionError, PermanentError, TransientError, UndecodableError, is_of_the_machine
+from dicom_node.header import header_region
 from dicom_node.instance import Event, Instance
 from dicom_node.object_file import read_object
-from dicom_node.policy import Policy, closed_series_value
+from dicom_node.policy import Policy, closed_series_value, takes_the_side
 from dicom_node.ports import Records, When, Work
 from dicom_node.spool import Spool
 from dicom_node.verdict import Decision, Outcome, Recognition, Verdict
@@ -112,7 +113,10 @@ class Dispatch:
         value = self._value(instance, verdict)
         if value is None:
             return None
-        ds = corrected(_read(source), self._correction(instance, verdict, recognition, value))
+        ds = _read(source)
+        if takes_the_side(value, header_region(ds)):
+            return None
+        ds = corrected(ds, self._correction(instance, verdict, recognition, value))
         if self._destination.mode is DestinationMode.COPY:
             ds = with_new_uids(ds, self._namespace(instance))
         return replace(_written(ds, target), written=value)

@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dicom_node.bodypart import HeaderKind, HeaderRegion, HeaderSource, normalised_terms, read_header_region
+from dicom_node.bodypart import (
+    HeaderKind,
+    HeaderRegion,
+    HeaderSource,
+    body_parts,
+    normalised_terms,
+    read_header_region,
+)
 from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
+
+# What is written for the merged class where the sender states a side, which a whole pelvis cannot have.
+ONE_HIP = "HIP"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,7 @@ def rule_on(
         return _left_alone(outcome)
     agreement = agreement_of(region, header)
     if agreement is Agreement.HEADER_EMPTY:
-        return _on_empty(policy, region, agreement)
+        return _on_empty(policy, header, region, agreement)
     if agreement is Agreement.AGREES:
         return _on_agreement(policy, header, region, agreement)
     if header.outside:
@@ -58,7 +68,7 @@ def _left_alone(outcome: Outcome) -> Ruling:
     return Ruling(decision=decision, reason=reason)
 
 
-def _on_empty(policy: Policy, region: Region, agreement: Agreement) -> Ruling:
+def _on_empty(policy: Policy, header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
     if not policy.fill:
         return Ruling(
             decision=Decision.REVIEW, reason="the header is empty, and policy.fill is off", agreement=agreement
@@ -67,8 +77,21 @@ def _on_empty(policy: Policy, region: Region, agreement: Agreement) -> Ruling:
         decision=Decision.FILLS,
         reason=f"the header is empty; the pixels show {region}",
         agreement=agreement,
-        body_part=region.body_part_examined,
+        body_part=_term_for(region, header),
     )
+
+
+def _term_for(region: Region, header: HeaderRegion) -> str:
+    return ONE_HIP if takes_the_side(region.body_part_examined, header) else region.body_part_examined
+
+
+def takes_the_side(value: str, header: HeaderRegion) -> bool:
+    """Whether writing this value would take away the side that the sender states of a hip: PELVIS has none, and an
+    object that has one beside it is not conformant (PS3.3 C.7.3.1.1.2).
+    """
+    if not header.sided or Region.PELVIS_HIP not in read_header_region(value).regions:
+        return False
+    return value in body_parts() and not body_parts()[value].paired
 
 
 def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
@@ -78,9 +101,13 @@ def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreemen
             reason="BodyPartExamined is empty; AnatomicRegionSequence and the pixels agree",
             agreement=agreement,
             # The code may be finer than the region (HIP, FINGER): the term must not say less, nor something else.
-            body_part=header.term if header.term and header.region is region else region.body_part_examined,
+            body_part=header.term if _says_enough(header, region) else _term_for(region, header),
         )
     return Ruling(decision=Decision.AGREES, reason="header and pixels agree", agreement=agreement)
+
+
+def _says_enough(header: HeaderRegion, region: Region) -> bool:
+    return header.term is not None and header.region is region and not takes_the_side(header.term, header)
 
 
 def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
@@ -105,7 +132,7 @@ def _on_contradiction(
     reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"
     if policy.correct_above is None or confidence < policy.correct_above:
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
-    return Ruling(decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=region.body_part_examined)
+    return Ruling(decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=_term_for(region, header))
 
 
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
@@ -170,9 +197,10 @@ def closed_series_value(policy: Policy, header: HeaderRegion, series_value: str 
 
 
 def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
-    """The series' value where the header does not say it already, None for "leave as received"."""
+    """The series' value where the header does not say it already and no side is lost, None for "leave as received"."""
     said = header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
-    return None if same_body_part(said, series_value) else series_value
+    unwanted = same_body_part(said, series_value) or takes_the_side(series_value, header)
+    return None if unwanted else series_value
 
 
 def same_body_part(one: str, other: str) -> bool:
@@ -184,9 +212,13 @@ def same_body_part(one: str, other: str) -> bool:
 
 
 def agreed_value(rulings: Sequence[tuple[Ruling, HeaderRegion, Region | None]]) -> str | None:
-    """The value on which all tagged images of a closed series agree, from ruling, header and tagged region of each."""
+    """The value on which all tagged images of a closed series agree, from ruling, header and tagged region of each.
+
+    One hip with a side among pelves makes them all hips: that takes nobody's side away.
+    """
     tagged = [(ruling, header, region) for ruling, header, region in rulings if region is not None]
     if len({region for _, _, region in tagged}) != 1:
         return None
-    proposals = (series_proposal(ruling, header) for ruling, header, _ in tagged)
-    return next((value for value in proposals if value is not None), None)
+    proposals = [value for ruling, header, _ in tagged if (value := series_proposal(ruling, header)) is not None]
+    sided = [value for value in proposals if value == ONE_HIP]
+    return next(iter(sided or proposals), None)

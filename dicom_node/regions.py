@@ -40,7 +40,8 @@ _WRITTEN = {
     Region.HAND: "HAND",
     Region.FOOT: "FOOT",
     Region.ANKLE: "ANKLE",
-    # A whole pelvis is the cautious answer of the merged class: HIP would claim a side (dicom_facts D4 b).
+    # A whole pelvis is the cautious answer of the merged class: HIP would ask for a side (dicom_facts D4 b). Where the
+    # sender states one, the policy writes HIP.
     Region.PELVIS_HIP: "PELVIS",
     Region.CERVICAL_SPINE: "CSPINE",
     Region.THORACIC_SPINE: "TSPINE",

@@ -1,11 +1,12 @@
 """The story of a study that has gone quiet: find each series' body part, close it, let its deliveries go."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dicom_node.bodypart import read_header_region
 from dicom_node.instance import Instance
-from dicom_node.policy import Policy, agreed_value, rule_on
+from dicom_node.policy import ONE_HIP, Policy, agreed_value, rule_on
 from dicom_node.ports import Studies
 from dicom_node.verdict import Outcome, Verdict
 
@@ -33,7 +34,9 @@ def _values(studies: Studies, study_uid: str, policy: Policy) -> dict[str, str |
 def _series_value(images: list[tuple[Instance, Verdict]], policy: Policy) -> str | None:
     rulings = []
     for instance, verdict in images:
-        header = read_header_region(instance.body_part, instance.anatomic_region_code)
+        said = read_header_region(instance.body_part, instance.anatomic_region_code)
+        # The ledger does not keep the side; a verdict that found one chose the term that can have it.
+        header = replace(said, sided=verdict.body_part == ONE_HIP)
         region = verdict.region if verdict.outcome is Outcome.TAGGED else None
         ruling = rule_on(
             policy=policy, header=header, outcome=verdict.outcome, region=region, confidence=verdict.confidence

@@ -1,5 +1,6 @@
 """Values for the tests of the stories; what a test does not care about is filled in here."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from dicom_node.bodypart import read_header_region
@@ -57,13 +58,14 @@ def seen(
     *,
     header: str = "",
     code: str = "",
+    sided: bool = False,
     confidence: float = 0.97,
     outcome: Outcome = Outcome.TAGGED,
 ) -> Sighting:
     """What looking at an image came to."""
     return Sighting(
         outcome=outcome,
-        header=read_header_region(header, code),
+        header=replace(read_header_region(header, code), sided=sided),
         values={"Modality": ("CR",), "BodyPartExamined": (header,)} if header else {"Modality": ("CR",)},
         recognition=recognition(region, confidence) if region else None,
     )

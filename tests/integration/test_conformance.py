@@ -88,6 +88,12 @@ def test_no_correction_adds_a_fault(name, tmp_path):
         assert new_faults(ORIGINALS[name](), region.body_part_examined, tmp_path) == {}, region
 
 
+def test_a_hip_with_a_side_is_a_sound_copy(tmp_path):
+    """In series and image alike: HIP may have the side that PELVIS may not."""
+    for original in (cr(Laterality="R"), dx(ImageLaterality="L")):
+        assert not errors_of(corrected(original, correction("HIP")), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["CR, paired", "CR, unpaired", "CR, empty", "DX, empty", "DX, paired", "DX, unpaired"])
 @pytest.mark.parametrize("term", ["HAND", "SKULL"])
 def test_a_corrected_copy_of_a_sound_object_is_sound(name, term, tmp_path):

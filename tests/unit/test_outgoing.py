@@ -113,6 +113,21 @@ def test_sending_again_sends_the_very_same_object(filled) -> None:
         assert [content for _, content in filled.sent(mode=mode)] == [content for _, content in filled.sent(mode=mode)]
 
 
+@pytest.mark.parametrize("keyword", ["Laterality", "ImageLaterality"])
+def test_a_hip_keeps_the_side_that_its_sender_states(keyword, tmp_path) -> None:
+    original = bright(**{keyword: "L"})
+    [(ds, _)] = House(tmp_path, original, seen(Region.PELVIS_HIP, sided=True)).sent()
+    assert (ds.BodyPartExamined, ds[keyword].value) == ("HIP", "L")
+    assert ds.AnatomicRegionSequence[0].CodeValue == "24136001"
+
+
+def test_a_closed_series_of_pelves_takes_no_image_its_side(tmp_path) -> None:
+    house = House(tmp_path, bright(Laterality="R"), seen(Region.PELVIS_HIP, sided=True))
+    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="PELVIS")
+    [(_, content)] = house.sent(when="study_closed")
+    assert content == dataset_bytes(house.file)
+
+
 def test_two_objects_under_one_uid_get_different_new_uids(filled, tmp_path) -> None:
     [(first, _)] = filled.sent(mode="copy")
     twin = pydicom.dcmread(filled.file)

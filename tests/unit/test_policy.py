@@ -1,5 +1,7 @@
 """The policy decides from facts alone, and never more than the hospital allowed."""
 
+from dataclasses import replace
+
 import pytest
 
 from dicom_node.bodypart import EMPTY_HEADER, read_header_region
@@ -8,11 +10,11 @@ from dicom_node.regions import REGIONS, Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
 
 
-def ruling(header="", code="", *, region=Region.HAND, confidence=0.95, outcome=Outcome.TAGGED, **policy):
+def ruling(header="", code="", *, sided=False, region=Region.HAND, confidence=0.95, outcome=Outcome.TAGGED, **policy):
     """What the policy says; the defaults are a sure hand."""
     return rule_on(
         policy=Policy(**policy),
-        header=read_header_region(header, code),
+        header=replace(read_header_region(header, code), sided=sided),
         outcome=outcome,
         region=region,
         confidence=confidence,
@@ -36,6 +38,29 @@ def test_an_empty_header_goes_to_review_where_filling_is_off():
 def test_every_region_is_filled_with_its_own_term(region):
     """Table L-1's term, PELVIS for the merged class."""
     assert ruling(region=region).body_part == region.body_part_examined
+
+
+@pytest.mark.parametrize(("header", "code"), [("", ""), ("KNEE", ""), ("", "816092008")])
+def test_where_the_sender_states_a_side_the_merged_class_is_written_as_the_hip_that_can_have_it(header, code):
+    """PELVIS beside a side would be no conformant object, and PELVIS without it would have lost the side."""
+    hip = ruling(header, code, sided=True, region=Region.PELVIS_HIP, correct_above=0.9)
+    whole = ruling(header, code, sided=False, region=Region.PELVIS_HIP, correct_above=0.9)
+    assert (hip.body_part, whole.body_part) == ("HIP", "PELVIS")
+
+
+def test_a_side_changes_no_other_term():
+    """A spine has no side, and no other term for one that has."""
+    assert ruling(sided=True, region=Region.LUMBAR_SPINE).body_part == "LSPINE"
+    assert ruling(sided=True, region=Region.KNEE).body_part == "KNEE"
+
+
+def test_a_hip_with_a_side_in_a_series_of_pelves_keeps_its_header_and_its_side():
+    """Neither may the series have two values, nor the image lose its side: somebody has to look."""
+    answer = later(value="PELVIS", sided=True, region=Region.PELVIS_HIP)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert later(value="PELVIS", sided=True).body_part is None
+    assert later(value="PELVIS", sided=False).body_part == "PELVIS"
+    assert later(value="HIP", sided=True).body_part == "HIP"
 
 
 @pytest.mark.parametrize("header", ["HAND", "Hand li.", "FINGER", "UPPERLIMB", "HAND WRIST"])
@@ -85,11 +110,12 @@ def test_a_legal_part_outside_beside_a_region_protects_the_header_too(header):
     assert ruling("CHEST SHOULDER", region=Region.RIB, correct_above=0.0).decision is Decision.AGREES
 
 
-def later(header="", *, value="KNEE", region=None, confidence=0.9, **policy):
+def later(header="", *, value="KNEE", sided=False, region=None, confidence=0.9, **policy):
     """What becomes of a later image of a series with this value; untagged by default."""
     outcome = Outcome.ABSTAINED if region is None else Outcome.TAGGED
-    own = ruling(header, region=region, confidence=confidence, outcome=outcome, **policy)
-    return within_series(Policy(**policy), own, read_header_region(header), region, value)
+    own = ruling(header, sided=sided, region=region, confidence=confidence, outcome=outcome, **policy)
+    said = replace(read_header_region(header), sided=sided)
+    return within_series(Policy(**policy), own, said, region, value)
 
 
 def test_a_later_image_without_a_header_gets_its_series_value():

@@ -27,8 +27,8 @@ def closed(ledger, now) -> list[str]:
     return close_quiet_studies(studies=ledger.studies, policy=POLICY, quiet=QUIET, now=now)
 
 
-def value(ledger) -> str | None:
-    return ledger.work.series_value(series_uid="1.2.2", when=When.STUDY_CLOSED, proposed=None)
+def value(ledger, series_uid="1.2.2") -> str | None:
+    return ledger.work.series_value(series_uid=series_uid, when=When.STUDY_CLOSED, proposed=None)
 
 
 def due(ledger, now) -> int:
@@ -59,6 +59,15 @@ def test_a_closed_series_whose_images_disagree_goes_as_received(ledger) -> None:
     settle(received(ledger, 2), seen(Region.WRIST), plan=PLAN, work=ledger.work, now=NOON)
     closed(ledger, NOON + QUIET * 2)
     assert value(ledger) is None
+
+
+def test_one_hip_with_a_side_makes_its_series_hips_when_the_study_closes(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.PELVIS_HIP), plan=PLAN, work=ledger.work, now=NOON)
+    sided = seen(Region.PELVIS_HIP, sided=True)
+    settle(received(ledger, 2, series_uid="1.2.9"), sided, plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 3, series_uid="1.2.9"), seen(Region.PELVIS_HIP), plan=PLAN, work=ledger.work, now=NOON)
+    closed(ledger, NOON + QUIET * 2)
+    assert (value(ledger), value(ledger, "1.2.9")) == ("PELVIS", "HIP")
 
 
 def test_the_anatomic_region_counts_as_a_header_when_the_study_closes(ledger) -> None:
