@@ -10,6 +10,7 @@ from pynetdicom.events import EventHandlerType
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from dicom_node.dimse.in_step import shorten_pdus
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.outcome import rejection_of
 from dicom_node.dimse.promptness import wake_when_needed
@@ -81,6 +82,7 @@ class Line:
         except OSError as error:
             raise TransientError(f"{self._peer} cannot be found: {error.strerror}") from error
         if association.is_established:
+            shorten_pdus(association)
             return association
         if association.is_rejected and association.acceptor.primitive is not None:
             raise rejection_of(association.acceptor.primitive)

@@ -16,6 +16,7 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 
 from dicom_node.dimse.contexts import VERIFICATION
+from dicom_node.dimse.in_step import in_step
 from dicom_node.dimse.line import Line, Peer
 from dicom_node.dimse.outcome import failure_of, is_warning
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
@@ -182,7 +183,8 @@ class StoreScu:
         try:
             patience = self._timeout + path.stat().st_size / SLOWEST_BYTES_PER_SECOND
             association.dimse_timeout = patience
-            response = association.send_c_store(path)
+            with in_step(association, patience):
+                response = association.send_c_store(path)
         except RuntimeError as error:
             raise AbortedError(f"{self._peer} closed the association") from error
         except (OSError, ValueError, AttributeError) as error:

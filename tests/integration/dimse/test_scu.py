@@ -1,8 +1,7 @@
 """The sender, before stock receivers and before awkward ones."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
 
 from dicom_node.dimse.scu import Peer, StoreScu
@@ -21,53 +19,7 @@ from dicom_node.part10 import split_meta
 from tests.dimse_objects import bundled_objects, incoming, written
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.programs import free_port
-
-Received = list[tuple[str, bytes]]
-
-
-@contextmanager
-def receiver(
-    answer: Callable[[Event], int | Dataset] = lambda event: 0x0000,
-    syntaxes: list[str] = ALL_TRANSFER_SYNTAXES,
-    received: Received | None = None,
-    associations: list[object] | None = None,
-    **settings,
-) -> Iterator[Peer]:
-    """A plain pynetdicom SCP that keeps (syntax, bytes) of what it gets, and answers as it is told."""
-
-    def store(event: Event) -> int | Dataset:
-        if received is not None:
-            received.append((str(event.context.transfer_syntax), event.request.DataSet.getvalue()))
-        return answer(event)
-
-    def established(event: Event) -> None:
-        if associations is not None:
-            associations.append(event.assoc)
-
-    entity = AE("PACS")
-    for name, value in settings.items():
-        setattr(entity, name, value)
-    for context in AllStoragePresentationContexts:
-        entity.add_supported_context(context.abstract_syntax, syntaxes)
-    entity.add_supported_context("1.2.840.10008.1.1")
-    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_ESTABLISHED, established)]
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    try:
-        yield Peer(host="127.0.0.1", port=server.server_address[1], ae_title="PACS")
-    finally:
-        for association in server.active_associations:
-            if association.is_established:  # pynetdicom may not abort what it has just rejected
-                association.abort()
-        server.shutdown()
-
-
-@contextmanager
-def sender(peer: Peer, **options) -> Iterator[StoreScu]:
-    scu = StoreScu(peer, calling_ae="REGION", **options)
-    try:
-        yield scu
-    finally:
-        scu.close()
+from tests.stock_receiver import Received, receiver, sender
 
 
 @pytest.fixture

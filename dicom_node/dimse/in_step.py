@@ -1,0 +1,57 @@
+"""A sender that gets no further ahead of its line than some pieces, however large the object is.
+
+pynetdicom cuts an object into PDUs as long as the peer takes and queues them all at once, while another thread sends
+them. Before a slow peer, a tomosynthesis of two gigabytes would lie in memory whole; before one without a limit of PDUs
+it would be a single one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import MaximumLengthNotification
+
+from dicom_node.errors import TransientError
+
+# As long as any that the peers of dicom_facts section 3 gained by, and longer than our own receiver takes.
+LONGEST_SENT = 1 << 20
+# Enough that the line never waits for the disk.
+PIECES_AHEAD = 16
+_LOOK_SECONDS = 0.5
+
+
+def shorten_pdus(association: Association) -> None:
+    """Send this peer no PDU above LONGEST_SENT, though it may take longer ones (PS3.8 annex D.1: 0 is no limit)."""
+    for item in association.acceptor.user_information:
+        if isinstance(item, MaximumLengthNotification):
+            allowed = item.maximum_length_received
+            item.maximum_length_received = min(allowed, LONGEST_SENT) if allowed else LONGEST_SENT
+
+
+@contextmanager
+def in_step(association: Association, patience: float) -> Iterator[None]:
+    """Within this context, what is sent waits as long as PIECES_AHEAD are queued.
+
+    Raises TransientError when that takes more than `patience` seconds in all. Once the association has ended nothing
+    is queued any more, and the caller finds it ended.
+    """
+    provider = association.dul
+    queue = provider.to_provider_queue
+    put, deadline = queue.put, monotonic() + patience
+
+    def put_in_step(piece: Any, *arguments: Any, **options: Any) -> None:
+        with queue.not_full:  # taking something out of a queue notifies it
+            while len(queue.queue) >= PIECES_AHEAD and provider.is_alive():
+                if monotonic() > deadline:
+                    raise TransientError(f"the peer did not take an object within {patience:.0f} s")
+                queue.not_full.wait(_LOOK_SECONDS)
+        if provider.is_alive():
+            put(piece, *arguments, **options)
+
+    setattr(queue, "put", put_in_step)  # noqa: B010 - mypy forbids the plain assignment
+    try:
+        yield
+    finally:
+        setattr(queue, "put", put)  # noqa: B010 - the same
