@@ -123,7 +123,7 @@ def is_dicom(path: Path) -> bool:
     if head[: len(PREAMBLE)][128:] == b"DICM":
         return True
     try:
-        bare = _taken_apart(head)
+        bare = _taken_apart(BytesIO(head))
     except NotUnderstoodError:
         return False
     return bool(_UID.fullmatch(bare.sop_class_uid) and _UID.fullmatch(bare.sop_instance_uid))
@@ -136,15 +136,16 @@ def incoming_from_file(path: Path, *, calling_ae: str, called_ae: str, peer: str
     set. Raises NotUnderstoodError when the file cannot be read or is no DICOM object.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            return _taken_apart(file, calling_ae=calling_ae, called_ae=called_ae, peer=peer)
     except OSError as error:
         raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
-    return _taken_apart(content, calling_ae=calling_ae, called_ae=called_ae, peer=peer)
 
 
-def _taken_apart(content: bytes, *, calling_ae: str = "", called_ae: str = "", peer: str = "") -> Incoming:
-    meta, offset = split_meta(BytesIO(content))
-    dataset = content[offset:]
+def _taken_apart(file: BinaryIO, *, calling_ae: str = "", called_ae: str = "", peer: str = "") -> Incoming:
+    meta, offset = split_meta(file)
+    file.seek(offset)
+    dataset = file.read()
     syntax = text_of(meta, 0x00020010) or _guessed_syntax(dataset)
     identity = identity_of(dataset, syntax)
     sop_class = identity.sop_class_uid or text_of(meta, 0x00020002)
