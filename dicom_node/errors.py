@@ -4,6 +4,7 @@
     ├── ConfigError                the configuration cannot be used as it stands
     ├── ModelError                 the model file is missing, damaged or made for other software
     ├── LedgerError                the ledger cannot be read or written now
+    │   └── UnstorableError        it is there, and refuses these values
     ├── RefusedError               an incoming object is not taken; the sender is told why
     │   ├── OutOfResourcesError    disk or ledger: the sender should try again later
     │   ├── MismatchError          the data set is not the object that the command announced
@@ -35,6 +36,10 @@ class ModelError(NodeError):
 
 class LedgerError(NodeError):
     """The ledger cannot be read or written now."""
+
+
+class UnstorableError(LedgerError):
+    """The ledger is there, and refuses these values: giving it the same again would come to the same."""
 
 
 class RefusedError(NodeError):

@@ -11,15 +11,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
-from dicom_node.errors import LedgerError
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.label import Label
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.verdict import Recognition, Verdict
-
-
-class UnstorableError(LedgerError):
-    """The ledger is there, and refuses these values: giving it the same again would come to the same."""
 
 
 class When(StrEnum):

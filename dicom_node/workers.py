@@ -14,10 +14,10 @@ from enum import Enum
 import structlog
 
 from dicom_node.background import step_back
-from dicom_node.errors import LedgerError, reason
+from dicom_node.errors import LedgerError, UnstorableError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
-from dicom_node.ports import Outbox, UnstorableError, Work
+from dicom_node.ports import Outbox, Work
 from dicom_node.verdict import Sighting
 
 log = structlog.get_logger(__name__)

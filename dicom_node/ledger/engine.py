@@ -11,8 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from dicom_node.errors import LedgerError
-from dicom_node.ports import UnstorableError
+from dicom_node.errors import LedgerError, UnstorableError
 
 BUSY_SECONDS = 30
 # On PostgreSQL, unless the URL's options say otherwise: a host that lost power keeps its locks no longer than this, and

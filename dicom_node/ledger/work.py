@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Select, case, insert, or_, select, update
 
+from dicom_node.errors import UnstorableError
 from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
@@ -17,7 +18,7 @@ from dicom_node.ledger.schema import (
     series_values,
     verdicts,
 )
-from dicom_node.ports import UnstorableError, When
+from dicom_node.ports import When
 from dicom_node.verdict import Recognition, Verdict
 
 

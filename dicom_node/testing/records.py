@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from dicom_node.commitment import PromiseState
+from dicom_node.errors import UnstorableError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
-from dicom_node.ports import UnstorableError
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.testing.shelf import Room, oldest_first, uids_of
 from dicom_node.verdict import Decision, Outcome

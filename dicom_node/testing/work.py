@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dicom_node.errors import UnstorableError
 from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
-from dicom_node.ports import UnstorableError, When
+from dicom_node.ports import When
 from dicom_node.testing.shelf import Room, is_free
 from dicom_node.verdict import Recognition, Verdict
 

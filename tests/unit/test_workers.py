@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from dicom_node.classify import Plan, Stop, settle
-from dicom_node.errors import LedgerError
+from dicom_node.errors import LedgerError, UnstorableError
 from dicom_node.forward import Gathered
 from dicom_node.instance import DeliveryState, Done
 from dicom_node.policy import Policy
-from dicom_node.ports import UnstorableError, When
+from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
 from dicom_node.verdict import Sighting

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from dicom_node.errors import OutOfResourcesError
+from dicom_node.errors import OutOfResourcesError, UnstorableError
 from dicom_node.instance import DeliveryState, Event, Instance
-from dicom_node.ports import Ledger, UnstorableError
+from dicom_node.ports import Ledger
 from dicom_node.record import Counts, DestinationCounts, JobRun
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, settled, to, verdict
