@@ -16,6 +16,7 @@ import os
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from training.pool import Pool, open_pool
 from training.pretrain import pretrain
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
-from training.runs import write_json
+from training.runs import save_weights, write_json, write_run
 from training.simulate.generate import Job, open_people, simulate
 from training.simulate.recipe import BARE_DETECTOR, BARE_SURROUNDINGS, BARE_TONE, SimulateRecipe
 
@@ -117,6 +118,8 @@ def _measured(pool: Pool, real: ImageSet, recipe: Recipe, out: Path, seed: int) 
     out.mkdir(parents=True, exist_ok=True)
     with progress(out.parent.name, recipe.pretrain.samples) as shown:
         trained = pretrain(pool, recipe, seed=seed, out=out, device=torch.device("cpu"), advance=shown.advance)
+    save_weights(out, trained.weights)  # to be calibrated, exported or put into an ensemble
+    write_run(out, command="pretrain", recipe=recipe, seed=seed, data=pool, now=datetime.now(UTC))
     found = _right(trained_classifier(trained.weights), real)
     write_json(scores, found)
     return found
