@@ -42,6 +42,12 @@ def test_the_unit_sets_keys_that_exist(root: Path) -> None:
     assert config.node.data_dir == Path("/var/lib") / re.search(r"^StateDirectory=(.+)$", unit, re.MULTILINE)[1]
 
 
+def test_a_stop_is_told_to_the_node_and_not_to_its_children(root: Path) -> None:
+    """A decoder's child that is stopped in the middle looks as if the image had stopped it."""
+    unit = (root / "deploy" / "region-node.service").read_text()
+    assert "KillMode=mixed" in unit.splitlines()
+
+
 def test_the_image_gets_every_folder_that_it_copies(root: Path) -> None:
     """.dockerignore leaves everything out that it does not name."""
     admitted = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
