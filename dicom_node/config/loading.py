@@ -10,11 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from dicom_node.config.sections import Config, nearest
 from dicom_node.errors import ConfigError
+from dicom_node.rules import FACT_CONDITIONS
 
 PREFIX = "DICOM_NODE_"
 # Keys of the design that later versions will know.
 PLANNED = frozenset({"stow", "webhook"})
 DEFAULT_FILE = Path("node.toml")
+# Tables whose keys are not ours, and mean something else in another case: AE titles, and keywords of DICOM.
+FREE_KEYS = frozenset({"client_names", "when"})
 
 
 def find_config_file(given: Path | None) -> Path | None:
@@ -56,11 +59,24 @@ def _in_order(variable: tuple[str, str]) -> list[tuple[int, str]]:
 
 def _override(values: dict[str, Any], name: str, text: str) -> None:
     """Set one key from DICOM_NODE_SECTION__KEY or, inside a list of tables, DICOM_NODE_DESTINATIONS__0__HOST."""
-    *way, last = name.removeprefix(PREFIX).lower().split("__")
+    *way, last = _way(name)
     place: Any = values
     for step, following in zip(way, [*way, last][1:], strict=True):
-        place = _enter(place, step, [] if following.isdigit() else {}, name)
+        place = _enter(place, step, [] if following.isdigit() and step not in FREE_KEYS else {}, name)
     _put(place, last, _parsed(text), name)
+
+
+def _way(name: str) -> list[str]:
+    """The keys that an environment variable names, in our lower case, but for those of FREE_KEYS: as they are written.
+
+    Of these, a rule's own conditions are ours again.
+    """
+    way: list[str] = []
+    for step in name.removeprefix(PREFIX).split("__"):
+        table = way[-1] if way else ""
+        ours = table not in FREE_KEYS or (table == "when" and step.lower() in FACT_CONDITIONS)
+        way.append(step.lower() if ours else step)
+    return way
 
 
 def _enter(place: Any, step: str, empty: Any, name: str) -> Any:

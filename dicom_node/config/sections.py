@@ -262,6 +262,14 @@ class Config(Section):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _certified_clients_may_call(self) -> Self:
+        for title in self.tls.client_names:
+            if self.node.calling_ae and title not in self.node.calling_ae:
+                close = nearest(title, list(self.node.calling_ae))
+                raise ValueError(f"tls.client_names names {title!r}, which is not in node.calling_ae{close}")
+        return self
+
     @property
     def ledger_url(self) -> str:
         """The ledger's URL in clear: for the engine alone, never for a log."""

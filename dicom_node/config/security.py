@@ -4,10 +4,11 @@ import re
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from dicom_node.config.names import AeTitle
 from dicom_node.config.quantities import Size
 from dicom_node.config.section import Section
 
@@ -38,7 +39,17 @@ class TlsSection(CredentialsSection):
 
     ca: Path | None = None
     require_client_certificate: bool = True
-    client_names: dict[str, Annotated[tuple[str, ...], BeforeValidator(_names)]] = Field(default_factory=dict)
+    client_names: dict[AeTitle, Annotated[tuple[str, ...], BeforeValidator(_names)]] = Field(default_factory=dict)
+
+    @field_validator("client_names", mode="before")
+    @classmethod
+    def _each_title_once(cls, value: Any) -> Any:
+        """Outer spaces are no part of an AE title: of two that differ in them alone, one would not be enforced."""
+        titles = [str(title).strip() for title in value] if isinstance(value, dict) else []
+        for title in titles:
+            if titles.count(title) > 1:
+                raise ValueError(f"the AE title {title!r} stands there twice")
+        return value
 
     @model_validator(mode="after")
     def _clients_can_be_known(self) -> Self:

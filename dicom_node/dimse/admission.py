@@ -57,7 +57,7 @@ class Admission:
         self._calling_aes = frozenset(calling_aes)
         self._called_aes = frozenset(called_aes)
         self._client_names = {
-            title: frozenset(name.lower() for name in names) for title, names in (client_names or {}).items()
+            title.strip(): frozenset(name.lower() for name in names) for title, names in (client_names or {}).items()
         }
         self._most_per_peer = most_per_peer
         self._pace = Pace(per_minute, 60.0) if per_minute is not None else None

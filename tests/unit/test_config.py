@@ -94,6 +94,51 @@ def test_the_environment_alone_can_name_a_dozen_destinations() -> None:
     assert [d.name for d in load_config(None, environ).destinations] == [f"pacs{n}" for n in range(12)]
 
 
+TLS_SERVER = {
+    "DICOM_NODE_TLS__CERTIFICATE": "c.pem",
+    "DICOM_NODE_TLS__KEY": "k.pem",
+    "DICOM_NODE_TLS__CA": "ca.pem",
+}
+
+
+def test_the_environment_keeps_the_case_of_keys_that_are_not_ours() -> None:
+    """An AE title in another case is another one: nobody would have to show a certificate to call under it."""
+    names = {
+        "DICOM_NODE_TLS__CLIENT_NAMES__CR1": "cr1.example.org",
+        "DICOM_NODE_TLS__CLIENT_NAMES__REGION": '["a.example.org", "b.example.org"]',
+        "DICOM_NODE_TLS__CLIENT_NAMES__7": "seven.example.org",
+    }
+    assert load_config(None, TLS_SERVER | names).tls.client_names == {
+        "CR1": ("cr1.example.org",),
+        "REGION": ("a.example.org", "b.example.org"),
+        "7": ("seven.example.org",),
+    }
+    rule = {"NAME": "r", "SEND_TO": "[]", "WHEN__StationName": "ROOM 1", "WHEN__REGION": "hand"}
+    config = load_config(None, {f"DICOM_NODE_RULES__0__{key}": text for key, text in rule.items()})
+    assert config.rules[0].when == {"StationName": ("ROOM 1",), "region": ("hand",)}
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ('{ "SEVENTEEN LETTERS" = "a" }', "'SEVENTEEN LETTERS' is no AE title"),
+        ('{ "" = "a" }', "'' is no AE title"),
+        ('{ "CR1 " = "a", CR1 = "b" }', "tls.client_names: the AE title 'CR1' stands there twice"),
+        ('{ cr1 = "a" }', "tls.client_names names 'cr1', which is not in node.calling_ae"),
+    ],
+)
+def test_a_name_for_a_certificate_that_would_never_be_asked_for_is_refused(
+    tmp_path: Path, names: str, sentence: str
+) -> None:
+    tls = '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\nca = "ca.pem"\n'
+    assert sentence in refused(tmp_path, f'[node]\ncalling_ae = "CR1"\n{tls}client_names = {names}\n')
+
+
+def test_outer_spaces_of_an_ae_title_do_not_count() -> None:
+    config = load_config(None, TLS_SERVER | {"DICOM_NODE_TLS__CLIENT_NAMES": '{" CR 1 ": "cr1.example.org"}'})
+    assert config.tls.client_names == {"CR 1": ("cr1.example.org",)}
+
+
 def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
     config = load_config(None, {"DICOM_NODE_LEDGER__URL": "postgresql://node:secret@db/ledger"})
     assert "secret" not in repr(config)

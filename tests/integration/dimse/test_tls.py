@@ -108,7 +108,7 @@ def test_a_peer_whose_certificate_bears_another_name_is_accepted_by_that_name_or
 
 
 def test_an_ae_title_can_be_tied_to_the_names_in_a_certificate(ca: Authority, serve) -> None:
-    scp = serve(tls_server(ca), client_names={"CR1": ("cr1.example.org",)})
+    scp = serve(tls_server(ca), client_names={" CR1 ": ("cr1.example.org",)})
     right, other = ca.issue("CR1.example.org"), ca.issue("cr2.example.org")
     with sender_to(scp, "CR1", tls=tls_client(ca, credentials=right)) as scu:
         scu.echo()
