@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from dicom_node.config.names import AeTitle
-from dicom_node.config.quantities import Duration, Interval
+from dicom_node.config.quantities import Duration, Interval, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import DestinationTls
 
@@ -32,5 +32,5 @@ class CommitmentPeer(Section):
     ae_title: AeTitle
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
-    timeout: Duration = timedelta(seconds=30)
+    timeout: Timeout = timedelta(seconds=30)
     tls: DestinationTls = None

@@ -1,5 +1,6 @@
 """Durations and sizes as people write them: "30s", "15m", "2h", "7d"; "500MB", "2GiB"."""
 
+import math
 import re
 from datetime import timedelta
 from typing import Annotated
@@ -11,26 +12,41 @@ _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2*
 _WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*")
 
 
+# Times are added to dates, and these end with the year 9999.
+LONGEST = timedelta(days=36_500)
+# The system's calls take a number of milliseconds that ends after 24 days.
+LONGEST_TIMEOUT = timedelta(days=1)
+
+
 def parse_duration(value: object) -> timedelta:
-    """A duration from "90s" or a number of seconds; ValueError for anything else."""
-    if isinstance(value, timedelta):
-        return value
+    """A duration of 0 to LONGEST from "90s" or a number of seconds; ValueError for anything else."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else _seconds(value)
+    if not 0 <= seconds <= LONGEST.total_seconds():  # not a number is not within either
+        raise ValueError(f"{value!r} is not within 0s and {LONGEST.days}d")
+    return timedelta(seconds=seconds)
+
+
+def _seconds(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
+        return value
     number, unit = _split(value, example="30s, 15m, 2h or 7d")
     if unit not in _SECONDS:
         raise ValueError(f"{value!r} is no duration; write it like 30s, 15m, 2h or 7d")
-    return timedelta(seconds=number * _SECONDS[unit])
+    return number * _SECONDS[unit]
 
 
 def parse_size(value: object) -> int:
-    """A number of bytes from "2GiB" or a plain number; ValueError for anything else."""
+    """A number of bytes, 0 or more, from "2GiB" or a plain number; ValueError for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    number, unit = _split(value, example="500MB or 2GiB")
-    if unit not in _BYTES:
-        raise ValueError(f"{value!r} is no size; write it like 500MB or 2GiB")
-    return int(number * _BYTES[unit])
+        size: float = value
+    else:
+        number, unit = _split(value, example="500MB or 2GiB")
+        if unit not in _BYTES:
+            raise ValueError(f"{value!r} is no size; write it like 500MB or 2GiB")
+        size = number * _BYTES[unit]
+    if not 0 <= size < math.inf:
+        raise ValueError(f"{value!r} is no size: it is less than nothing, or endless")
+    return int(size)
 
 
 def _split(value: object, *, example: str) -> tuple[float, str]:
@@ -50,6 +66,13 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
+def _within_a_day(value: timedelta) -> timedelta:
+    if value > LONGEST_TIMEOUT:
+        raise ValueError("this must be a day at most; write it like 30s")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Interval = Annotated[Duration, AfterValidator(_positive)]
+Timeout = Annotated[Interval, AfterValidator(_within_a_day)]
 Size = Annotated[int, BeforeValidator(parse_size)]

@@ -12,7 +12,7 @@ from pydicom.datadict import keyword_dict
 
 from dicom_node.config.commitment import CommitmentPeer, CommitmentSection
 from dicom_node.config.names import AeTitle, Name, Port
-from dicom_node.config.quantities import Duration, Interval, Size
+from dicom_node.config.quantities import Duration, Interval, Size, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
 from dicom_node.policy import Policy
@@ -55,7 +55,7 @@ class NodeSection(Section):
     calling_ae: Annotated[tuple[AeTitle, ...], Some] = ()
     allow_from: Annotated[tuple[Network, ...], Some] = ()
     disk_reserve: Size = 1 << 30
-    idle_timeout: Duration = timedelta(seconds=60)
+    idle_timeout: Interval = timedelta(seconds=60)
 
 
 class ModelSection(Section):
@@ -95,9 +95,9 @@ class DestinationMode(StrEnum):
 class RetrySection(Section):
     """How a destination that is away is tried again."""
 
-    first: Duration = timedelta(seconds=5)
+    first: Interval = timedelta(seconds=5)
     factor: Annotated[float, Field(ge=1.0)] = 2.0
-    longest: Duration = timedelta(minutes=15)
+    longest: Interval = timedelta(minutes=15)
     jitter: Probability = 0.3
     give_up_after: Duration | None = None
 
@@ -127,7 +127,7 @@ class Destination(Section):
     when: When = When.AT_ONCE
     hold_for_review: Duration | None = None
     original: bool | None = None
-    timeout: Duration = timedelta(seconds=30)
+    timeout: Timeout = timedelta(seconds=30)
     retry: RetrySection = RetrySection()
     tls: DestinationTls = None
     export: bool = False

@@ -12,6 +12,8 @@ from dicom_node.config.names import AeTitle
 from dicom_node.config.quantities import Size
 from dicom_node.config.section import Section
 
+SMALLEST_AUDIT_FILE = 1_000_000  # bytes: some hundred messages
+
 
 class CredentialsSection(Section):
     """A certificate with its chain, and its private key, in PEM files; both or neither."""
@@ -179,11 +181,17 @@ class SyslogSection(DestinationTlsSection):
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
 
 
+def _holds_messages(size: int) -> int:
+    if size < SMALLEST_AUDIT_FILE:
+        raise ValueError("this must be 1MB or more: rotated files are removed, and the trail would soon be gone")
+    return size
+
+
 class AuditSection(Section):
     """The audit trail of PS3.15 A.5: nowhere, unless a file or a syslog server is named."""
 
     file: Path | None = None
-    file_size: Size = 50_000_000
+    file_size: Annotated[Size, AfterValidator(_holds_messages)] = 50_000_000
     files: Annotated[int, Field(ge=0, le=1000)] = 10
     syslog: SyslogSection | None = None
     source_id: str | None = None

@@ -225,3 +225,46 @@ def test_durations_are_read_as_people_write_them(text: object, seconds: float) -
 @pytest.mark.parametrize(("text", "size"), [("500MB", 500_000_000), ("2GiB", 2147483648), ("1.5 KiB", 1536), (7, 7)])
 def test_sizes_are_read_as_people_write_them(text: object, size: int) -> None:
     assert parse_size(text) == size
+
+
+PLACE = '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[node]\nidle_timeout = 0", "node.idle_timeout: this must be more than nothing"),
+        ("[node]\nidle_timeout = -5", "node.idle_timeout: -5 is not within 0s and 36500d"),
+        ("[node]\nidle_timeout = inf", "node.idle_timeout: inf is not within"),
+        ("[node]\nidle_timeout = nan", "node.idle_timeout: nan is not within"),
+        ('[node]\nidle_timeout = "999999999999d"', "node.idle_timeout: '999999999999d' is not within"),
+        ("[node]\ndisk_reserve = -1", "node.disk_reserve: -1 is no size"),
+        (f'[node]\ndisk_reserve = "{"9" * 400}"', "is no size: it is less than nothing, or endless"),
+        (f'{PLACE}timeout = "0s"', "destinations.0.timeout: this must be more than nothing"),
+        (f'{PLACE}timeout = "30d"', "destinations.0.timeout: this must be a day at most"),
+        (f"{PLACE}hold_for_review = -1", "destinations.0.hold_for_review: -1 is not within"),
+        (f"{PLACE}retry.first = 0", "destinations.0.retry.first: this must be more than nothing"),
+        (f"{PLACE}retry.give_up_after = -1", "destinations.0.retry.give_up_after: -1 is not within"),
+        ("[retention]\nkeep = -1", "retention.keep: -1 is not within"),
+        ('[retention]\nkeep = "99999999d"', "retention.keep: '99999999d' is not within"),
+        ("[study]\nquiet = -1", "study.quiet: -1 is not within"),
+        ("[commitment]\nlinger = -1", "commitment.linger: -1 is not within"),
+        ("[audit]\nfile_size = 0", "audit.file_size: this must be 1MB or more"),
+        ('[audit]\nfile_size = "999KB"', "audit.file_size: this must be 1MB or more"),
+    ],
+)
+def test_a_quantity_with_which_the_node_cannot_work_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in refused(tmp_path, text)
+
+
+def test_nothing_is_a_quantity_where_the_node_can_work_with_it(tmp_path: Path) -> None:
+    text = """
+        node.disk_reserve = 0
+        study.quiet = "0s"
+        retention.keep = 0
+        commitment = { linger = 0, gather = 0, give_up_after = 0 }
+        audit.file_size = "1MB"
+        """
+    config = load_config(written(tmp_path, text), {})
+    assert config.node.disk_reserve == 0
+    assert config.retention.keep == timedelta(0)
