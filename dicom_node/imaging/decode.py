@@ -40,8 +40,8 @@ REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "Photomet
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
     """Return the first frame's stored values: (H, W), integers of up to 16 bits, unused bits cleared.
 
-    Raises UndecodableError, and nothing else, with the reason. Of a foreign error the reason gives only the type:
-    pydicom's texts quote the header, and the reason goes to ledger and log.
+    Raises UndecodableError with the reason, and nothing else but what is of the machine (`is_of_the_machine`). Of a
+    foreign error the reason gives only the type: pydicom's texts quote the header, and it goes to ledger and log.
     """
     try:
         return _stored_values(ds)

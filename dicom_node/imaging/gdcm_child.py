@@ -1,9 +1,10 @@
 """A program that decodes one JPEG frame with GDCM: stream on standard input, native frame on standard output.
 
 GDCM ends the whole process on some damaged streams (an exception in its error callback), so it never runs inside the
-node. `jpeg.py` starts this file by its path; nothing imports it, and it imports nothing but GDCM.
+node. `jpeg.py` starts this file by its path; nothing imports it, and of what is installed it imports nothing but GDCM.
 """
 
+import resource
 import sys
 
 import gdcm
@@ -30,5 +31,6 @@ def decoded(stream: bytes, syntax: str, rows: int, columns: int, allocated: int,
 
 
 if __name__ == "__main__":
-    numbers = [int(word) for word in sys.argv[2:]]
-    sys.stdout.buffer.write(decoded(sys.stdin.buffer.read(), sys.argv[1], *numbers))
+    seconds, syntax, *numbers = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    sys.stdout.buffer.write(decoded(sys.stdin.buffer.read(), syntax, *map(int, numbers)))

@@ -20,7 +20,7 @@ def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
     Stored values -> padding excluded -> modality LUT -> VOI LUT or window -> presentation shape. Every step is
     pointwise, so it is done on a table of the at most 65,536 values that occur. Padding becomes 0, black.
 
-    Raises UndecodableError, and nothing else, with the reason.
+    Raises UndecodableError with the reason, and nothing else but what is of the machine (`is_of_the_machine`).
     """
     stored = stored_values(ds)
     try:

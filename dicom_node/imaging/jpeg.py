@@ -1,5 +1,7 @@
 """JPEG by the DCT, lossless JPEG and JPEG-LS, of 8 to 16 bits, through GDCM in a process of its own."""
 
+import errno
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,9 +31,13 @@ JPEG_SYNTAXES = frozenset(
         JPEGLSNearLossless,
     }
 )
-TIMEOUT_SECONDS = 30.0
-"""The largest radiographs take 2 s; a damaged JPEG-LS stream can keep a decoder busy for ever."""
+CPU_SECONDS = 30
+"""Computing, that is: the largest radiographs take 2; a damaged JPEG-LS stream can keep a decoder busy for ever."""
+WALL_SECONDS = 120.0
+"""Within which a machine that is not about to fall over gives a process its CPU_SECONDS."""
 
+# Nothing in a stream does these to its decoder: somebody ends processes here, or the kernel for want of memory.
+_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
 _CHILD = Path(__file__).with_name("gdcm_child.py")
 
 
@@ -40,23 +46,36 @@ def jpeg_values(stream: bytes, syntax: UID, ds: Dataset) -> NDArray[np.integer]:
 
     JPEG Extended holds samples of 12 bits however few the header says are stored. GDCM, as DCMTK, only warns about
     the wrong spectral selection that some encoders wrote into their scan headers. A damaged stream costs the child
-    process, not this one. Raises UndecodableError.
+    process, not this one. Raises UndecodableError, and an OSError with a number when it was the machine that kept the
+    child from its work, so that trying again can help.
     """
     allocated, signed = int(ds.BitsAllocated), int(ds.PixelRepresentation)
     stored = 12 if syntax == JPEGExtended12Bit and allocated == 16 else int(ds.get("BitsStored") or allocated)
     shape = (int(ds.Rows), int(ds.Columns))
-    words = [str(syntax), *map(str, (*shape, allocated, stored, signed))]
+    native = _decoded([str(CPU_SECONDS), str(syntax), *map(str, (*shape, allocated, stored, signed))], stream)
+    width, rest = divmod(len(native), shape[0] * shape[1])
+    if rest or width not in (1, 2):
+        raise UndecodableError("GDCM cannot decode this JPEG stream")
+    return np.frombuffer(native, f"<{'i' if signed else 'u'}{width}").reshape(shape)
+
+
+def _decoded(words: list[str], stream: bytes) -> bytes:
+    """What the child makes of the stream; a session of its own keeps the terminal's Ctrl-C from it."""
     try:
         child = subprocess.run(  # noqa: S603 - our own file, and words made of numbers and a known UID
             [sys.executable, "-P", str(_CHILD), *words],
             check=False,
             input=stream,
             capture_output=True,
-            timeout=TIMEOUT_SECONDS,
+            timeout=WALL_SECONDS,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise UndecodableError(f"GDCM did not decode the JPEG stream within {TIMEOUT_SECONDS:.0f} s") from error
-    width, rest = divmod(len(child.stdout), shape[0] * shape[1])
-    if child.returncode != 0 or rest or width not in (1, 2):
+        raise TimeoutError(errno.ETIMEDOUT, "the JPEG decoder was given no time to compute") from error
+    if child.returncode in _ENDED_FROM_OUTSIDE:
+        raise InterruptedError(errno.EINTR, "the JPEG decoder was ended from outside")
+    if child.returncode == -signal.SIGXCPU:
+        raise UndecodableError(f"GDCM did not decode the JPEG stream in {CPU_SECONDS} s of computing")
+    if child.returncode != 0:
         raise UndecodableError("GDCM cannot decode this JPEG stream")
-    return np.frombuffer(child.stdout, f"<{'i' if signed else 'u'}{width}").reshape(shape)
+    return child.stdout

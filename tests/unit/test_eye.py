@@ -5,7 +5,8 @@ import zlib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGLosslessSV1
 
 from dicom_node.eye import Eye
 from dicom_node.header import header_values
@@ -112,3 +113,16 @@ def test_pixels_are_not_read_to_judge_a_header(tmp_path) -> None:
     assert header_values(ds)
     assert not_a_radiograph(ds) is None
     assert ds.get_item("PixelData", keep_deferred=True).value is None
+
+
+def test_a_decoder_that_is_killed_is_no_property_of_the_image(eye, tmp_path, monkeypatch) -> None:
+    """The kernel ends what is largest when memory is short: the image is to be looked at again."""
+    (tmp_path / "gdcm.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ds = bright()
+    header = b"\xff\xd8\xff\xc3\x00\x0b\x10" + ds.Rows.to_bytes(2, "big") + ds.Columns.to_bytes(2, "big")
+    ds.PixelData = encapsulate([header + b"\x01\x01\x11\x00"])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    with pytest.raises(InterruptedError):
+        eye.look(as_file(ds, tmp_path))
