@@ -6,8 +6,9 @@ All functions map modality values to [0, 1] and are pointwise, so the caller may
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_voi
 from pydicom.uid import DigitalXRayImageStorageForProcessing
+
+from dicom_node.imaging.tables import looked_up
 
 Values = NDArray[np.float64]
 
@@ -52,8 +53,9 @@ def _by_lut(values: NDArray[np.int64], ds: Dataset) -> Values | None:
     if not ds.get("VOILUTSequence"):
         return None
     try:
-        bits = int(ds.VOILUTSequence[0].LUTDescriptor[2])
-        return np.clip(apply_voi(values, ds) / (2.0**bits - 1.0), 0.0, 1.0)
+        item = ds.VOILUTSequence[0]
+        bits = int(item.LUTDescriptor[2])
+        return np.clip(looked_up(values, item, ds) / (2.0**bits - 1.0), 0.0, 1.0)
     except Exception:  # noqa: BLE001 - a damaged LUT, in any of its many ways, is no LUT
         return None
 

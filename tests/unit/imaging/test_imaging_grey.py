@@ -27,14 +27,6 @@ def linear(x: np.ndarray, centre: float, width: float) -> np.ndarray:
     return y
 
 
-def lut(first: int, entries: list[int], bits: int = 16) -> Dataset:
-    item = Dataset()
-    item.LUTDescriptor = [len(entries), first, bits]
-    item.LUTData = entries
-    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
-    return item
-
-
 def test_the_window_follows_the_standard(radiograph: Factory) -> None:
     """A linear window gives the piecewise function of C.11.2.1.2.1 on every value."""
     grey = grey_from_dataset(radiograph(RAMP, WindowCenter=100, WindowWidth=80))
@@ -61,30 +53,6 @@ def test_rescaling_comes_before_the_window(radiograph: Factory) -> None:
     """The window is in modality units, after slope and intercept."""
     ds = radiograph(RAMP, RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=-800, WindowWidth=200)
     np.testing.assert_allclose(grey_from_dataset(ds), linear(RAMP * 2.0 - 1000, -800, 200), atol=1e-6)
-
-
-def test_a_modality_lut_comes_before_the_window(radiograph: Factory) -> None:
-    """A Modality LUT replaces rescaling, and the window sees what it gives."""
-    squares = [value * value for value in range(256)]
-    item = lut(0, squares)
-    item.ModalityLUTType = "US"
-    ds = radiograph(RAMP, ModalityLUTSequence=[item], WindowCenter=20000, WindowWidth=30000)
-    np.testing.assert_allclose(grey_from_dataset(ds), linear(RAMP.astype(float) ** 2, 20000, 30000), atol=1e-6)
-
-
-def test_a_voi_lut_wins_over_a_window(radiograph: Factory) -> None:
-    """With both, the LUT is shown; it is scaled by the bits that its descriptor states."""
-    entries = [4095 - 16 * value for value in range(256)]
-    ds = radiograph(RAMP, VOILUTSequence=[lut(0, entries, 12)], WindowCenter=100, WindowWidth=80)
-    np.testing.assert_allclose(grey_from_dataset(ds), (4095 - 16.0 * RAMP) / 4095, atol=1e-6)
-
-
-def test_a_damaged_voi_lut_leaves_the_window(radiograph: Factory) -> None:
-    """A LUT without data is no LUT."""
-    broken = lut(0, [1, 2, 3])
-    del broken.LUTData
-    grey = grey_from_dataset(radiograph(RAMP, VOILUTSequence=[broken], WindowCenter=100, WindowWidth=80))
-    np.testing.assert_allclose(grey, linear(RAMP, 100, 80), atol=1e-6)
 
 
 @pytest.mark.parametrize(
