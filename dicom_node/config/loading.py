@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from dicom_node.config.sections import Config, nearest
+from dicom_node.config.names import nearest
+from dicom_node.config.sections import Config
 from dicom_node.errors import ConfigError
 from dicom_node.rules import FACT_CONDITIONS
 

@@ -1,6 +1,7 @@
 """Names that a configuration gives: AE titles, names of our own, ports."""
 
 import re
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -24,3 +25,9 @@ def _name(text: str) -> str:
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """The words "; did you mean X?" for a name that is close to a valid one, else the empty string."""
+    close = get_close_matches(name, valid, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,26 +1,23 @@
 """The sections of the configuration and what each key may hold (DESIGN 4.3)."""
 
 from datetime import timedelta
-from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydicom.datadict import keyword_dict
 
 from dicom_node.config.commitment import CommitmentPeer, CommitmentSection
-from dicom_node.config.names import AeTitle, Name, Port
+from dicom_node.config.conditions import check_condition
+from dicom_node.config.names import AeTitle, Name, Port, nearest
 from dicom_node.config.quantities import Duration, Interval, Size, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
 from dicom_node.policy import Policy
 from dicom_node.ports import When
-from dicom_node.regions import REGIONS
 from dicom_node.retry import Retry
-from dicom_node.rules import FACT_CONDITIONS, Rule
-from dicom_node.verdict import Agreement, Outcome
+from dicom_node.rules import Rule
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
@@ -149,7 +146,7 @@ Patterns = Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(str(item) 
 
 
 class RuleSection(Section):
-    """A routing rule; `when` takes the conditions of rules.FACT_CONDITIONS and any DICOM keyword."""
+    """A routing rule; `when` takes the conditions that config.conditions allows."""
 
     name: str
     when: dict[str, Patterns] = Field(default_factory=dict)
@@ -159,7 +156,7 @@ class RuleSection(Section):
     @model_validator(mode="after")
     def _conditions_exist(self) -> Self:
         for key, values in self.when.items():
-            _check_condition(key, values)
+            check_condition(key, values)
         return self
 
     def rule(self) -> Rule:
@@ -172,31 +169,6 @@ class RuleSection(Section):
             min_confidence=float(least[0]) if least else None,
             final=self.final,
         )
-
-
-def _check_condition(key: str, values: tuple[str, ...]) -> None:
-    if key not in FACT_CONDITIONS and key not in keyword_dict:
-        raise ValueError(f"`when` has no condition {key!r}{nearest(key, [*FACT_CONDITIONS, *keyword_dict])}")
-    closed = {"region": REGIONS, "agreement": tuple(Agreement), "outcome": tuple(Outcome)}
-    for value in values:
-        allowed = [str(item) for item in closed.get(key, ())]
-        if allowed and not set("*?[") & set(value) and value not in allowed:
-            raise ValueError(f"{value!r} is no {key}{nearest(value, allowed)}")
-    if key == "min_confidence" and not (len(values) == 1 and 0.0 <= _number(values[0]) <= 1.0):
-        raise ValueError("min_confidence is one number from 0 to 1")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0
-
-
-def nearest(name: str, valid: list[str]) -> str:
-    """The words "; did you mean X?" for a name that is close to a valid one, else the empty string."""
-    close = get_close_matches(name, valid, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class StudySection(Section):

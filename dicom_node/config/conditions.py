@@ -1,0 +1,45 @@
+"""What a rule's `when` may ask: rules.FACT_CONDITIONS and DICOM keywords, as far as there is anything to compare."""
+
+from pydicom.datadict import dictionary_VR, keyword_dict
+
+from dicom_node.config.names import nearest
+from dicom_node.regions import REGIONS
+from dicom_node.rules import FACT_CONDITIONS
+from dicom_node.verdict import Agreement, Outcome
+
+# Bulk and nested values, which header.py leaves out; NONE are the delimiters of sequences.
+NO_TEXT = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT", "NONE"})
+# Command elements (PS3.7 annex E) and file meta elements (PS3.10 section 7.1) are outside of the data set.
+OUTSIDE = frozenset({0x0000, 0x0002})
+
+
+def check_condition(key: str, values: tuple[str, ...]) -> None:
+    """Raise ValueError for a condition that does not exist, or that no image could ever meet."""
+    if key not in FACT_CONDITIONS:
+        _check_keyword(key)
+    if not values:
+        raise ValueError(f"{key} needs a value: nothing is in an empty list")
+    closed = {"region": REGIONS, "agreement": tuple(Agreement), "outcome": tuple(Outcome)}
+    for value in values:
+        allowed = [str(item) for item in closed.get(key, ())]
+        if allowed and not set("*?[") & set(value) and value not in allowed:
+            raise ValueError(f"{value!r} is no {key}{nearest(value, allowed)}")
+    if key == "min_confidence" and not (len(values) == 1 and 0.0 <= _number(values[0]) <= 1.0):
+        raise ValueError("min_confidence is one number from 0 to 1")
+
+
+def _check_keyword(keyword: str) -> None:
+    tag = keyword_dict.get(keyword) if keyword else None
+    if tag is None:
+        raise ValueError(f"`when` has no condition {keyword!r}{nearest(keyword, [*FACT_CONDITIONS, *keyword_dict])}")
+    if tag >> 16 in OUTSIDE:
+        raise ValueError(f"{keyword} is in the command or the file's meta information; rules see the data set alone")
+    if NO_TEXT.issuperset(dictionary_VR(tag).split(" or ")):
+        raise ValueError(f"{keyword} is a sequence or bulk data ({dictionary_VR(tag)}), and rules compare short texts")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
