@@ -1,8 +1,8 @@
 """Giving an object another, uncompressed transfer syntax, for a peer that takes only that.
 
-Nothing is lost beyond what an earlier lossy compression lost, and nothing else changes: the UIDs stay (PS3.3
-C.12.4.1.1 asks for new ones only where the pixels' meaning changes), Lossy Image Compression stays as it is, and
-decoded colours are not converted, so that Photometric Interpretation says what the decoder gave.
+Nothing is lost beyond what an earlier lossy compression lost, and nothing else changes: text leaves byte for byte, the
+UIDs stay (PS3.3 C.12.4.1.1 asks for new ones only where the pixels' meaning changes), Lossy Image Compression stays as
+it is, and decoded colours are not converted, so that Photometric Interpretation says what the decoder gave.
 """
 
 import sys
@@ -10,18 +10,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import (
     UID,
-    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGExtended12Bit,
 )
 
+from dicom_node.dimse.reframe import reframed
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
 from dicom_node.imaging.jpeg import jpeg_values
@@ -41,8 +40,6 @@ TIMEOUT_SECONDS = 300.0
 _OUT_OF_RESOURCES = 75
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
 
-# What one value of these VRs is made of (PS3.5 section 7.3); the others come decoded, or are bytes (OB, UN).
-_WORD = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _BY_GDCM = "1.2.840.10008.1.2.4."
 _JPEG_FAMILY = frozenset(_BY_GDCM + last for last in ("50", "51", "57", "70", "80", "81"))
 
@@ -85,12 +82,12 @@ def convert(path: Path, to_syntax: str, target: Path) -> None:
         # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
         if ds.PhotometricInterpretation == "YBR_FULL_422":
             ds.PhotometricInterpretation = "YBR_FULL"
-    elif source == ExplicitVRBigEndian:
-        _swap_words(ds)
-    ds.file_meta.TransferSyntaxUID = UID(to_syntax)
-    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    dcmwrite(target, ds, enforce_file_format=True)
+    converted: Any = reframed(ds, implicit=UID(to_syntax).is_implicit_VR)
+    converted.preamble, converted.file_meta = ds.preamble, ds.file_meta
+    converted.file_meta.TransferSyntaxUID = UID(to_syntax)
+    converted.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    converted.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    dcmwrite(target, converted, enforce_file_format=True)
 
 
 def _is_encapsulated(syntax: str) -> bool:
@@ -99,8 +96,10 @@ def _is_encapsulated(syntax: str) -> bool:
 
 def _needs_own_decoding(ds: Dataset) -> bool:
     """JPEG Extended of 12 bits: GDCM decodes it, but pydicom does not let it."""
+    if ds.file_meta.TransferSyntaxUID != JPEGExtended12Bit:
+        return False
     grey = str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
-    return ds.file_meta.TransferSyntaxUID == JPEGExtended12Bit and grey and ds.get("BitsAllocated") == 16
+    return grey and ds.get("BitsAllocated") == 16
 
 
 def _decompress_extended(ds: Dataset) -> None:
@@ -122,24 +121,6 @@ def _read(path: Path) -> Any:
         return read_object(path)
     except UndecodableError as error:
         raise PermanentError(str(error)) from error
-
-
-def _swap_words(ds: Dataset) -> None:
-    """Turn the byte order of values that pydicom keeps as bytes, in sequences as well."""
-
-    def swap(_: Dataset, element: DataElement) -> None:
-        width = _WORD.get(element.VR)
-        if width and isinstance(element.value, bytes):
-            element.value = _swapped(element.value, width)
-
-    ds.walk(swap)
-
-
-def _swapped(value: bytes, width: int) -> bytes:
-    swapped = bytearray(len(value))
-    for position in range(width):
-        swapped[position::width] = value[width - 1 - position :: width]
-    return bytes(swapped)
 
 
 def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
