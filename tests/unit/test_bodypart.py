@@ -110,6 +110,32 @@ def test_pelvis_and_hip_are_one_region(value):
     assert read_header_region(value).region is Region.PELVIS_HIP
 
 
+@pytest.mark.parametrize(
+    ("value", "region"),
+    [
+        ("FEMORAL HEAD", Region.PELVIS_HIP),
+        ("XR Head of femur LT", Region.PELVIS_HIP),
+        ("Hüftkopf", Region.PELVIS_HIP),
+        ("FEMURKOPF", Region.PELVIS_HIP),
+        ("HUMERAL HEAD", Region.SHOULDER),
+        ("HEAD OF HUMERUS", Region.SHOULDER),
+        ("Humeruskopf", Region.SHOULDER),
+        ("Oberarmkopf re", Region.SHOULDER),
+        ("HEAD OF RADIUS", Region.ELBOW),
+        ("FIBULAR HEAD", Region.KNEE),
+        ("HEAD OF FIBULA", Region.KNEE),
+        ("METATARSAL HEADS", Region.FOOT),
+        ("2ND METATARSAL HEAD", Region.FOOT),
+        ("METACARPAL HEAD", Region.HAND),
+        ("METACARPAL HEADS", Region.HAND),
+        ("HEAD", Region.SKULL),
+    ],
+)
+def test_the_head_of_a_bone_is_not_the_head(value, region):
+    """It is the joint that the bone's head is part of."""
+    assert read_header_region(value).region is region
+
+
 @pytest.mark.parametrize("value", ["", "   ", "\0", " \0"])
 def test_padding_alone_is_an_empty_header(value):
     """Zero bytes are padding to many senders."""
