@@ -1,6 +1,8 @@
 """Documents that can drift are compared with the code."""
 
 import re
+import textwrap
+import tomllib
 
 import typer
 from pydantic import BaseModel
@@ -19,7 +21,9 @@ from dicom_node.dimse.commitment import ACTION_STATUSES, EVENT_STATUSES
 from dicom_node.dimse.contexts import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from dicom_node.dimse.scp import ScpSettings
 from dicom_node.dimse.status import STATUSES, UNFORESEEN
+from dicom_node.rules import Facts, explain
 from dicom_node.tls import Contexts, TlsClient
+from dicom_node.verdict import Outcome
 from tests.audit_schema import EVENTS
 
 
@@ -49,6 +53,25 @@ def test_every_command_is_in_the_readme(root) -> None:
     for name, command in group.commands.items():
         for sub in getattr(command, "commands", {"": None}):
             assert f"dicom-node {name} {sub}".strip() in readme
+
+
+def test_the_rule_in_the_readme_finds_children_of_every_age_and_nobody_else(root) -> None:
+    text = (root / "README.md").read_text()
+    example = re.search(r"^    \[\[rules\]\]\n(?:    .+\n)+", text, flags=re.MULTILINE)[0]
+    rule = RuleSection.model_validate(tomllib.loads(textwrap.dedent(example))["rules"][0]).rule()
+    found = {}
+    for age in ("003D", "006W", "011M", "000Y", "009Y", "010Y", "017Y", "018Y", "020Y", "045Y", "102Y", ""):
+        facts = Facts(outcome=Outcome.TAGGED, region="hand", confidence=0.95, header={"PatientAge": (age,)})
+        found[age] = explain(rule, facts).matched
+    assert [age for age, matched in found.items() if matched] == [
+        "003D",
+        "006W",
+        "011M",
+        "000Y",
+        "009Y",
+        "010Y",
+        "017Y",
+    ]
 
 
 def test_the_conformance_statement_lists_every_status_that_can_be_sent(root) -> None:
