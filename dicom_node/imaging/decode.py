@@ -5,6 +5,8 @@ Decoders, all under permissive licences: pylibjpeg's openjpeg and rle through py
 that what happens to be installed besides changes no pixel.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -59,22 +61,23 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
 
 def _stored_values(ds: Dataset) -> NDArray[np.integer]:
     syntax = _checked_syntax(ds)
+    assumed: dict[str, Any] = {"samples_per_pixel": 1, "bits_stored": _stored_and_high_bit(ds)[0]}
     if not syntax.is_encapsulated:
-        return _used_bits(pixel_array(ds, index=0, raw=True, correct_unused_bits=False), ds)
+        return _used_bits(pixel_array(ds, index=0, raw=True, correct_unused_bits=False, **assumed), ds)
     if syntax not in DECODERS and syntax not in JPEG_SYNTAXES:
         raise UndecodableError(f"no decoder for {syntax.name}")
     if syntax != RLELossless:
         _check_codestream(ds)
     if syntax in JPEG_SYNTAXES:
         return within_stored_bits(jpeg_values(_first_frame(ds), syntax, ds), ds)
-    return np.asarray(pixel_array(ds, index=0, raw=True, decoding_plugin=DECODERS[syntax]))
+    return np.asarray(pixel_array(ds, index=0, raw=True, decoding_plugin=DECODERS[syntax], **assumed))
 
 
 def within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Keep what a lossy decoder overshot at the stored bits' limit, where masking would turn white into black."""
     if ds.PixelRepresentation:
         return _used_bits(values, ds)
-    stored = int(ds.get("BitsStored") or ds.BitsAllocated)
+    stored, _ = _stored_and_high_bit(ds)
     return np.asarray(np.minimum(values, (1 << stored) - 1)) if stored < 8 * values.itemsize else values
 
 
@@ -85,7 +88,7 @@ def _checked_syntax(ds: Dataset) -> UID:
     missing = [keyword for keyword in REQUIRED if ds.get(keyword) is None]
     if missing:
         raise UndecodableError(f"the header lacks {', '.join(missing)}")
-    if ds.get("SamplesPerPixel", 1) != 1 or not str(ds.PhotometricInterpretation).startswith("MONOCHROME"):
+    if ds.get("SamplesPerPixel") not in (None, 1) or not str(ds.PhotometricInterpretation).startswith("MONOCHROME"):
         raise UndecodableError("the image is in colour")
     if ds.BitsAllocated not in (1, 8, 16):
         raise UndecodableError(f"{int(ds.BitsAllocated)} bits allocated to a pixel are not supported")
@@ -108,10 +111,17 @@ def _first_frame(ds: Dataset) -> bytes:
     return get_frame(ds.PixelData, 0, number_of_frames=int(ds.get("NumberOfFrames") or 1))
 
 
+def _stored_and_high_bit(ds: Dataset) -> tuple[int, int]:
+    """Bits Stored and High Bit. One that is missing follows from the other; without both, all allocated bits count."""
+    high = ds.get("HighBit")
+    stored = int(ds.get("BitsStored") or (ds.BitsAllocated if high is None else high + 1))
+    return stored, stored - 1 if high is None else int(high)
+
+
 def _used_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Drop what lies outside the stored bits, such as overlays of old (PS3.5 8.1.1), and extend the sign."""
-    stored = int(ds.get("BitsStored") or ds.BitsAllocated)
-    allocated, high = 8 * values.itemsize, int(ds.get("HighBit", stored - 1))
+    stored, high = _stored_and_high_bit(ds)
+    allocated = 8 * values.itemsize
     if ds.BitsAllocated == 1 or (stored == allocated and high == stored - 1):
         return values
     if not 0 < stored <= high + 1 <= allocated:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_modality_lut
+from pydicom.multival import MultiValue
+from pydicom.pixels.processing import apply_rescale
 
 from dicom_node.errors import UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import stored_values
+from dicom_node.imaging.tables import looked_up
 from dicom_node.imaging.windows import values_of_interest
 
 BAND = 1 << 19
@@ -69,12 +71,19 @@ def _places(stored: NDArray[np.integer], lowest: int) -> NDArray[np.intp]:
 
 def _padding(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.bool_]:
     """Mark the stored values that are padding: a value, or all between it and its limit (PS3.3 C.7.5.1.1.2)."""
-    value = ds.get("PixelPaddingValue")
-    if value is None or value == "":
+    value, limit = _first(ds, "PixelPaddingValue"), _first(ds, "PixelPaddingRangeLimit")
+    if value is None:
         return np.zeros(values.shape, dtype=bool)
-    limit = ds.get("PixelPaddingRangeLimit")
-    ends = [_as_stored(end, ds) for end in (value, value if limit in (None, "") else limit)]
+    ends = [_as_stored(end, ds) for end in (value, value if limit is None else limit)]
     return (values >= min(ends)) & (values <= max(ends))
+
+
+def _first(ds: Dataset, keyword: str) -> int | None:
+    """The first value of an element that should have one; some senders pad with two."""
+    value = ds.get(keyword)
+    if isinstance(value, MultiValue):
+        value = value[0] if value else None
+    return None if value is None or value == "" else int(value)
 
 
 def _as_stored(value: int, ds: Dataset) -> int:
@@ -88,10 +97,12 @@ def _as_stored(value: int, ds: Dataset) -> int:
 
 
 def _modality_values(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.float64]:
+    if ds.get("ModalityLUTSequence"):
+        return looked_up(values, ds.ModalityLUTSequence[0], ds).astype(np.float64)
     slope, intercept = ds.get("RescaleSlope", 1), ds.get("RescaleIntercept", 0)
-    if not ds.get("ModalityLUTSequence") and (slope in (0, None) or intercept is None):
+    if slope in (0, None) or intercept is None:
         return values.astype(np.float64)  # a slope of 0 is a mistake that would make the image blank; empty is absent
-    return np.asarray(apply_modality_lut(values, ds), dtype=np.float64)
+    return np.asarray(apply_rescale(values, ds), dtype=np.float64)
 
 
 def _shown_inverted(ds: Dataset) -> bool:

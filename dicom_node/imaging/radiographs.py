@@ -55,7 +55,8 @@ def _wrong_class(ds: Dataset) -> str | None:
 def _wrong_content(ds: Dataset) -> str | None:
     if not _has_pixels(ds) or not ds.get("Rows") or not ds.get("Columns"):
         return "the object has no pixel data"
-    if ds.get("SamplesPerPixel", 1) != 1 or not _text(ds, "PhotometricInterpretation").startswith("MONOCHROME"):
+    grey = _text(ds, "PhotometricInterpretation").startswith("MONOCHROME")
+    if ds.get("SamplesPerPixel") not in (None, 1) or not grey:
         return "colour images are not plain radiographs"
     if _frames(ds) > 1:
         return "multi-frame images are not plain radiographs"

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit
 
 from dicom_node.errors import UndecodableError
-from dicom_node.imaging import grey_from_dataset
+from dicom_node.imaging import grey_from_dataset, not_a_radiograph
 from dicom_node.imaging.codestreams import stated_size
 from dicom_node.imaging.decode import stored_values
 
@@ -138,6 +139,33 @@ def test_rubbish_in_a_frame_is_a_reason(radiograph: Callable[..., Dataset], synt
         stored_values(ds)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("empty", [True, False])
+@pytest.mark.parametrize(
+    "missing", [["SamplesPerPixel"], ["BitsStored"], ["HighBit"], ["SamplesPerPixel", "BitsStored", "HighBit"]]
+)
+def test_what_the_header_lacks_is_assumed(radiograph: Callable[..., Dataset], missing: list[str], empty: bool) -> None:
+    """Grey, all bits used or as many as the other element says: and only here, the object stays as it is."""
+    values = (np.arange(64, dtype=np.uint16) * 63).reshape(8, 8)
+    ds = radiograph(values, BitsStored=12, HighBit=11)
+    for keyword in missing:
+        setattr(ds, keyword, None)
+        if not empty:
+            delattr(ds, keyword)
+    before = deepcopy(ds)
+    assert not_a_radiograph(ds) is None
+    np.testing.assert_array_equal(stored_values(ds), values)
+    assert ds == before
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("scheme", ["J2KR", "JLSL", "JPLL", "RLE"])
+def test_what_the_header_of_a_compressed_object_lacks_is_assumed(shared_dicom: Path, scheme: str) -> None:
+    ds = pydicom.dcmread(shared_dicom / f"RG3_{scheme}.dcm")
+    expected = stored_values(ds)
+    del ds.SamplesPerPixel, ds.BitsStored, ds.HighBit
+    np.testing.assert_array_equal(stored_values(ds), expected)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,14 @@ def test_padding_with_the_wrong_sign_is_understood(radiograph: Factory) -> None:
     np.testing.assert_allclose(grey[1:], grey_from_dataset(radiograph(values[1:])), atol=1e-6)
 
 
+def test_of_several_padding_values_the_first_counts(radiograph: Factory) -> None:
+    """The element has one value by the standard, and now and then two."""
+    window = {"WindowCenter": 100, "WindowWidth": 80}
+    one = radiograph(RAMP, PixelPaddingValue=120, PixelPaddingRangeLimit=130, **window)
+    two = radiograph(RAMP, PixelPaddingValue=[120, 7], PixelPaddingRangeLimit=[130, 9], **window)
+    np.testing.assert_array_equal(grey_from_dataset(two), grey_from_dataset(one))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
 def test_all_pixel_types_give_the_same_picture(radiograph: Factory, dtype: type) -> None:
     """8 and 16 bits, signed and not, show the same ramp."""

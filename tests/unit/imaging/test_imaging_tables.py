@@ -30,6 +30,23 @@ def test_a_modality_lut_comes_before_the_window(radiograph: Factory) -> None:
     np.testing.assert_array_equal(grey_from_dataset(radiograph(RAMP, ModalityLUTSequence=[item], **window)), squares)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_a_modality_lut_has_entries_of_any_depth(radiograph: Factory, bits: int) -> None:
+    """C.11.1.1 allows 8 and 16 bits, film digitizers write what they measure; the entries count as they are."""
+    entries = np.linspace(0, 2**bits - 1, 256).astype(np.uint16)
+    window = {"WindowCenter": 2 ** (bits - 1), "WindowWidth": 2**bits}
+    ds = radiograph(RAMP, ModalityLUTSequence=[lut(0, entries.tolist(), bits)], **window)
+    np.testing.assert_array_equal(grey_from_dataset(ds), grey_from_dataset(radiograph(entries[RAMP], **window)))
+
+
+def test_a_modality_lut_of_eight_bits_comes_packed_in_words(radiograph: Factory) -> None:
+    item = lut(0, [0] * 256, 8)
+    item.add_new("LUTData", "OW", bytes(range(255, -1, -1)))
+    ds = radiograph(RAMP, ModalityLUTSequence=[item], WindowCenter=128, WindowWidth=256)
+    expected = grey_from_dataset(radiograph(255 - RAMP, WindowCenter=128, WindowWidth=256))
+    np.testing.assert_array_equal(grey_from_dataset(ds), expected)
+
+
 def test_a_voi_lut_wins_over_a_window(radiograph: Factory) -> None:
     """With both, the LUT is shown; it is scaled by the bits that its descriptor states."""
     entries = [4095 - 16 * value for value in range(256)]
