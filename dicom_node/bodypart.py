@@ -49,7 +49,7 @@ class HeaderRegion:
 
     `regions`: the regions that the term names; `outside`: whether a term names a legal part that is none of the 14;
     `borders`: regions that images of such a part show as well; `sided`: whether the header says that it is the right
-    or the left one of a pair.
+    or the left one of a pair; `whole`: that it is no single one, but both or unpaired.
     """
 
     kind: HeaderKind
@@ -60,6 +60,7 @@ class HeaderRegion:
     outside: bool = False
     borders: frozenset[Region] = frozenset()
     sided: bool = False
+    whole: bool = False
 
     @property
     def region(self) -> Region | None:
@@ -72,17 +73,19 @@ _PADDING = " \t\r\n\0"  # senders pad with NUL where the standard has a space
 EMPTY_HEADER = HeaderRegion(kind=HeaderKind.EMPTY, source=HeaderSource.NONE)
 
 
-def read_header_region(body_part_examined: str, anatomic_region_code: str = "") -> HeaderRegion:
-    """Normalise a header: BodyPartExamined speaks first, the code of AnatomicRegionSequence where that is empty.
+def read_header_region(body_part_examined: str, anatomic_region_codes: str = "") -> HeaderRegion:
+    """Normalise a header: BodyPartExamined speaks first, the codes of AnatomicRegionSequence where that is empty.
 
-    `anatomic_region_code` is a CodeValue, SNOMED CT or the older SRT form.
+    `anatomic_region_codes`: CodeValues, SNOMED CT or the older SRT form, with backslashes between them. One of them
+    that is not known makes the whole statement unknown.
     """
     if body_part_examined.strip(_PADDING):
         return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
-    if anatomic_region_code.strip(_PADDING):
-        term = _terms_by_code().get(anatomic_region_code.strip(_PADDING))
-        terms = frozenset({term}) if term else frozenset()
-        return _statement(anatomic_region_code, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE)
+    codes = [code for each in anatomic_region_codes.split("\\") if (code := each.strip(_PADDING))]
+    if codes:
+        known = [_terms_by_code()[code] for code in codes if code in _terms_by_code()]
+        terms = frozenset(known) if len(known) == len(codes) else frozenset()
+        return _statement(anatomic_region_codes, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE)
     return EMPTY_HEADER
 
 
@@ -184,6 +187,12 @@ _OLDER_CODES = {
     "T-11501": "CSPINE",
     "T-11502": "TSPINE",
     "T-11503": "LSPINE",
+    "T-D3000": "CHEST",
+    "43799004": "CHEST",
+    "51185008": "CHEST",
+    "T-D4000": "ABDOMEN",
+    "T-D1600": "NECK",
+    "T-04000": "BREAST",
 }
 
 

@@ -8,7 +8,7 @@ from dicom_node.instance import Instance, PlannedDelivery
 from dicom_node.policy import Policy, Ruling, rule_on, series_proposal, within_series
 from dicom_node.ports import When, Work
 from dicom_node.rules import Facts, Routing, Rule, route
-from dicom_node.verdict import Agreement, Decision, Outcome, Sighting, Verdict
+from dicom_node.verdict import Agreement, Decision, Sighting, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +35,13 @@ def settle(instance: Instance, sighting: Sighting, *, plan: Plan, work: Work, no
     Doing it again, after a crash between any two steps, gives the same: the series' value is kept by the first that
     asked for it, and a settled instance stays as it is. Raises LedgerError.
     """
-    ruling = ruling_for(sighting, plan.policy)
-    value = work.series_value(
-        series_uid=instance.series_uid, when=When.AT_ONCE, proposed=series_proposal(ruling, sighting.header)
-    )
-    tagged = sighting.region if sighting.outcome is Outcome.TAGGED else None
-    verdict = _verdict(sighting, within_series(plan.policy, ruling, sighting.header, tagged, value), now)
+    own = ruling_for(sighting, plan.policy)
+    proposal = series_proposal(own, sighting.header)
+    ruling = own
+    if any(stop.when is When.AT_ONCE for stop in plan.stops):  # else no value has gone out with the first image
+        value = work.series_value(series_uid=instance.series_uid, when=When.AT_ONCE, proposed=proposal)
+        ruling = within_series(plan.policy, own, sighting.header, value)
+    verdict = _verdict(sighting, ruling, proposal, now)
     routing = routing_for(instance, sighting, verdict, plan)
     work.settle(
         instance.id,
@@ -100,7 +101,7 @@ def _due(stop: Stop, decision: Decision, now: datetime) -> datetime | None:
     return now
 
 
-def _verdict(sighting: Sighting, ruling: Ruling, now: datetime) -> Verdict:
+def _verdict(sighting: Sighting, ruling: Ruling, proposal: str | None, now: datetime) -> Verdict:
     recognition = sighting.recognition
     return Verdict(
         outcome=sighting.outcome,
@@ -112,4 +113,5 @@ def _verdict(sighting: Sighting, ruling: Ruling, now: datetime) -> Verdict:
         header_region=sighting.header.region,
         agreement=ruling.agreement,
         body_part=ruling.body_part,
+        proposal=proposal,
     )

@@ -9,20 +9,24 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.bodypart import HeaderRegion, read_header_region
+from dicom_node.part10 import body_part_of, region_codes_of, text_of
+
+_LATERALITY = 0x00200060
+_IMAGE_LATERALITY = 0x00200062
 
 # Bulk and nested values: no rule can ask for them.
 LONGEST = 10_240  # bytes; the longest text that is no bulk, an LT, has 10,240 characters
-_NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT", "LT", "ST"})
+_NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT"})
 
 
 def header_region(ds: Dataset) -> HeaderRegion:
-    """Normalise BodyPartExamined, AnatomicRegionSequence and laterality of a data set; damaged elements count as empty.
+    """Normalise BodyPartExamined, AnatomicRegionSequence and laterality of a data set, which stays as it is.
 
     Laterality is the series', ImageLaterality the image's (PS3.3 C.7.3.1, C.8.11.5); B and U name no side.
     """
-    said = read_header_region(_text(ds, "BodyPartExamined"), _anatomic_region_code(ds))
-    sides = {_text(ds, keyword).strip() for keyword in ("Laterality", "ImageLaterality")}
-    return replace(said, sided=not sides.isdisjoint({"R", "L"}))
+    said = read_header_region(body_part_of(ds), region_codes_of(ds))
+    series, image = text_of(ds, _LATERALITY), text_of(ds, _IMAGE_LATERALITY)
+    return replace(said, sided=not {series, image}.isdisjoint({"R", "L"}), whole=image in ("U", "B"))
 
 
 def header_values(ds: Dataset) -> Mapping[str, tuple[str, ...]]:
@@ -48,19 +52,3 @@ def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, MultiValue | list | tuple):
         return tuple(str(item) for item in value)
     return (str(value),)
-
-
-def _text(ds: Dataset, keyword: str) -> str:
-    try:
-        values = _texts(ds.get(keyword))
-    except Exception:  # noqa: BLE001 - as above: an unreadable value is no statement
-        return ""
-    return values[0] if values else ""
-
-
-def _anatomic_region_code(ds: Dataset) -> str:
-    try:
-        items = ds.get("AnatomicRegionSequence") or []
-    except Exception:  # noqa: BLE001 - as above
-        return ""
-    return _text(items[0], "CodeValue") if len(items) == 1 else ""

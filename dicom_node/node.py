@@ -253,9 +253,7 @@ class Node:
         return jobs
 
     def _close_studies(self) -> None:
-        closed = close_quiet_studies(
-            studies=self._ledger.studies, policy=self._plan.policy, quiet=self._config.study.quiet, now=self._now()
-        )
+        closed = close_quiet_studies(studies=self._ledger.studies, quiet=self._config.study.quiet, now=self._now())
         for study_uid in closed:
             log.info("study_closed", study_uid=study_uid)
         if closed:

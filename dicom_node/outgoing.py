@@ -10,14 +10,14 @@ import structlog
 from pydicom.dataset import Dataset
 
 from dicom_node import __version__
-from dicom_node.bodypart import HeaderRegion, body_parts, read_header_region
+from dicom_node.bodypart import BodyPart, HeaderRegion, HeaderSource, body_parts, read_header_region
 from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
 from dicom_node.errors import CorrectionError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.header import header_region
 from dicom_node.instance import Event, Instance
 from dicom_node.object_file import read_object
-from dicom_node.policy import Policy, closed_series_value, takes_the_side
+from dicom_node.policy import Policy, closed_series_value, same_body_part, term_for
 from dicom_node.ports import Records, When, Work
 from dicom_node.spool import Spool
 from dicom_node.verdict import Decision, Outcome, Recognition, Verdict
@@ -110,38 +110,43 @@ class Dispatch:
                 return None
             ds = self._report(_read(source), instance, verdict, recognition)
             return _written(ds, target)
-        value = self._value(instance, verdict)
-        if value is None:
+        decided = self._decided(instance, verdict)
+        if decided is None or same_body_part(instance.body_part, decided):
             return None
         ds = _read(source)
-        if takes_the_side(value, header_region(ds)):
+        header = header_region(ds)
+        value = self._value(decided, header, verdict)
+        if value is None:
             return None
-        ds = corrected(ds, self._correction(instance, verdict, recognition, value))
+        ds = corrected(ds, self._correction(value, header, verdict, recognition))
         if self._destination.mode is DestinationMode.COPY:
             ds = with_new_uids(ds, self._namespace(instance))
         return replace(_written(ds, target), written=value)
 
-    def _value(self, instance: Instance, verdict: Verdict) -> str | None:
+    def _decided(self, instance: Instance, verdict: Verdict) -> str | None:
         """The body part to write: the verdict's own at once, the closed series' later."""
         if self._destination.when is When.AT_ONCE:
             return verdict.body_part
         if verdict.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
             return None
-        value = self._work.decided_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED)
-        return closed_series_value(self._policy, _header(instance), value)
+        return self._work.decided_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED)
+
+    def _value(self, decided: str, header: HeaderRegion, verdict: Verdict) -> str | None:
+        """What that comes to for this image; the verdict's own was fitted to it when it was made."""
+        if self._destination.when is When.AT_ONCE:
+            return decided
+        return closed_series_value(self._policy, header, decided, verdict.proposal)
 
     def _correction(
-        self, instance: Instance, verdict: Verdict, recognition: Recognition | None, value: str
+        self, value: str, header: HeaderRegion, verdict: Verdict, recognition: Recognition | None
     ) -> Correction:
         part = body_parts().get(value)
         if part is None:
             raise CorrectionError(f"{value} is no defined term of BodyPartExamined")
-        # The series' value may come from another image: this one's region is written only where its own pixels say so.
-        shown = verdict.outcome is Outcome.TAGGED and verdict.region in read_header_region(value).regions
         return Correction(
             body_part=part,
-            region=part if shown else None,
-            decision=Decision.CORRECTS if instance.body_part.strip() else Decision.FILLS,
+            region=_shown(value, header, verdict),
+            decision=Decision.FILLS if _is_empty(header) else Decision.CORRECTS,
             model_id=recognition.model_id if recognition else "",
             ae_title=self._ae_title,
             software_version=__version__,
@@ -166,8 +171,19 @@ class Dispatch:
         return f"{name}/{instance.digest}" if instance.conflict else name
 
 
-def _header(instance: Instance) -> HeaderRegion:
-    return read_header_region(instance.body_part, instance.anatomic_region_code)
+def _shown(value: str, header: HeaderRegion, verdict: Verdict) -> BodyPart | None:
+    """The part that this image's own pixels show: the model's region, though the series' value may be finer (FINGER) or
+    come from another image. None where its pixels do not say so.
+    """
+    if verdict.outcome is not Outcome.TAGGED or verdict.region is None:
+        return None
+    if verdict.region not in read_header_region(value).regions:
+        return None
+    return body_parts()[term_for(verdict.region, header)]
+
+
+def _is_empty(header: HeaderRegion) -> bool:
+    return header.source is not HeaderSource.BODY_PART_EXAMINED
 
 
 def _read(path: Path) -> Dataset:

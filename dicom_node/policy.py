@@ -1,6 +1,6 @@
 """The hospital's policy: what the node may do about a header, decided from facts alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from dicom_node.bodypart import (
@@ -12,10 +12,11 @@ from dicom_node.bodypart import (
     read_header_region,
 )
 from dicom_node.regions import Region
-from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
+from dicom_node.verdict import Agreement, Decision, Outcome, Verdict, agreement_of
 
 # What is written for the merged class where the sender states a side, which a whole pelvis cannot have.
 ONE_HIP = "HIP"
+_JOINTS_OF_A_BONE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,11 +78,12 @@ def _on_empty(policy: Policy, header: HeaderRegion, region: Region, agreement: A
         decision=Decision.FILLS,
         reason=f"the header is empty; the pixels show {region}",
         agreement=agreement,
-        body_part=_term_for(region, header),
+        body_part=term_for(region, header),
     )
 
 
-def _term_for(region: Region, header: HeaderRegion) -> str:
+def term_for(region: Region, header: HeaderRegion) -> str:
+    """The term that is written for a region: HIP for the merged class where the sender states a side, else PELVIS."""
     return ONE_HIP if takes_the_side(region.body_part_examined, header) else region.body_part_examined
 
 
@@ -101,13 +103,16 @@ def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreemen
             reason="BodyPartExamined is empty; AnatomicRegionSequence and the pixels agree",
             agreement=agreement,
             # The code may be finer than the region (HIP, FINGER): the term must not say less, nor something else.
-            body_part=header.term if _says_enough(header, region) else _term_for(region, header),
+            body_part=header.term if _says_enough(header, region) else term_for(region, header),
         )
     return Ruling(decision=Decision.AGREES, reason="header and pixels agree", agreement=agreement)
 
 
 def _says_enough(header: HeaderRegion, region: Region) -> bool:
-    return header.term is not None and header.region is region and not takes_the_side(header.term, header)
+    """Whether the sender's own term stays: a bone between two joints does, a limb or the whole spine is too coarse."""
+    if header.term is None or takes_the_side(header.term, header):
+        return False
+    return region in header.regions and len(header.regions) <= _JOINTS_OF_A_BONE
 
 
 def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
@@ -128,11 +133,15 @@ def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> R
 def _on_contradiction(
     policy: Policy, header: HeaderRegion, region: Region, confidence: float, agreement: Agreement
 ) -> Ruling:
+    if header.kind is HeaderKind.UNKNOWN and header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE:
+        # A code is no slip of the pen: it names a part exactly, be it one that no table of ours has.
+        reason = f"AnatomicRegionSequence names what is not known here; the pixels show {region}"
+        return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
     said = header.term or "something that is not a known body part"
     reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"
     if policy.correct_above is None or confidence < policy.correct_above:
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
-    return Ruling(decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=_term_for(region, header))
+    return Ruling(decision=Decision.CORRECTS, reason=reason, agreement=agreement, body_part=term_for(region, header))
 
 
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
@@ -144,18 +153,16 @@ def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     return None
 
 
-def within_series(
-    policy: Policy, ruling: Ruling, header: HeaderRegion, region: Region | None, series_value: str | None
-) -> Ruling:
+def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:
     """Fit the ruling on a later image to the value that its series already has.
 
     BodyPartExamined belongs to the series (PS3.3 C.7.3.1), so that what went out with the first image stands. Outcomes:
 
     - what is not a readable radiograph is left alone;
-    - an image whose own answer is another goes to review;
+    - an image whose own answer is another goes to review, and one whose header is, where wrong headers are corrected;
     - the series' value is written where the header says nothing and the policy lets it be filled, and over a header
-      that says something else only where the policy lets wrong headers be corrected and the image's own pixels, if they
-      were tagged with `region`, do not speak against it.
+      that says something else only where this image's own ruling says the same: no other image's confidence can speak
+      against a header that it has not seen.
     """
     if ruling.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
         return ruling
@@ -166,32 +173,34 @@ def within_series(
     if own is not None and not same_body_part(own, series_value):
         fills = header.kind is HeaderKind.EMPTY and policy.fill
         return _reviewed(ruling, f"the series already has {series_value}", written if fills else None)
-    spoken_against = header.kind is not HeaderKind.EMPTY and not _shows(region, series_value)
-    allowed = _may_write(policy, header, series_value) and not spoken_against
-    return replace(ruling, body_part=written if allowed else None)
-
-
-def _shows(region: Region | None, value: str) -> bool:
-    """Whether pixels tagged with this region may be of a series with this value; untagged ones may be of any."""
-    return region is None or region in read_header_region(value).regions
+    if _may_write(policy, header, series_value, own):
+        return replace(ruling, body_part=written)
+    if written is not None and policy.correct_above is not None and header.kind is HeaderKind.NAMES:
+        return _reviewed(ruling, f"the series already has {series_value}, the header says {header.value.strip()}", None)
+    return replace(ruling, body_part=None)
 
 
 def _reviewed(ruling: Ruling, why: str, body_part: str | None) -> Ruling:
     return replace(ruling, decision=Decision.REVIEW, reason=f"{ruling.reason}; {why}", body_part=body_part)
 
 
-def _may_write(policy: Policy, header: HeaderRegion, value: str) -> bool:
-    """Whether a series' value may be written into an image with this header."""
+def _may_write(policy: Policy, header: HeaderRegion, value: str, own: str | None) -> bool:
+    """Whether a series' value may be written into an image with this header, whose own ruling proposes `own`."""
     if header.kind is HeaderKind.EMPTY:
         return policy.fill
-    if header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE:
-        return policy.fill and bool(header.regions & read_header_region(value).regions)
-    return policy.correct_above is not None and not header.outside
+    consistent = header.regions & read_header_region(value).regions
+    if header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE and consistent and not header.outside:
+        return policy.fill
+    return own is not None and same_body_part(own, value)
 
 
-def closed_series_value(policy: Policy, header: HeaderRegion, series_value: str | None) -> str | None:
-    """What a closed series' value comes to for one of its images; None for "leave as received"."""
-    if series_value is None or not _may_write(policy, header, series_value):
+def closed_series_value(
+    policy: Policy, header: HeaderRegion, series_value: str | None, own: str | None = None
+) -> str | None:
+    """What a closed series' value comes to for one of its images, which itself proposed `own`; None for "leave as
+    received".
+    """
+    if series_value is None or not _may_write(policy, header, series_value, own):
         return None
     return value_to_write(series_value, header)
 
@@ -200,7 +209,8 @@ def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
     """The series' value where the header does not say it already and no side is lost, None for "leave as received"."""
     said = header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
     unwanted = same_body_part(said, series_value) or takes_the_side(series_value, header)
-    return None if unwanted else series_value
+    # What its sender calls unpaired, or both sides, is not one hip.
+    return None if unwanted or (series_value == ONE_HIP and header.whole) else series_value
 
 
 def same_body_part(one: str, other: str) -> bool:
@@ -211,14 +221,14 @@ def same_body_part(one: str, other: str) -> bool:
     return bool(terms) and terms == normalised_terms(other)
 
 
-def agreed_value(rulings: Sequence[tuple[Ruling, HeaderRegion, Region | None]]) -> str | None:
-    """The value on which all tagged images of a closed series agree, from ruling, header and tagged region of each.
+def agreed_value(verdicts: Iterable[Verdict]) -> str | None:
+    """The value on which all tagged images of a closed series agree.
 
     One hip with a side among pelves makes them all hips: that takes nobody's side away.
     """
-    tagged = [(ruling, header, region) for ruling, header, region in rulings if region is not None]
-    if len({region for _, _, region in tagged}) != 1:
+    tagged = [verdict for verdict in verdicts if verdict.outcome is Outcome.TAGGED]
+    if len({verdict.region for verdict in tagged}) != 1:
         return None
-    proposals = [value for ruling, header, _ in tagged if (value := series_proposal(ruling, header)) is not None]
+    proposals = [verdict.proposal for verdict in tagged if verdict.proposal is not None]
     sided = [value for value in proposals if value == ONE_HIP]
     return next(iter(sided or proposals), None)

@@ -62,7 +62,8 @@ class Verdict:
     """The settled answer for one instance.
 
     `region` and `confidence` are the model's best answer, also where it abstained; `body_part` is the value of
-    BodyPartExamined that copies get, None for "as received"; `reason` is one sentence for people.
+    BodyPartExamined that copies get, None for "as received"; `proposal`: the value that this image alone decides for
+    its series; `reason` is one sentence for people.
     """
 
     outcome: Outcome
@@ -74,6 +75,7 @@ class Verdict:
     header_region: Region | None = None
     agreement: Agreement | None = None
     body_part: str | None = None
+    proposal: str | None = None
 
 
 def agreement_of(region: Region, header: HeaderRegion) -> Agreement:

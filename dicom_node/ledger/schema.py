@@ -106,6 +106,7 @@ verdicts = Table(
     Column("header_region", Word(Region)),
     Column("agreement", Word(Agreement)),
     Column("body_part", Text),
+    Column("proposal", Text),
 )
 
 predictions = Table(

@@ -116,14 +116,24 @@ def test_a_header_that_says_something_else_than_its_series_is_not_overwritten_by
     assert settle(received(ledger, 2), second, plan=plan(), work=ledger.work, now=NOON).body_part is None
 
 
-def test_where_the_policy_corrects_a_corrected_series_is_corrected_as_a_whole(ledger) -> None:
+def test_a_corrected_series_overwrites_no_header_of_an_image_on_which_the_model_abstains(ledger) -> None:
     correcting = plan(correct_above=0.95)
     settle(received(ledger, 1), seen(Region.HAND, header="FOOT"), plan=correcting, work=ledger.work, now=NOON)
     unsure = seen(Region.HAND, header="FOOT", confidence=0.4, outcome=Outcome.ABSTAINED)
-    assert settle(received(ledger, 2), unsure, plan=correcting, work=ledger.work, now=NOON).body_part == "HAND"
+    verdict = settle(received(ledger, 2), unsure, plan=correcting, work=ledger.work, now=NOON)
+    assert (verdict.decision, verdict.body_part) == (Decision.REVIEW, None)
     other = seen(Region.WRIST, header="WRIST")
     verdict = settle(received(ledger, 3), other, plan=correcting, work=ledger.work, now=NOON)
     assert (verdict.decision, verdict.body_part) == (Decision.REVIEW, None)
+
+
+def test_where_nothing_goes_at_once_no_image_is_measured_by_the_first_of_its_series(ledger) -> None:
+    """Nothing has gone out with it; the study's end decides."""
+    later = Plan(policy=Policy(), rules=(), stops=(Stop(name="archive", when=When.STUDY_CLOSED),))
+    unsure = seen(Region.HAND, confidence=0.4, outcome=Outcome.ABSTAINED)
+    settle(received(ledger, 1), unsure, plan=later, work=ledger.work, now=NOON)
+    verdict = settle(received(ledger, 2), seen(Region.HAND), plan=later, work=ledger.work, now=NOON)
+    assert (verdict.decision, verdict.body_part) == (Decision.FILLS, "HAND")
 
 
 def test_images_without_a_series_uid_share_nothing(ledger) -> None:

@@ -2,8 +2,11 @@
 
 import pytest
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
-from dicom_node.header import header_region
+from dicom_node.bodypart import HeaderKind
+from dicom_node.header import LONGEST, header_region, header_values
 
 
 @pytest.mark.parametrize(
@@ -24,3 +27,44 @@ def test_a_side_is_the_right_or_the_left_of_series_or_image(elements: dict[str, 
     for keyword, value in elements.items():
         setattr(ds, keyword, value)
     assert (header_region(ds).term, header_region(ds).sided) == ("HIP", sided)
+
+
+def test_rules_see_comments_and_addresses_too_until_they_are_bulk() -> None:
+    """Texts of VR LT and ST: what is typed at the modality is often there."""
+    ds = Dataset()
+    ds.ImageComments = "x" * LONGEST
+    ds.InstitutionAddress = "Charité"
+    assert header_values(ds) == {"ImageComments": ("x" * LONGEST,), "InstitutionAddress": ("Charité",)}
+
+
+def code(value: str, keyword: str = "CodeValue") -> Dataset:
+    item = Dataset()
+    setattr(item, keyword, value)
+    return item
+
+
+@pytest.mark.parametrize(
+    ("items", "kind"),
+    [
+        ([], HeaderKind.EMPTY),
+        ([code("85562004")], HeaderKind.NAMES),
+        ([code("85562004"), code("74670003")], HeaderKind.NAMES),
+        ([code("816094009"), code("818981001")], HeaderKind.OUTSIDE),
+        ([code("85562004", "LongCodeValue")], HeaderKind.NAMES),
+        ([code("urn:of:nobody", "URNCodeValue")], HeaderKind.UNKNOWN),
+        ([code("Hand", "CodeMeaning")], HeaderKind.UNKNOWN),
+        ([Dataset()], HeaderKind.UNKNOWN),
+    ],
+)
+def test_a_region_that_is_coded_in_any_way_is_not_empty(items: list[Dataset], kind: HeaderKind) -> None:
+    ds = Dataset()
+    ds.AnatomicRegionSequence = items
+    assert header_region(ds).kind is kind
+
+
+@pytest.mark.parametrize("value", ["TÓRAX".encode(), "TÓRAX".encode("latin-1")])
+def test_letters_that_the_character_set_does_not_allow_are_read(value: bytes) -> None:
+    ds = Dataset()
+    ds[0x00180015] = RawDataElement(Tag(0x00180015), "CS", len(value), value, 0, False, True)
+    assert header_region(ds).term == "CHEST"
+    assert ds.get_item(0x00180015).value == value

@@ -128,6 +128,27 @@ def test_a_closed_series_of_pelves_takes_no_image_its_side(tmp_path) -> None:
     assert content == dataset_bytes(house.file)
 
 
+def test_a_finer_term_of_the_series_is_not_said_to_be_what_the_pixels_show(tmp_path) -> None:
+    """The model knows hands; FINGER is another sender's word."""
+    house = House(tmp_path, bright(), seen(Region.HAND))
+    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="FINGER")
+    [(ds, _)] = house.sent(when="study_closed")
+    assert (ds.BodyPartExamined, ds.AnatomicRegionSequence[0].CodeMeaning) == ("FINGER", "Hand")
+
+
+def test_the_old_value_is_kept_in_its_own_bytes(tmp_path) -> None:
+    """Latin-1 where nothing says so; and the side with the padding that its sender gave it."""
+    original = bright(BodyPartExamined="KNEE", Laterality="R")
+    file = as_file(original, tmp_path)
+    raw = file.read_bytes().replace(b"KNEE", b"H\xdcTE").replace(b"CS\x02\x00R ", b"CS\x02\x00R\0")
+    file.write_bytes(raw)
+    house = House(tmp_path, pydicom.dcmread(file), seen(Region.KNEE))
+    house.verdict = replace(house.verdict, body_part="KNEE")
+    [(_, content)] = house.sent()
+    assert b"H\xdcTE" in content
+    assert b"CS\x02\x00R\0" in content
+
+
 def test_two_objects_under_one_uid_get_different_new_uids(filled, tmp_path) -> None:
     [(first, _)] = filled.sent(mode="copy")
     twin = pydicom.dcmread(filled.file)

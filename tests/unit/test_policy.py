@@ -115,7 +115,7 @@ def later(header="", *, value="KNEE", sided=False, region=None, confidence=0.9, 
     outcome = Outcome.ABSTAINED if region is None else Outcome.TAGGED
     own = ruling(header, sided=sided, region=region, confidence=confidence, outcome=outcome, **policy)
     said = replace(read_header_region(header), sided=sided)
-    return within_series(Policy(**policy), own, said, region, value)
+    return within_series(Policy(**policy), own, said, value)
 
 
 def test_a_later_image_without_a_header_gets_its_series_value():
@@ -130,11 +130,63 @@ def test_where_filling_is_off_no_later_image_is_filled_either(region):
     assert closed_series_value(Policy(fill=False), EMPTY_HEADER, "KNEE") is None
 
 
-def test_a_series_value_does_not_overwrite_a_header_against_the_images_own_pixels():
-    """HAND in the series, KNEE in the header, an elbow in the picture: below the threshold nothing is written."""
-    assert later("KNEE", value="HAND", region=Region.ELBOW, correct_above=0.95).body_part is None
-    assert later("KNEE", value="HAND", region=Region.HAND, correct_above=0.95).body_part == "HAND"
-    assert later("KNEE", value="HAND", correct_above=0.95).body_part == "HAND"
+@pytest.mark.parametrize("region", [None, Region.ELBOW, Region.HAND])
+def test_a_series_value_overwrites_no_header_below_the_threshold(region):
+    """HAND in the series, KNEE in the header: whatever another image of the series showed, a person looks at this."""
+    answer = later("KNEE", value="HAND", region=region, confidence=0.9, correct_above=0.95)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert closed_series_value(Policy(correct_above=0.95), read_header_region("KNEE"), "HAND") is None
+
+
+def test_a_series_value_overwrites_a_header_where_the_images_own_pixels_do():
+    """From the threshold on."""
+    assert later("KNEE", value="HAND", region=Region.HAND, confidence=0.95, correct_above=0.95).body_part == "HAND"
+    said = read_header_region("KNEE")
+    assert closed_series_value(Policy(correct_above=0.95), said, "HAND", own="HAND") == "HAND"
+
+
+def test_a_correction_of_a_header_that_only_has_a_code_is_written():
+    """Empty body part, the code of a knee, pixels of a hand: what is ruled is what the copy gets."""
+    header = read_header_region("", "72696002")
+    own = ruling("", "72696002", correct_above=0.9)
+    assert own.decision is Decision.CORRECTS
+    assert within_series(Policy(correct_above=0.9), own, header, "HAND").body_part == "HAND"
+
+
+@pytest.mark.parametrize("code", ["123456789", "?", "85562004\\?"])
+def test_a_code_that_nobody_knows_goes_to_review(code):
+    """It names a part exactly, only we do not know which."""
+    answer = ruling("", code, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+def test_two_codes_of_which_one_is_outside_the_fourteen_protect_the_header():
+    """Chest and abdomen: neither is refuted by a rib."""
+    answer = ruling("", "816094009\\818983003", region=Region.HAND, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+@pytest.mark.parametrize("code", ["T-D3000", "51185008", "43799004"])
+def test_older_codes_of_parts_outside_the_fourteen_are_known(code):
+    """Those of a chest."""
+    assert ruling("", code, region=Region.RIB, correct_above=0.0).decision is Decision.AGREES
+
+
+def test_what_its_sender_calls_unpaired_is_not_one_hip():
+    """An overview beside a single hip of the same series."""
+    whole = replace(EMPTY_HEADER, whole=True)
+    own = rule_on(policy=Policy(), header=whole, outcome=Outcome.TAGGED, region=Region.PELVIS_HIP, confidence=0.97)
+    answer = within_series(Policy(), own, whole, "HIP")
+    assert (own.body_part, answer.decision, answer.body_part) == ("PELVIS", Decision.REVIEW, None)
+    assert closed_series_value(Policy(), whole, "HIP") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "region", "term"), [("80144004", Region.ANKLE, "CALCANEUS"), ("71341001", Region.KNEE, "FEMUR")]
+)
+def test_a_bone_between_two_joints_keeps_its_senders_term(code, region, term):
+    """ANKLE beside the code of a heel would be two statements in one object."""
+    assert ruling("", code, region=region).body_part == term
 
 
 def test_a_part_outside_whose_images_show_the_region_agrees():

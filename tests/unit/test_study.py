@@ -24,7 +24,7 @@ def ledger() -> MemoryLedger:
 
 
 def closed(ledger, now) -> list[str]:
-    return close_quiet_studies(studies=ledger.studies, policy=POLICY, quiet=QUIET, now=now)
+    return close_quiet_studies(studies=ledger.studies, quiet=QUIET, now=now)
 
 
 def value(ledger, series_uid="1.2.2") -> str | None:
@@ -63,9 +63,10 @@ def test_a_closed_series_whose_images_disagree_goes_as_received(ledger) -> None:
 
 def test_one_hip_with_a_side_makes_its_series_hips_when_the_study_closes(ledger) -> None:
     settle(received(ledger, 1), seen(Region.PELVIS_HIP), plan=PLAN, work=ledger.work, now=NOON)
+    both = Plan(policy=POLICY, rules=(), stops=(*PLAN.stops, Stop(name="pacs", when=When.AT_ONCE)))
     sided = seen(Region.PELVIS_HIP, sided=True)
-    settle(received(ledger, 2, series_uid="1.2.9"), sided, plan=PLAN, work=ledger.work, now=NOON)
-    settle(received(ledger, 3, series_uid="1.2.9"), seen(Region.PELVIS_HIP), plan=PLAN, work=ledger.work, now=NOON)
+    settle(received(ledger, 2, series_uid="1.2.9"), seen(Region.PELVIS_HIP), plan=both, work=ledger.work, now=NOON)
+    settle(received(ledger, 3, series_uid="1.2.9"), sided, plan=both, work=ledger.work, now=NOON)
     closed(ledger, NOON + QUIET * 2)
     assert (value(ledger), value(ledger, "1.2.9")) == ("PELVIS", "HIP")
 
