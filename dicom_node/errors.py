@@ -2,6 +2,7 @@
 
     NodeError
     ├── ConfigError                the configuration cannot be used as it stands
+    ├── StartError                 a port or a process cannot be had now; trying again later can help
     ├── ModelError                 the model file is missing, damaged or made for other software
     ├── LedgerError                the ledger cannot be read or written now
     │   └── UnstorableError        it is there, and refuses these values
@@ -28,6 +29,10 @@ class NodeError(Exception):
 
 class ConfigError(NodeError):
     """The configuration cannot be used as it stands."""
+
+
+class StartError(NodeError):
+    """The node cannot start now, for a reason that may pass: a port is taken, a receiver process ended."""
 
 
 class ModelError(NodeError):

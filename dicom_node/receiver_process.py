@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol, Self
 
 from dicom_node.config import Config
-from dicom_node.errors import ConfigError
+from dicom_node.errors import ConfigError, NodeError
 
 # What receivers count; a refusal is REFUSED with the error's name behind it.
 STORED, DUPLICATE, REFUSED, UNAUDITED = "stored", "duplicate", "refused ", "unaudited"
@@ -42,10 +42,13 @@ OpenReceiver = Callable[[Config, int, Count], Listener]
 
 @dataclass(frozen=True, kw_only=True)
 class Word:
-    """`port`: where the receiver answers; or `trouble`: why it cannot. `counted`: since its start."""
+    """`port`: where the receiver answers; or `trouble`: why it cannot, and whether somebody has to change the
+    configuration first (`lasting`). `counted`: since its start.
+    """
 
     port: int = 0
     trouble: str = ""
+    lasting: bool = False
     counted: Mapping[str, int] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
@@ -66,8 +69,8 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
     teller = _Teller(line)
     try:
         listener = open_receiver(config, port, teller.count)
-    except ConfigError as error:
-        teller.say(Word(trouble=str(error)))
+    except NodeError as error:
+        teller.say(Word(trouble=str(error), lasting=isinstance(error, ConfigError)))
         return
     teller.say(Word(port=listener.port))
     os.set_blocking(line.fileno(), False)

@@ -16,7 +16,7 @@ from time import monotonic
 import structlog
 
 from dicom_node.config import Config
-from dicom_node.errors import ConfigError, reason
+from dicom_node.errors import ConfigError, NodeError, StartError, reason
 from dicom_node.receiver_process import OpenReceiver, Word, run_receiver
 
 log = structlog.get_logger(__name__)
@@ -60,15 +60,18 @@ class Receivers:
         self.port = config.node.port
 
     def start(self) -> None:
-        """Returns when every process answers on `port`, which may have been 0. Raises ConfigError when one cannot."""
+        """Returns when every process answers on `port`, which may have been 0.
+
+        Raises ConfigError when one cannot because of the configuration, StartError when that may pass by itself.
+        """
         try:
             self.port = self._first_word(self._spawn())
             for line in [self._spawn() for _ in range(self._config.node.receivers - 1)]:
                 self._first_word(line)
         except (OSError, EOFError) as error:
             self.stop()
-            raise ConfigError("a receiver process did not start; see the log") from error
-        except ConfigError:
+            raise StartError("a receiver process did not start; see the log") from error
+        except NodeError:
             self.stop()
             raise
         self._watcher.start()
@@ -114,12 +117,14 @@ class Receivers:
         return ours
 
     def _first_word(self, line: Connection) -> int:
-        """The port on which a process answers, once it does. Raises ConfigError; OSError or EOFError when it died."""
+        """The port on which a process answers, once it does. Raises ConfigError or StartError with what it says of
+        itself; OSError or EOFError when it died.
+        """
         if not line.poll(START_SECONDS):
             raise TimeoutError
         word = Word.of(line)
         if word.trouble:
-            raise ConfigError(word.trouble)
+            raise ConfigError(word.trouble) if word.lasting else StartError(word.trouble)
         self._answering.add(line)
         return word.port
 

@@ -62,7 +62,7 @@ class Receiver:
         self._scp = StoreScp(_settings(config, port), take, watch, commitment, overflow)
 
     def start(self) -> None:
-        """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
+        """Listen; when this returns, the port answers. Raises StartError when the port cannot be had."""
         self._here.start()
         self._scp.start()
 

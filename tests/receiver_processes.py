@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dicom_node.config import Config
-from dicom_node.errors import ConfigError
+from dicom_node.errors import ConfigError, LedgerError, StartError
 from dicom_node.receiver_process import Count
 from dicom_node.spool import Spool
 
@@ -73,7 +73,15 @@ def die(config: Config, port: int, count: Count) -> Idle:
 
 
 def find_the_port_taken(config: Config, port: int, count: Count) -> Idle:
-    raise ConfigError("cannot listen on 127.0.0.1 port 104: Address already in use")
+    raise StartError("cannot listen on 127.0.0.1 port 104: Address already in use")
+
+
+def find_the_ledger_away(config: Config, port: int, count: Count) -> Idle:
+    raise LedgerError("PostgreSQL cannot be reached")
+
+
+def find_a_wrong_key(config: Config, port: int, count: Count) -> Idle:
+    raise ConfigError("the key node.key is not the key of the certificate")
 
 
 def notify_a_lot(config: Config, port: int, count: Count) -> Idle:

@@ -52,7 +52,9 @@ app.add_typer(model_commands.app, name="model")
 
 
 def main() -> None:
-    """Run a command. Exit status: 0 done, 1 some paths could not be processed or the command failed, 2 wrong usage."""
+    """Run a command. Exit status: 0 done, 1 some paths could not be processed or the command failed, 2 wrong usage or
+    configuration: trying again cannot help (RestartPreventExitStatus= of deploy/region-node.service).
+    """
     try:
         app()
     except NodeError as error:

@@ -31,7 +31,7 @@ from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
 from dicom_node.dimse.server import Server
 from dicom_node.dimse.storing import Tally, reply_to_store
 from dicom_node.dimse.watch import NobodyWatches, Watch
-from dicom_node.errors import ConfigError
+from dicom_node.errors import StartError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.tls import TlsServer
@@ -106,7 +106,7 @@ class StoreScp:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Listen; when this returns, the port answers. Raises ConfigError when the port cannot be had."""
+        """Listen; when this returns, the port answers. Raises StartError when the port cannot be had."""
         settings = self._settings
         patience = settings.association_timeout.total_seconds()
         greeter = Greeter(settings.tls, patience=patience) if settings.tls is not None else None
@@ -123,7 +123,7 @@ class StoreScp:
             )
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise ConfigError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from error
+            raise StartError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from error
         porch.start()
         self._server, self._porch = server, porch
         self._thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)

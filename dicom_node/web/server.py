@@ -6,7 +6,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from dicom_node.errors import ConfigError
+from dicom_node.errors import StartError
 from dicom_node.tls import Credentials, TlsServer
 from dicom_node.tls.contexts import SUITES
 
@@ -41,12 +41,12 @@ class WebServer:
         return int(self._socket.getsockname()[1]) if self._socket else self._wanted_port
 
     def start(self) -> None:
-        """Raises ConfigError when the address cannot be had."""
+        """Raises StartError when the address cannot be had."""
         try:
             # Bound here, so that a port that is taken is an error at once, and connections wait until uvicorn listens.
             self._socket = socket.create_server((self._host, self._wanted_port), backlog=128)
         except OSError as error:
-            raise ConfigError(
+            raise StartError(
                 f"the web port {self._host}:{self._wanted_port} cannot be used ({error.strerror}); set another web.port"
             ) from error
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web")

@@ -116,6 +116,16 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path, tiny_model) -> N
         node = NodeProcess(tmp_path / "node", model(tiny_model))
         node.file.write_text(node.file.read_text().replace("port = 0", f"port = {port}", 1))
         done = node.run("serve", check=False)
-    assert done.returncode == 2
+    assert done.returncode == 1  # it may be free in a moment
     assert str(port) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_not_up_yet_is_a_reason_to_try_again(tmp_path, tiny_model) -> None:
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    url = "postgresql://node:secret@127.0.0.1:1/node"
+    node.file.write_text(f'{node.file.read_text()}[ledger]\nurl = "{url}"\n')
+    done = node.run("serve", check=False)
+    assert done.returncode == 1
+    assert "check that the server runs" in done.stderr
+    assert "secret" not in done.stderr

@@ -48,6 +48,14 @@ def test_a_stop_is_told_to_the_node_and_not_to_its_children(root: Path) -> None:
     assert "KillMode=mixed" in unit.splitlines()
 
 
+def test_the_service_is_tried_again_for_ever_but_not_with_a_configuration_that_cannot_be_used(root: Path) -> None:
+    """A ledger that comes up later than the node ends it with another status (tests/unit/test_receivers.py)."""
+    unit = dict(re.findall(r"^(\w+)=(.*)$", (root / "deploy" / "region-node.service").read_text(), re.MULTILINE))
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == ("on-failure", "0")
+    assert unit["RestartPreventExitStatus"] == "2"
+    assert unit["KillMode"] == "mixed"
+
+
 def test_the_image_gets_every_folder_that_it_copies(root: Path) -> None:
     """.dockerignore leaves everything out that it does not name."""
     admitted = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}

@@ -11,13 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from dicom_node.config import Config, load_config
-from dicom_node.errors import ConfigError
+from dicom_node.errors import ConfigError, NodeError, StartError
 from dicom_node.receivers import Receivers
 from dicom_node.spool import Spool
 from tests.receiver_processes import (
     answer_when_told,
     count_three,
     die,
+    find_a_wrong_key,
+    find_the_ledger_away,
     find_the_port_taken,
     leave_half_a_file,
     note_pid,
@@ -53,14 +55,21 @@ def test_several_processes_end_together(tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0, 0]
 
 
-def test_a_process_that_dies_at_its_start_is_a_wrong_configuration(config: Config) -> None:
-    with pytest.raises(ConfigError, match="did not start"):
-        receivers(config, die).start()
-
-
-def test_a_port_that_is_taken_is_told_as_it_was_found(config: Config) -> None:
-    with pytest.raises(ConfigError, match="port 104: Address already in use"):
-        receivers(config, find_the_port_taken).start()
+@pytest.mark.parametrize(
+    ("open_receiver", "error", "sentence"),
+    [
+        (die, StartError, "did not start"),
+        (find_the_port_taken, StartError, "port 104: Address already in use"),
+        (find_the_ledger_away, StartError, "PostgreSQL cannot be reached"),
+        (find_a_wrong_key, ConfigError, "is not the key of the certificate"),
+    ],
+)
+def test_only_what_somebody_has_to_mend_is_a_wrong_configuration(
+    config: Config, open_receiver: Callable, error: type[NodeError], sentence: str
+) -> None:
+    """The service is not started again after a ConfigError; after a power failure the ledger may come later than we."""
+    with pytest.raises(error, match=sentence):
+        receivers(config, open_receiver).start()
 
 
 def test_what_a_process_counted_stays_counted_when_it_dies(config: Config, tmp_path: Path) -> None:

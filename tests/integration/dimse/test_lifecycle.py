@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.presentation import build_context
 
 from dicom_node.dimse.scp import ScpSettings, StoreScp
-from dicom_node.errors import ConfigError
+from dicom_node.errors import StartError
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
@@ -90,7 +90,7 @@ def _refuses(port: int) -> bool:
 
 
 def test_a_port_in_use_is_a_configuration_error_that_names_it(scp: StoreScp, handler: Handler) -> None:
-    with pytest.raises(ConfigError, match=str(scp.port)):
+    with pytest.raises(StartError, match=str(scp.port)):
         StoreScp(ScpSettings(ae_title="REGION", port=scp.port), handler).start()
 
 
