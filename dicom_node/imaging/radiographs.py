@@ -28,14 +28,17 @@ SECONDARY_CAPTURE = frozenset(
 )
 RADIOGRAPHY_MODALITIES = frozenset({"CR", "DX", "RG"})
 IMPORT_MODALITIES = RADIOGRAPHY_MODALITIES | {"OT"}
+MADE_ELSEWHERE = {"SD": "scanned documents", "DRW": "drawings", "SYN": "synthetic images"}
+"""Conversion Types (PS3.3 C.8.6.1) of secondary captures that show no film and no detector's image."""
 
 
 def not_a_radiograph(ds: Dataset) -> str | None:
     """Return why this object is not a plain radiograph that the model may judge, or None when it is one.
 
     Taken are Computed Radiography and Digital X-Ray images (for presentation and for processing), and grey secondary
-    captures of modality CR, DX, RG or OT, which is how imported films arrive; all of one frame and with their pixels
-    in `ds`. The reason is one short sentence without patient data.
+    captures of modality CR, DX, RG or OT, which is how imported films arrive, unless they are marked as documents,
+    drawings or screens; all of one frame, not stitched together, and with their pixels in `ds`. The reason is one
+    short sentence without patient data.
     """
     return _wrong_class(ds) or _wrong_content(ds)
 
@@ -60,9 +63,21 @@ def _wrong_content(ds: Dataset) -> str | None:
         return "colour images are not plain radiographs"
     if _frames(ds) > 1:
         return "multi-frame images are not plain radiographs"
-    if "LOCALIZER" in _image_type(ds):
+    return _wrong_kind(ds)
+
+
+def _wrong_kind(ds: Dataset) -> str | None:
+    image_type = _image_type(ds)
+    if "LOCALIZER" in image_type:
         return "localizers are not plain radiographs"
-    return None
+    if "STITCHED" in image_type:
+        return "images stitched together of several are not plain radiographs"
+    if UID(_text(ds, "SOPClassUID")) not in SECONDARY_CAPTURE:
+        return None
+    if any("SCREEN" in value for value in image_type):
+        return "captures of a screen are not plain radiographs"
+    made = MADE_ELSEWHERE.get(_text(ds, "ConversionType"))
+    return f"{made} are not plain radiographs" if made else None
 
 
 def _text(ds: Dataset, keyword: str) -> str:

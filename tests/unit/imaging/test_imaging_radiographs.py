@@ -1,4 +1,4 @@
-"""Which objects the model may judge (dicom_facts D5: SOP class, modality, colour, frames, localizers)."""
+"""Which objects the model may judge (dicom_facts D5: SOP class, modality, colour, frames, localizers, documents)."""
 
 from collections.abc import Callable
 
@@ -99,6 +99,52 @@ def test_other_modalities_in_these_classes_are_not(radiograph: Factory, sop_clas
 def test_content_that_is_no_radiograph_is_named(radiograph: Factory, change: dict[str, object], reason: str) -> None:
     """Colour, several frames, localizers and missing pixels each have their own reason."""
     assert reason in (not_a_radiograph(radiograph(PIXELS, **change)) or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"ConversionType": "SD"}, "scanned documents"),
+        ({"ConversionType": "DRW"}, "drawings"),
+        ({"ConversionType": "SYN"}, "synthetic images"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "screen"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "", "SCREENSHOT"], "ConversionType": "WSD"}, "screen"),
+    ],
+)
+@pytest.mark.parametrize("modality", ["OT", "DX"])
+def test_captures_of_paper_and_screens_are_not(
+    radiograph: Factory, modality: str, change: dict[str, object], reason: str
+) -> None:
+    """A referral letter that came with the films is a grey secondary capture of one frame as well."""
+    ds = radiograph(PIXELS, SOPClassUID=SecondaryCaptureImageStorage, Modality=modality, **change)
+    assert reason in (not_a_radiograph(ds) or "")
+
+
+@pytest.mark.parametrize("conversion", ["DF", "DI", "WSD", "DV", "", None])
+@pytest.mark.parametrize("burned_in", ["YES", "NO"])
+def test_digitized_films_and_workstations_images_are_taken(
+    radiograph: Factory, conversion: str | None, burned_in: str
+) -> None:
+    """Letters burned in are on most films, and say nothing of what else is."""
+    more = {"ConversionType": conversion, "BurnedInAnnotation": burned_in}
+    ds = radiograph(PIXELS, SOPClassUID=SecondaryCaptureImageStorage, Modality="OT", **more)
+    assert not_a_radiograph(ds) is None
+
+
+def test_what_marks_a_capture_says_nothing_of_a_radiograph(radiograph: Factory) -> None:
+    """Conversion Type belongs to secondary captures, and the screen of a film cassette is no monitor."""
+    ds = radiograph(PIXELS, ConversionType="SD", ImageType=["ORIGINAL", "PRIMARY", "FILM SCREEN"])
+    assert not_a_radiograph(ds) is None
+
+
+@pytest.mark.parametrize(
+    "sop_class",
+    [ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation, SecondaryCaptureImageStorage],
+)
+def test_stitched_images_are_not(radiograph: Factory, sop_class: str) -> None:
+    """A whole leg made of three exposures shows several regions (dicom_facts D5)."""
+    ds = radiograph(PIXELS, SOPClassUID=sop_class, ImageType=["DERIVED", "PRIMARY", "", "STITCHED"])
+    assert "stitched" in (not_a_radiograph(ds) or "")
 
 
 def test_an_empty_data_set_has_a_reason() -> None:
