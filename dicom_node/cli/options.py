@@ -37,17 +37,21 @@ def read_config(path: Path | None) -> Config:
 def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
     """The configuration's ledger, closed afterwards. Raises LedgerError.
 
-    With `create` it is made and brought up to date; without, it has to be there already, for commands that only look
-    at it or that would find nothing to do.
+    With `create` it is made and brought up to date, and a new file is named; without, it has to be there already, for
+    commands that only look at it or that would find nothing to do.
     """
     from dicom_node.ledger import open_ledger
 
+    file = _file_of(config)
+    new = create and file is not None and not file.exists()
     try:
         ledger = open_ledger(config.ledger_url, create=create)
     except LedgerError as error:
         if create:
             raise
         raise _not_there(config, error) from error
+    if new:
+        typer.echo(f"there was no ledger yet: made {file}; a node with the same configuration works on it", err=True)
     try:
         yield ledger
     finally:
@@ -58,13 +62,21 @@ def _not_there(config: Config, error: LedgerError) -> LedgerError:
     """Says which ledger it was: most often the command was given in the wrong folder."""
     from dicom_node.ledger.engine import read_url
 
-    url = read_url(config.ledger_url)
-    if url.get_backend_name() != "sqlite":
+    file = _file_of(config)
+    if file is None:
+        url = read_url(config.ledger_url)
         return LedgerError(f"{error} The ledger is {url.render_as_string(hide_password=True)}.")
-    file = Path(url.database or "").resolve()
     if file.exists():
         return LedgerError(f"{error} The ledger is {file}.")
     return LedgerError(f"there is no ledger {file}: start the node first, or name its configuration with --config")
+
+
+def _file_of(config: Config) -> Path | None:
+    """The file of an SQLite ledger; None: it is on PostgreSQL. Raises LedgerError for a URL that is neither."""
+    from dicom_node.ledger.engine import read_url
+
+    url = read_url(config.ledger_url)
+    return Path(url.database or "").resolve() if url.get_backend_name() == "sqlite" else None
 
 
 @contextmanager

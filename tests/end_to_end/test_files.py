@@ -102,7 +102,7 @@ def test_import_says_what_it_refuses_and_takes_the_rest(node, tmp_path, file_of)
     done = node.run("import", folder, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("2 taken in, 0 here already, 2 refused, 1 passed over")
-    archive, file, summary = done.stderr.splitlines()
+    _made, archive, file, summary = done.stderr.splitlines()
     assert archive.startswith(f"{folder / 'a.zip'}: the archive cannot be read")
     assert file.startswith(f"{folder / 'b.dcm'}: ")
     assert summary == "error: 2 of 4 files could not be taken in"
@@ -164,6 +164,13 @@ def test_a_ledger_that_is_not_there_is_named_and_not_made(node, command) -> None
     [sentence] = done.stderr.splitlines()
     assert sentence.startswith(f"error: there is no ledger {node.folder / 'data' / 'ledger.sqlite'}: start the node")
     assert not (node.folder / "data").exists()
+
+
+def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
+    """As when it is given in another folder than the node's: these images would never be sent on."""
+    first, second = node.run("import", file_of(bright())), node.run("import", file_of(dark()))
+    assert f"there was no ledger yet: made {node.folder / 'data' / 'ledger.sqlite'}; " in first.stderr
+    assert "ledger" not in second.stderr
 
 
 def test_show_of_an_unknown_uid_says_so(node) -> None:

@@ -36,10 +36,25 @@ def test_the_image_listens_to_the_network_and_keeps_its_data_in_its_volume(root:
     assert f":{config.web.port}/healthz" in dockerfile
 
 
-def test_the_unit_sets_keys_that_exist(root: Path) -> None:
+def test_the_service_and_every_command_beside_it_have_one_configuration(root: Path) -> None:
+    """What stood in the unit's environment alone sent `dicom-node status` to another ledger."""
     unit = (root / "deploy" / "region-node.service").read_text()
-    config = load_config(None, dict(re.findall(r"(DICOM_NODE_\w+)=(\S+)", unit)))
+    assert re.findall(r"^Environment=.*(DICOM_NODE_\w+)", unit, re.MULTILINE) == []
+    config = load_config(root / "deploy" / "node.toml", {})
     assert config.node.data_dir == Path("/var/lib") / re.search(r"^StateDirectory=(.+)$", unit, re.MULTILINE)[1]
+    for line in (root / "deploy" / "README.md").read_text().splitlines():
+        if "/opt/region-node/.venv/bin/dicom-node" in line:
+            assert line.strip().startswith("sudo -u region-node ")
+            assert line.endswith(" --config /etc/region-node/node.toml")
+
+
+def test_what_the_example_of_a_configuration_leaves_to_the_reader_can_be_used(root: Path, tmp_path: Path) -> None:
+    example = (root / "deploy" / "node.toml").read_text()
+    whole = tmp_path / "node.toml"
+    whole.write_text(re.sub(r"^# (?=\[|\w+ = )", "", example, flags=re.MULTILINE))
+    config = load_config(whole, {})
+    assert config.ledger_url.startswith("postgresql://")
+    assert [destination.name for destination in config.destinations] == ["pacs"]
 
 
 def test_a_stop_is_told_to_the_node_and_not_to_its_children(root: Path) -> None:
