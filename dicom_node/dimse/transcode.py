@@ -5,6 +5,7 @@ UIDs stay (PS3.3 C.12.4.1.1 asks for new ones only where the pixels' meaning cha
 it is, and decoded colours are not converted, so that Photometric Interpretation says what the decoder gave.
 """
 
+import signal
 import sys
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,6 +39,8 @@ from dicom_node.part10 import (
 TIMEOUT_SECONDS = 300.0
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
+# By somebody who stops the node, or by the kernel that is short of memory: that says nothing about the object.
+_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
 
 _BY_GDCM = "1.2.840.10008.1.2.4."
@@ -131,7 +134,7 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
         child.kill()
         child.join()
         raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
-    if child.exitcode == _OUT_OF_RESOURCES:
+    if child.exitcode == _OUT_OF_RESOURCES or child.exitcode in _ENDED_FROM_OUTSIDE:
         raise TransientError(_NOT_NOW)
     if child.exitcode != 0:
         raise PermanentError("the peer takes only uncompressed objects, and this one's pixel data cannot be decoded")
@@ -139,6 +142,7 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
 
 def _convert_or_exit(path: Path, to_syntax: str, target: Path) -> None:
     quiet_libraries()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
     try:
         convert(path, to_syntax, target)
     except BaseException as error:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here

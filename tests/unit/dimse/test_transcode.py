@@ -1,5 +1,9 @@
 """Transcoding changes the encoding and nothing else; DCMTK's own decoders are the oracle."""
 
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from dicom_node.errors import PermanentError, TransientError
 from tests.dimse_objects import bundled_objects, cr, encoded, incoming, incoming_bytes, written
 from tests.full_disk import no_file_longer_than
 from tests.servers.dcmtk import run_dcmtk
+from tests.servers.programs import wait_until
 
 
 def file_of(folder: Path, name: str) -> Path:
@@ -89,6 +94,18 @@ def test_lossy_colour_says_in_which_space_its_values_are(tmp_path: Path, name: s
 def _bytes_of(ds: Dataset) -> np.ndarray:
     assert ds.PlanarConfiguration == 0
     return np.frombuffer(ds.PixelData, np.uint8).astype(int)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_a_child_that_somebody_ended_is_worth_another_try(tmp_path: Path, ending: signal.Signals) -> None:
+    """Whoever stops the service, or a kernel short of memory: the object is sound."""
+    path = file_of(tmp_path, "MR_small_RLE.dcm")
+    with ThreadPoolExecutor(1) as other:
+        attempt = other.submit(transcode, path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
+        wait_until(lambda: bool(active_children()), what="the child")
+        os.kill(active_children()[0].pid, ending)
+        with pytest.raises(TransientError, match="look at this machine"):
+            attempt.result()
 
 
 def test_a_compressed_target_is_refused(tmp_path: Path) -> None:
