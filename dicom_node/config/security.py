@@ -1,17 +1,21 @@
 """The sections that say who may come in: TLS, and the web port's users and tokens."""
 
+import base64
 import re
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
+import argon2
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from dicom_node.config.names import AeTitle
 from dicom_node.config.quantities import Size
 from dicom_node.config.section import Section
 
+# Bytes in a whole hash (RFC 9106 sections 3.1 and 4: a salt of 8 at least, a tag of 16 as the shortest in use).
+SHORTEST_SALT, SHORTEST_DIGEST = 8, 16
 SMALLEST_AUDIT_FILE = 1_000_000  # bytes: some hundred messages
 
 
@@ -96,9 +100,29 @@ class Role(StrEnum):
 
 
 def _argon2(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith("$argon2id$"):
+    text = value.get_secret_value()
+    if not text.startswith("$argon2id$"):
         raise ValueError("this is no Argon2id hash; `dicom-node config hash-password` makes one")
+    *_, salt, digest = text.split("$")
+    try:
+        argon2.extract_parameters(text)
+        whole = len(_bytes_of(salt)) >= SHORTEST_SALT and len(_bytes_of(digest)) >= SHORTEST_DIGEST
+    except ValueError:
+        whole = False
+    if not whole:
+        raise ValueError(
+            "this Argon2id hash is damaged, nobody could sign in with it: copy the line of `dicom-node config "
+            "hash-password` whole, in single quotes where a shell or .env would replace its $, and nothing behind it"
+        )
     return value
+
+
+def _bytes_of(text: str) -> bytes:
+    """What a part of the hash stands for, in base64 without padding; ValueError for what no encoder writes."""
+    content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    if base64.b64encode(content).rstrip(b"=").decode() != text:
+        raise ValueError
+    return content
 
 
 def _sha256(value: SecretStr) -> SecretStr:

@@ -268,3 +268,28 @@ def test_nothing_is_a_quantity_where_the_node_can_work_with_it(tmp_path: Path) -
     config = load_config(written(tmp_path, text), {})
     assert config.node.disk_reserve == 0
     assert config.retention.keep == timedelta(0)
+
+
+HASH = "$argon2id$v=19$m=65536,t=3,p=4$vWNtzoVyrGiqOlqqrAGTuQ$wsxtuOX1RgArJ4WYxUvf15CqfcYLgxmOUY6BIJbg5t8"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        HASH + "\\r",
+        HASH + " ",
+        HASH[:-1],
+        HASH[: HASH.rindex("$")],
+        HASH[: HASH.rindex("$") + 1],
+        HASH.replace("$m=65536,t=3,p=4", "=65536,t=3,p=4"),
+        HASH.replace(",t=3", ""),
+        "$argon2id$",
+    ],
+)
+def test_a_hash_with_which_nobody_could_sign_in_is_refused(tmp_path: Path, damaged: str) -> None:
+    """As a terminal, a shell or a careless copy leaves it."""
+    users = '[[web.auth.users]]\nname = "vera"\npassword_hash = "{}"\n'
+    sentence = refused(tmp_path, users.format(damaged))
+    assert "web.auth.users.0.password_hash: this Argon2id hash is damaged" in sentence
+    assert HASH[40:60] not in sentence
+    load_config(written(tmp_path, users.format(HASH)), {})

@@ -1,19 +1,24 @@
 """What deploy/ and the compose file say to the node is what the node understands."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from dicom_node.config import load_config
+from dicom_node.web.accounts import Accounts, hash_password
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
 def test_the_compose_file_configures_a_node_that_forwards_to_its_pacs(root: Path) -> None:
     services = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
-    given = {"WEB_PASSWORD_HASH": "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaA", "POSTGRES_PASSWORD": "secret"}
+    given = {"WEB_PASSWORD_HASH": hash_password("a long password"), "POSTGRES_PASSWORD": "secret"}
     environment = {
         key: re.sub(r"\$\{(\w+):[^}]*\}", lambda match: given[match[1]], value)
         for key, value in services["node"]["environment"].items()
@@ -24,6 +29,31 @@ def test_the_compose_file_configures_a_node_that_forwards_to_its_pacs(root: Path
     assert pacs.host in services
     assert pacs.ae_title == services[pacs.host]["environment"]["ORTHANC__DICOM_AET"]
     assert config.ledger_url.startswith("postgresql+psycopg://")
+
+
+def test_nothing_that_a_hospital_leaves_out_of_the_composition_is_waited_for(root: Path) -> None:
+    services = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    assert set(services["node"]["depends_on"]) == {"postgres"}
+
+
+def test_the_runbook_s_line_for_the_password_gives_a_hash_that_the_node_takes(root: Path, tmp_path: Path) -> None:
+    """Its line as it stands there, but for the container around the command."""
+    commands = re.findall(r"^    (.+)$", (root / "deploy" / "README.md").read_text(), re.MULTILINE)
+    (line,) = [command for command in commands if "hash-password" in command]
+    assert commands.index(line) > commands.index("docker build --file deploy/Dockerfile --tag region-node .")
+    here = line.replace("docker run --rm -i region-node", f"{sys.executable} -m dicom_node")
+    subprocess.run(
+        ["bash", "-euc", here],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), "PW": "a $long pass word"},
+        cwd=tmp_path,
+        check=True,
+    )
+    name, _, quoted = (tmp_path / ".env").read_text().partition("=")
+    assert name == "WEB_PASSWORD_HASH"
+    [password_hash] = shlex.split(quoted)
+    key = "DICOM_NODE_WEB__AUTH__USERS__0__"
+    auth = load_config(None, {f"{key}NAME": "admin", f"{key}PASSWORD_HASH": password_hash}).web.auth
+    assert Accounts(auth).by_password("admin", "a $long pass word") is not None
 
 
 def test_the_image_listens_to_the_network_and_keeps_its_data_in_its_volume(root: Path) -> None:
