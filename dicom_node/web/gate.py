@@ -105,7 +105,11 @@ class Gate:
             return LOCAL, _answer(200, "")
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self._judged(self._accounts.by_token(value.strip()), name="token", address=address)
+            caller = self._accounts.by_token(value.strip())
+            # Counted only once it is known to be wrong: that costs nothing, and a right one is never slowed down.
+            if caller is None and not self._pace.take(address):
+                return None, _too_many()
+            return self._judged(caller, name="token", address=address)
         pair = _basic(value) if scheme.lower() == "basic" else None
         if pair is None:
             return None, _unauthorised("sign in")
@@ -114,7 +118,7 @@ class Gate:
             return remembered, _answer(200, "")
         # Counted before it is known whether it is right: many at once may not slip through together.
         if not self._pace.take(address):
-            return None, _answer(429, "too many failed attempts from this address; wait a minute", retry=True)
+            return None, _too_many()
         self._limiter = self._limiter or CapacityLimiter(CHECKS_AT_ONCE)
         caller = await anyio.to_thread.run_sync(self._accounts.by_password, *pair, limiter=self._limiter)
         if caller is not None:
@@ -186,8 +190,14 @@ def _address(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-def _answer(status: int, detail: str, *, retry: bool = False) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=status, headers={"Retry-After": "60"} if retry else None)
+def _answer(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=status)
+
+
+def _too_many() -> JSONResponse:
+    """Neither logged nor reported: whoever guesses shall not fill the log and the audit trail either."""
+    detail = "too many failed attempts from this address; wait a minute"
+    return JSONResponse({"detail": detail}, status_code=429, headers={"Retry-After": "60"})
 
 
 def _unauthorised(detail: str) -> JSONResponse:

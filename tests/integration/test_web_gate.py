@@ -180,6 +180,18 @@ def test_guessing_is_slowed_down_and_does_not_lock_out_who_is_in_already() -> No
         assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
+def test_guessing_tokens_is_slowed_down_as_well_fills_no_audit_trail_and_slows_no_right_one() -> None:
+    attempts: list[Attempt] = []
+    with served(attempts, auth=AUTH | {"tries_per_minute": 3}) as web:
+        guesses = [web.get(STATUS, headers={"Authorization": f"Bearer rn_{number}"}) for number in range(20)]
+        assert [guess.status_code for guess in guesses[:4]] == [401, 401, 401, 429]
+        assert guesses[-1].headers["Retry-After"] == "60"
+        assert web.get(STATUS, auth=basic("vera")).status_code == 429
+        for _ in range(20):
+            assert web.get(STATUS, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+    assert [(attempt.name, attempt.succeeded) for attempt in attempts] == [("token", False)] * 3
+
+
 def test_a_guesser_cannot_choose_the_address_that_is_counted_and_reported() -> None:
     attempts: list[Attempt] = []
     with served(attempts, auth=AUTH | {"tries_per_minute": 2}) as web:
