@@ -121,7 +121,7 @@ class Node:
             yield node
 
     def __enter__(self) -> Self:
-        """Start everything; when this returns, the port answers. Raises ConfigError when a port cannot be had."""
+        """Start everything; when this returns, the port answers. Raises StartError when a port cannot be had."""
         try:
             self._open()
         except BaseException:
