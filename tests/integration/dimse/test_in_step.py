@@ -51,11 +51,13 @@ def test_a_peer_that_takes_no_more_is_given_up(large: Path, monkeypatch: pytest.
         if isinstance(event.pdu, P_DATA_TF):
             enough.wait(30)
 
-    impatient = {"timeout": timedelta(seconds=2), "idle_after": timedelta(seconds=1)}
-    with receiver(more=[(evt.EVT_PDU_RECV, stall)]) as peer, sender(peer, **impatient) as scu:
+    # The peer reads on before the socket's own patience ends, which else could be the first to give up.
+    release = threading.Timer(5.0, enough.set)
+    patience = {"timeout": timedelta(seconds=2), "idle_after": timedelta(seconds=15)}
+    with receiver(more=[(evt.EVT_PDU_RECV, stall)]) as peer, sender(peer, **patience) as scu:
+        release.start()
         with pytest.raises(TransientError, match="take an object"):
             scu.send(large)
-        enough.set()
 
 
 def test_a_peer_that_breaks_off_in_the_middle_is_found_so(large: Path) -> None:
