@@ -10,7 +10,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
 
 from dicom_node.dimse import scu as scu_module
-from dicom_node.dimse.in_step import LONGEST_SENT, PIECES_AHEAD
+from dicom_node.dimse.in_step import BYTES_AHEAD, LONGEST_SENT
 from dicom_node.errors import AbortedError, TransientError
 from tests.dimse_objects import incoming, written
 from tests.stock_receiver import Received, receiver, sender
@@ -24,7 +24,7 @@ def large(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("longest", [0, 64 << 10, 16 << 20])
-def test_a_sender_is_never_further_ahead_than_some_pieces(longest: int, large: Path) -> None:
+def test_a_sender_is_never_further_ahead_than_its_measure(longest: int, large: Path) -> None:
     """0: the peer has no limit, and gets pieces all the same."""
     received: Received = []
     waiting, lengths = [0], [0]
@@ -39,7 +39,7 @@ def test_a_sender_is_never_further_ahead_than_some_pieces(longest: int, large: P
     with receiver(received=received, more=more, maximum_pdu_size=longest) as peer, sender(peer) as scu:
         scu.send(large)
     assert large.read_bytes().endswith(received[0][1])
-    assert max(waiting) <= PIECES_AHEAD
+    assert max(waiting) * max(lengths) <= BYTES_AHEAD
     assert LONGEST_SENT // 16 - 10 <= max(lengths) <= LONGEST_SENT
 
 
