@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.bodypart import HeaderRegion, read_header_region
-from dicom_node.part10 import body_part_of, region_codes_of, text_of
+from dicom_node.element_text import body_part_of, region_codes_of, text_of
 
 _LATERALITY = 0x00200060
 _IMAGE_LATERALITY = 0x00200062

@@ -14,8 +14,9 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dicom_node.element_text import text_of
 from dicom_node.errors import UndecodableError
-from dicom_node.part10 import DEFLATED, split_meta, text_of
+from dicom_node.part10 import DEFLATED, split_meta
 
 TRANSFER_SYNTAX_UID = 0x00020010
 # Most objects are judged by their headers: what is larger is read when somebody asks for it.

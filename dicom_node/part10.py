@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from struct import unpack_from
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -24,6 +23,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from dicom_node import __version__
 from dicom_node.content import Content, as_file, in_pieces
+from dicom_node.element_text import body_part_of, region_codes_of, text_of
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
 
@@ -38,9 +38,6 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 PREAMBLE = bytes(128) + b"DICM"
 # The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
 INFLATED_HEAD = 16 << 20
-LONGEST_TEXT = 64
-# What stands for a code that cannot be read: something is said of the region, and nobody knows what.
-UNREADABLE_CODE = "?"
 # Real data sets have some dozens of elements before their Series Instance UID, with private ones some hundreds.
 MOST_HEAD_ELEMENTS = 20_000
 # As much of a file is read to see whether it is DICOM at all; installers and videos lie on media, too.
@@ -55,12 +52,7 @@ _VRS = frozenset(str(vr).encode("ascii") for vr in STANDARD_VR)
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 _MODALITY = 0x00080060
-_CODE_VALUE = 0x00080100
-_LONG_CODE_VALUE = 0x00080119
-_URN_CODE_VALUE = 0x00080120
-_ANATOMIC_REGION_SEQUENCE = 0x00082218
 _PATIENT_ID = 0x00100020
-_BODY_PART_EXAMINED = 0x00180015
 _STUDY_INSTANCE_UID = 0x0020000D
 _SERIES_INSTANCE_UID = 0x0020000E
 
@@ -276,55 +268,6 @@ def _after_identity() -> Callable[[BaseTag, str | None, int], bool]:
         return bool(tag > _SERIES_INSTANCE_UID)
 
     return stop
-
-
-def text_of(ds: Dataset, tag: int) -> str:
-    """The first value of an element of UI or CS, from its bytes: no character set, no conversion that could fail."""
-    return _first_value(ds, tag, lambda value: value.decode("ascii", "replace"))
-
-
-def body_part_of(ds: Dataset) -> str:
-    """BodyPartExamined as it was sent, the data set left as it is: people write TÓRAX where CS allows ASCII only, in
-    Latin-1 or UTF-8, whatever Specific Character Set says.
-    """
-    return _first_value(ds, _BODY_PART_EXAMINED, _words)
-
-
-def region_codes_of(ds: Dataset) -> str:
-    """The codes of AnatomicRegionSequence, between backslashes; UNREADABLE_CODE for what is there and has none."""
-    try:
-        if _ANATOMIC_REGION_SEQUENCE not in ds:
-            return ""
-        element = ds.get_item(_ANATOMIC_REGION_SEQUENCE)
-        if isinstance(element, RawDataElement):  # not ds[...], which would write the sequence anew
-            element = convert_raw_data_element(element, ds=ds)
-        return "\\".join(_code_of(item) for item in element.value or ())[:LONGEST_TEXT]
-    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
-        return UNREADABLE_CODE
-
-
-def _code_of(item: Dataset) -> str:
-    found = (text_of(item, tag) for tag in (_CODE_VALUE, _LONG_CODE_VALUE, _URN_CODE_VALUE))
-    return next(filter(None, found), UNREADABLE_CODE)
-
-
-def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
-    try:
-        element = ds.get_item(BaseTag(tag)) if tag in ds else None
-    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a damaged element says nothing
-        return ""
-    value: Any = getattr(element, "value", None)
-    if isinstance(value, bytes):
-        value = decoded(value)
-    text = str(value or "").replace("\0", "")
-    return text.split("\\")[0].strip()[:LONGEST_TEXT]
-
-
-def _words(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
 
 
 def _guessed_syntax(dataset: bytes) -> str:

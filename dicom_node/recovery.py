@@ -12,8 +12,9 @@ from pathlib import Path
 
 import structlog
 
+from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError, reason
-from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity, text_of
+from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity
 from dicom_node.ports import Intake, Repairs
 from dicom_node.receive import arrival_of
 from dicom_node.spool import Spool

@@ -17,9 +17,10 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
-from dicom_node.part10 import DEFLATED, file_header, identity_of, split_meta, text_of
+from dicom_node.part10 import DEFLATED, file_header, identity_of, split_meta
 
 CR = str(ComputedRadiographyImageStorage)
 

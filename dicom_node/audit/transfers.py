@@ -15,10 +15,11 @@ import structlog
 from dicom_node.audit.messages import Messages, Remote, Study
 from dicom_node.audit.trail import Trail
 from dicom_node.content import Content
+from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Incoming, Receipt
-from dicom_node.part10 import FILE_HEAD, identity_of, patient_id_of, split_meta, text_of
+from dicom_node.part10 import FILE_HEAD, identity_of, patient_id_of, split_meta
 
 log = structlog.get_logger(__name__)
 

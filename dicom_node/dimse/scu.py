@@ -21,8 +21,9 @@ from dicom_node.dimse.line import Line, Peer
 from dicom_node.dimse.outcome import failure_of, is_warning
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
 from dicom_node.dimse.transcode import transcode
+from dicom_node.element_text import text_of
 from dicom_node.errors import AbortedError, NotUnderstoodError, PermanentError, TransientError, is_of_the_machine
-from dicom_node.part10 import split_meta, text_of
+from dicom_node.part10 import split_meta
 from dicom_node.tls import TlsClient
 
 log = structlog.get_logger(__name__)

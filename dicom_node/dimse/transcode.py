@@ -22,18 +22,13 @@ from pydicom.uid import (
 )
 
 from dicom_node.dimse.reframe import reframed
+from dicom_node.element_text import text_of
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
 from dicom_node.imaging.jpeg import jpeg_values
 from dicom_node.logs import quiet_libraries
 from dicom_node.object_file import read_object
-from dicom_node.part10 import (
-    DEFLATED,
-    IMPLEMENTATION_CLASS_UID,
-    IMPLEMENTATION_VERSION_NAME,
-    split_meta,
-    text_of,
-)
+from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta
 
 # Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node.
 TIMEOUT_SECONDS = 300.0

@@ -1,0 +1,67 @@
+"""Short values of single elements as text, from their bytes: the data set stays as it is, down to the padding."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+LONGEST_TEXT = 64
+# What stands for a code that cannot be read: something is said of the region, and nobody knows what.
+UNREADABLE_CODE = "?"
+
+_CODE_VALUE = 0x00080100
+_LONG_CODE_VALUE = 0x00080119
+_URN_CODE_VALUE = 0x00080120
+_ANATOMIC_REGION_SEQUENCE = 0x00082218
+_BODY_PART_EXAMINED = 0x00180015
+
+
+def text_of(ds: Dataset, tag: int) -> str:
+    """The first value of an element of UI or CS, from its bytes: no character set, no conversion that could fail."""
+    return _first_value(ds, tag, lambda value: value.decode("ascii", "replace"))
+
+
+def body_part_of(ds: Dataset) -> str:
+    """BodyPartExamined as it was sent, the data set left as it is: people write TÓRAX where CS allows ASCII only, in
+    Latin-1 or UTF-8, whatever Specific Character Set says.
+    """
+    return _first_value(ds, _BODY_PART_EXAMINED, _words)
+
+
+def region_codes_of(ds: Dataset) -> str:
+    """The codes of AnatomicRegionSequence, between backslashes; UNREADABLE_CODE for what is there and has none."""
+    try:
+        if _ANATOMIC_REGION_SEQUENCE not in ds:
+            return ""
+        element = ds.get_item(_ANATOMIC_REGION_SEQUENCE)
+        if isinstance(element, RawDataElement):  # not ds[...], which would write the sequence anew
+            element = convert_raw_data_element(element, ds=ds)
+        return "\\".join(_code_of(item) for item in element.value or ())[:LONGEST_TEXT]
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
+        return UNREADABLE_CODE
+
+
+def _code_of(item: Dataset) -> str:
+    found = (text_of(item, tag) for tag in (_CODE_VALUE, _LONG_CODE_VALUE, _URN_CODE_VALUE))
+    return next(filter(None, found), UNREADABLE_CODE)
+
+
+def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
+    try:
+        element = ds.get_item(BaseTag(tag)) if tag in ds else None
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a damaged element says nothing
+        return ""
+    value: Any = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        value = decoded(value)
+    text = str(value or "").replace("\0", "")
+    return text.split("\\")[0].strip()[:LONGEST_TEXT]
+
+
+def _words(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
