@@ -27,7 +27,7 @@ def body_part_of(ds: Dataset) -> str:
     """BodyPartExamined as it was sent, the data set left as it is: people write TÓRAX where CS allows ASCII only, in
     Latin-1 or UTF-8, whatever Specific Character Set says.
     """
-    return _first_value(ds, _BODY_PART_EXAMINED, _words)
+    return _first_value(ds, _BODY_PART_EXAMINED, words)
 
 
 def region_codes_of(ds: Dataset) -> str:
@@ -60,7 +60,8 @@ def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
     return text.split("\\")[0].strip()[:LONGEST_TEXT]
 
 
-def _words(value: bytes) -> str:
+def words(value: bytes) -> str:
+    """Text of a person, be it in UTF-8 or, where it is not, in Latin-1."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

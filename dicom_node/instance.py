@@ -35,7 +35,7 @@ class Arrival:
     """A durable file that is about to enter the ledger.
 
     `digest`: SHA-256 in hex over transfer syntax, UID and data set. `path`: relative to the spool. `size`: bytes of the
-    data set. `body_part`: BodyPartExamined as sent; `anatomic_region_code`: the CodeValue of AnatomicRegionSequence.
+    data set. `body_part`: BodyPartExamined as sent; `anatomic_region_code`: AnatomicRegionSequence's codes.
     """
 
     sop_instance_uid: str

@@ -146,7 +146,7 @@ class Dispatch:
         return Correction(
             body_part=part,
             region=_shown(value, header, verdict),
-            decision=Decision.FILLS if _is_empty(header) else Decision.CORRECTS,
+            decision=Decision.CORRECTS if header.source is HeaderSource.BODY_PART_EXAMINED else Decision.FILLS,
             model_id=recognition.model_id if recognition else "",
             ae_title=self._ae_title,
             software_version=__version__,
@@ -180,10 +180,6 @@ def _shown(value: str, header: HeaderRegion, verdict: Verdict) -> BodyPart | Non
     if verdict.region not in read_header_region(value).regions:
         return None
     return body_parts()[term_for(verdict.region, header)]
-
-
-def _is_empty(header: HeaderRegion) -> bool:
-    return header.source is not HeaderSource.BODY_PART_EXAMINED
 
 
 def _read(path: Path) -> Dataset:

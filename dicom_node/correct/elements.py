@@ -16,6 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
 
+from dicom_node.element_text import words
 from dicom_node.errors import CorrectionError, is_of_the_machine
 
 
@@ -44,12 +45,7 @@ def raw_value(ds: Dataset, keyword: str) -> bytes | None:
 
 def text_value(ds: Dataset, keyword: str) -> str:
     """The value of a text element without its padding, for comparison; "" where it is absent or empty."""
-    raw = raw_value(ds, keyword) or b""
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return text.strip(" \0")
+    return words(raw_value(ds, keyword) or b"").strip(" \0")
 
 
 def needed_uid(ds: Dataset, keyword: str) -> str:

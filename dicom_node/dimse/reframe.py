@@ -24,9 +24,8 @@ def reframed(ds: Dataset, *, implicit: bool, ancestors: Sequence[Dataset] = ()) 
 
     Raises whatever pydicom raises on a sequence that cannot be parsed or a VR that depends on elements that are absent.
     """
-    came = dict(
-        ds.items()
-    )  # pydicom decodes a private creator, for one, when it looks up what the creator's block holds
+    # As they are now: pydicom decodes a private creator, for one, when it looks up what the creator's block holds.
+    came = dict(ds.items())
     family = [ds, *ancestors]
     copy = Dataset({tag: _reframed(element, family, implicit=implicit) for tag, element in came.items()})
     copy.is_undefined_length_sequence_item = ds.is_undefined_length_sequence_item

@@ -25,7 +25,7 @@ from dicom_node.dimse.reframe import reframed
 from dicom_node.element_text import text_of
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
-from dicom_node.imaging.jpeg import jpeg_values
+from dicom_node.imaging.jpeg import ENDED_FROM_OUTSIDE, jpeg_values
 from dicom_node.logs import quiet_libraries
 from dicom_node.object_file import read_object
 from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta
@@ -34,8 +34,6 @@ from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 TIMEOUT_SECONDS = 300.0
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
-# By somebody who stops the node, or by the kernel that is short of memory: that says nothing about the object.
-_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
 
 _BY_GDCM = "1.2.840.10008.1.2.4."
@@ -129,7 +127,7 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
         child.kill()
         child.join()
         raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
-    if child.exitcode == _OUT_OF_RESOURCES or child.exitcode in _ENDED_FROM_OUTSIDE:
+    if child.exitcode == _OUT_OF_RESOURCES or child.exitcode in ENDED_FROM_OUTSIDE:
         raise TransientError(_NOT_NOW)
     if child.exitcode != 0:
         raise PermanentError("the peer takes only uncompressed objects, and this one's pixel data cannot be decoded")

@@ -37,7 +37,7 @@ WALL_SECONDS = 120.0
 """Within which a machine that is not about to fall over gives a process its CPU_SECONDS."""
 
 # Nothing in a stream does these to its decoder: somebody ends processes here, or the kernel for want of memory.
-_ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
+ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
 _CHILD = Path(__file__).with_name("gdcm_child.py")
 
 
@@ -72,7 +72,7 @@ def _decoded(words: list[str], stream: bytes) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(errno.ETIMEDOUT, "the JPEG decoder was given no time to compute") from error
-    if child.returncode in _ENDED_FROM_OUTSIDE:
+    if child.returncode in ENDED_FROM_OUTSIDE:
         raise InterruptedError(errno.EINTR, "the JPEG decoder was ended from outside")
     if child.returncode == -signal.SIGXCPU:
         raise UndecodableError(f"GDCM did not decode the JPEG stream in {CPU_SECONDS} s of computing")
