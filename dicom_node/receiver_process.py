@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Protocol, Self
 
 from dicom_node.config import Config
+from dicom_node.ending import Ending
 from dicom_node.errors import ConfigError, NodeError
 
 # What receivers count; a refusal is REFUSED with the error's name behind it.
@@ -62,10 +63,9 @@ class Word:
 
 def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: Connection) -> None:
     """The main function of a receiver process: receive until SIGTERM, or until the node's process is gone."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    parent = parent_process()
+    ending = Ending(signal.SIGTERM, sentinels=[parent.sentinel] if parent is not None else [])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
-    threading.Thread(target=_end_with_parent, args=(stopping,), daemon=True).start()
     teller = _Teller(line)
     try:
         listener = open_receiver(config, port, teller.count)
@@ -75,7 +75,7 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
     teller.say(Word(port=listener.port))
     os.set_blocking(line.fileno(), False)
     teller.talkative.set()
-    while not stopping.wait(WORD_SECONDS):
+    while not ending.wait(WORD_SECONDS):
         teller.count(UNAUDITED, listener.unaudited)
     listener.stop()
     teller.count(UNAUDITED, listener.unaudited)
@@ -102,10 +102,3 @@ class _Teller:
         # be gone; then this one ends with it.
         with suppress(OSError):
             self._line.send_bytes(word.encoded())
-
-
-def _end_with_parent(stopping: threading.Event) -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        stopping.set()

@@ -1,7 +1,6 @@
 """`dicom-node serve`: the node as a process."""
 
 import signal
-import threading
 
 import typer
 
@@ -11,13 +10,12 @@ from dicom_node.cli.options import ConfigOption, read_config
 def serve(config: ConfigOption = None) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
     from dicom_node.background import switch_often
+    from dicom_node.ending import Ending
     from dicom_node.node import Node
 
     settings = read_config(config)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
     with Node.running(settings) as node:
         typer.echo(node.greeting())
-        stopping.wait()
+        ending.wait()

@@ -49,7 +49,7 @@ class NodeProcess:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         match = GREETING.search(line)
-        assert match, f"the node printed {line!r}; its log:\n{self.log.read_text()[-4000:]}"
+        assert match, f"the node printed {line!r}; its log:\n{self._log_end()}"
         self.port, self.web_port = int(match[1]), int(match[2] or 0)
 
     def stop(self, *, seconds: float = 60.0) -> int:
@@ -122,8 +122,13 @@ class NodeProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.stop(seconds=10.0)
+        if self._process is None or self._process.poll() is not None:
+            return
+        status = self.stop()
+        assert status == 0 or error is not None, f"the node ended with {status}; its log:\n{self._log_end()}"
+
+    def _log_end(self) -> str:
+        return self.log.read_text()[-4000:]
 
 
 def _read(file: Path) -> bytes:
