@@ -14,7 +14,7 @@ from dicom_node.errors import LedgerError, NodeError
 from dicom_node.ports import Ledger
 from dicom_node.presentation import records_view, status_view
 from dicom_node.web.accounts import Accounts
-from dicom_node.web.gate import Attempt, Gate
+from dicom_node.web.gate import HEADERS, Attempt, Gate
 from dicom_node.web.metrics import Metrics
 
 
@@ -29,7 +29,10 @@ def create_app(
 ) -> FastAPI:
     """`check_ready` raises a NodeError, with the reason, while the node cannot take images. `report`: see Gate."""
     web = web or WebSection()
-    app = FastAPI(title="Region node", version=__version__, docs_url="/api/v1/docs", openapi_url="/api/v1/openapi.json")
+    # No pages for docs: FastAPI's load scripts from the Internet, into the origin in which somebody is signed in.
+    app = FastAPI(
+        title="Region node", version=__version__, docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json"
+    )
     app.add_middleware(
         Gate,
         accounts=Accounts(web.auth),
@@ -41,6 +44,11 @@ def create_app(
     @app.exception_handler(LedgerError)
     def ledger_is_away(_request: Request, error: LedgerError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=503)
+
+    @app.exception_handler(Exception)
+    def unforeseen(_request: Request, _error: Exception) -> JSONResponse:
+        # Answered outside of the gate, which therefore cannot add these.
+        return JSONResponse({"detail": "unforeseen fault in the node, see its log"}, status_code=500, headers=HEADERS)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:

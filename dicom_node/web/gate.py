@@ -36,8 +36,10 @@ FOR_THIS_MACHINE = (
 # Each check of a password takes 64 MiB.
 CHECKS_AT_ONCE = 2
 
-# URLs hold UIDs: they go to no other site, and no page is kept or framed.
+# URLs hold UIDs: they go to no other site, and no page is kept or framed. What is shown loads, runs and sends nothing;
+# a page that needs more says what, in a policy of its own.
 HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

@@ -37,7 +37,7 @@ AUTH = {
 def served(
     attempts: list[Attempt] | None = None, credentials: Credentials | None = None, **web
 ) -> Iterator[httpx.Client]:
-    """The application of a configuration on a free loopback port; two routes more, for the roles."""
+    """The application of a configuration on a free loopback port; three routes more, for the roles and a fault."""
     ledger = MemoryLedger()
     section = WebSection.model_validate(web)
     app = create_app(
@@ -49,6 +49,7 @@ def served(
         report=(attempts if attempts is not None else []).append,
     )
     app.post("/api/v1/change")(lambda: "done")
+    app.get("/api/v1/break")(lambda: 1 // 0)
     app.get("/api/v1/secret", dependencies=[Depends(requires(Role.ADMIN))])(lambda: "done")
     server = WebServer(app, host="127.0.0.1", port=0, credentials=credentials)
     server.start()
@@ -112,7 +113,7 @@ def test_with_accounts_a_proxy_may_ask_for_any_host() -> None:
 def test_with_accounts_only_health_and_the_local_metrics_are_open() -> None:
     with served(auth=AUTH) as web:
         assert [web.get(path).status_code for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
-        for path in (STATUS, "/api/v1/openapi.json", "/api/v1/docs", "/no/such/page"):
+        for path in (STATUS, "/api/v1/openapi.json", "/no/such/page"):
             refused = web.get(path)
             assert refused.status_code == 401
             assert refused.headers["WWW-Authenticate"].startswith("Basic ")
@@ -217,13 +218,32 @@ def test_a_password_that_was_right_is_not_hashed_again_for_each_request() -> Non
     assert len(attempts) == 1  # what is hashed is also reported
 
 
-def test_answers_are_neither_kept_nor_framed_and_tell_other_sites_nothing() -> None:
+def test_answers_are_neither_kept_nor_framed_load_nothing_and_tell_other_sites_nothing() -> None:
     with served(auth=AUTH) as web:
-        for answer in (web.get(STATUS), web.get(STATUS, auth=basic("vera"))):
-            assert answer.headers["Cache-Control"] == "no-store"
-            assert answer.headers["X-Frame-Options"] == "DENY"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
-            assert "server" not in answer.headers
+        answers = [
+            web.get(path, auth=basic("vera")) for path in ("/healthz", "/metrics", STATUS, "/none", "/api/v1/break")
+        ]
+        answers += [web.get(STATUS), web.post("/api/v1/change", auth=basic("vera"))]
+    with served() as web:
+        answers.append(web.get(STATUS, headers={"Host": "evil.example"}))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 500, 401, 403, 421]
+    for answer in answers:
+        policy = set(answer.headers["Content-Security-Policy"].split("; "))
+        assert policy == {"default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"}
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Frame-Options"] == "DENY"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "server" not in answer.headers
+
+
+def test_the_api_describes_itself_as_json_and_no_page_of_it_loads_anything_from_the_internet() -> None:
+    with served(auth=AUTH) as web:
+        for path in ("/api/v1/docs", "/docs", "/redoc", "/docs/oauth2-redirect", "/api/v1/docs/oauth2-redirect"):
+            assert web.get(path, auth=basic("adam")).status_code == 404
+        described = web.get("/api/v1/openapi.json", auth=basic("vera"))
+    assert STATUS in described.json()["paths"]
+    assert "https://" not in described.text
 
 
 def test_no_secret_is_in_the_log_or_in_a_repr() -> None:
