@@ -216,10 +216,23 @@ def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("250ms", 0.25), ("30s", 30), ("1.5m", 90), ("2h", 7200), ("7d", 604800), (5, 5), ("5", 5)]
+    ("text", "seconds"),
+    [("250ms", 0.25), ("30s", 30), ("1.5m", 90), ("15min", 900), ("2h", 7200), ("7d", 604800), (0, 0), ("0", 0)],
 )
 def test_durations_are_read_as_people_write_them(text: object, seconds: float) -> None:
     assert parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(("value", "number"), [(30, "30"), ("30", "30"), (" 30 ", "30"), (2.5, "2.5")])
+def test_a_duration_without_a_unit_is_refused_and_not_taken_for_seconds(value: object, number: str) -> None:
+    """`[retention] keep = 30` means days to whoever writes it, and dropped images half a minute after they came."""
+    with pytest.raises(ValueError) as caught:
+        parse_duration(value)
+    assert str(caught.value) == f"{number} of what? write {number}s, {number}min, {number}h or {number}d"
+
+
+def test_the_key_of_a_duration_without_a_unit_is_named(tmp_path: Path) -> None:
+    assert "retention.keep: 30 of what? write 30s, 30min, 30h or 30d" in refused(tmp_path, "[retention]\nkeep = 30")
 
 
 @pytest.mark.parametrize(("text", "size"), [("500MB", 500_000_000), ("2GiB", 2147483648), ("1.5 KiB", 1536), (7, 7)])
