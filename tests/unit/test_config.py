@@ -69,55 +69,6 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert rule.when == {"region": ("hand", "wrist"), "BodyPartExamined": ("HAND*",)}
 
 
-def test_the_environment_overrides_every_key_lists_of_tables_too(tmp_path: Path) -> None:
-    path = written(tmp_path, '[node]\nport = 104\n[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n')
-    config = load_config(
-        path,
-        {
-            "DICOM_NODE_NODE__PORT": "11113",
-            "DICOM_NODE_LEDGER__URL": "postgresql://node:secret@db/ledger",
-            "DICOM_NODE_DESTINATIONS__0__HOST": "pacs.example",
-            "DICOM_NODE_NODE__CALLING_AE": '["CR1", "CR2"]',
-            "PATH": "/usr/bin",
-        },
-    )
-    assert config.node.port == 11113
-    assert config.destinations[0].host == "pacs.example"
-    assert config.node.calling_ae == ("CR1", "CR2")
-    assert config.ledger_url == "postgresql://node:secret@db/ledger"
-
-
-def test_the_environment_alone_can_name_a_dozen_destinations() -> None:
-    """The eleventh place sorts before the third as text."""
-    keys = {"NAME": "pacs{}", "AE_TITLE": "PACS", "HOST": "h", "PORT": "104"}
-    environ = {f"DICOM_NODE_DESTINATIONS__{n}__{key}": text.format(n) for n in range(12) for key, text in keys.items()}
-    assert [d.name for d in load_config(None, environ).destinations] == [f"pacs{n}" for n in range(12)]
-
-
-TLS_SERVER = {
-    "DICOM_NODE_TLS__CERTIFICATE": "c.pem",
-    "DICOM_NODE_TLS__KEY": "k.pem",
-    "DICOM_NODE_TLS__CA": "ca.pem",
-}
-
-
-def test_the_environment_keeps_the_case_of_keys_that_are_not_ours() -> None:
-    """An AE title in another case is another one: nobody would have to show a certificate to call under it."""
-    names = {
-        "DICOM_NODE_TLS__CLIENT_NAMES__CR1": "cr1.example.org",
-        "DICOM_NODE_TLS__CLIENT_NAMES__REGION": '["a.example.org", "b.example.org"]',
-        "DICOM_NODE_TLS__CLIENT_NAMES__7": "seven.example.org",
-    }
-    assert load_config(None, TLS_SERVER | names).tls.client_names == {
-        "CR1": ("cr1.example.org",),
-        "REGION": ("a.example.org", "b.example.org"),
-        "7": ("seven.example.org",),
-    }
-    rule = {"NAME": "r", "SEND_TO": "[]", "WHEN__StationName": "ROOM 1", "WHEN__REGION": "hand"}
-    config = load_config(None, {f"DICOM_NODE_RULES__0__{key}": text for key, text in rule.items()})
-    assert config.rules[0].when == {"StationName": ("ROOM 1",), "region": ("hand",)}
-
-
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
@@ -132,11 +83,6 @@ def test_a_name_for_a_certificate_that_would_never_be_asked_for_is_refused(
 ) -> None:
     tls = '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\nca = "ca.pem"\n'
     assert sentence in refused(tmp_path, f'[node]\ncalling_ae = "CR1"\n{tls}client_names = {names}\n')
-
-
-def test_outer_spaces_of_an_ae_title_do_not_count() -> None:
-    config = load_config(None, TLS_SERVER | {"DICOM_NODE_TLS__CLIENT_NAMES": '{" CR 1 ": "cr1.example.org"}'})
-    assert config.tls.client_names == {"CR 1": ("cr1.example.org",)}
 
 
 def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
@@ -190,19 +136,6 @@ def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
 )
 def test_what_is_wrong_is_named_with_the_nearest_valid_name(tmp_path: Path, text: str, sentence: str) -> None:
     assert sentence in refused(tmp_path, text)
-
-
-def test_an_environment_variable_that_leads_nowhere_is_refused() -> None:
-    with pytest.raises(ConfigError, match="ledgr: there is no such key; did you mean 'ledger'"):
-        load_config(None, {"DICOM_NODE_LEDGR__URL": "x"})
-    with pytest.raises(ConfigError, match="DICOM_NODE_DESTINATIONS__3__HOST leads nowhere"):
-        load_config(None, {"DICOM_NODE_DESTINATIONS__3__HOST": "x"})
-
-
-def test_one_value_stands_for_a_list_of_one() -> None:
-    config = load_config(None, {"DICOM_NODE_NODE__CALLING_AE": "CR1", "DICOM_NODE_NODE__ALLOW_FROM": "10.1.0.0/16"})
-    assert config.node.calling_ae == ("CR1",)
-    assert str(config.node.allow_from[0]) == "10.1.0.0/16"
 
 
 def test_two_destinations_may_not_share_a_name(tmp_path: Path) -> None:
