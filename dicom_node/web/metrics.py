@@ -1,16 +1,19 @@
 """Figures for Prometheus. Labels are destinations, outcomes and reasons, never anything of a patient."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from dicom_node.clock import utc_now
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState
 from dicom_node.ports import Records
 from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNAUDITED
+from dicom_node.record import DestinationCounts, JobRun
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
 
@@ -21,7 +24,13 @@ class Metrics:
     `counted`: what its receivers have counted, by the names in `dicom_node.receiver_process`.
     """
 
-    def __init__(self, records: Records, counted: Callable[[], Mapping[str, int]] = dict) -> None:
+    def __init__(
+        self,
+        records: Records,
+        counted: Callable[[], Mapping[str, int]] = dict,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.verdicts = Counter(
             "region_node_verdicts_total",
@@ -46,7 +55,7 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Received(counted))
-        self.registry.register(_LedgerCounts(records))
+        self.registry.register(_LedgerCounts(records, now))
 
     def delivery(self, destination: str, state: DeliveryState) -> None:
         self.deliveries.labels(destination=destination, state=state).inc()
@@ -80,29 +89,65 @@ class _Received(Collector):
 
 
 class _LedgerCounts(Collector):
-    """The ledger's counts, read at each scrape, so that every process and restart shows the same."""
+    """The ledger's counts and ages, read at each scrape, so that every process and restart shows the same."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, now: Callable[[], datetime]) -> None:
         self._records = records
+        self._now = now
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             counts = asdict(self._records.counts())
+            oldest = self._records.oldest_received()
             destinations = self._records.destinations()
+            jobs = self._records.jobs()
         except LedgerError:
             return  # /readyz says so; a scrape without these figures is an alert by itself
         instances = GaugeMetricFamily("region_node_ledger", "Counts of the ledger, as in `status`", labels=["count"])
         for name, value in counts.items():
             instances.add_metric([name], value)
         yield instances
-        waiting = GaugeMetricFamily(
-            "region_node_deliveries", "Deliveries, by destination and state", labels=["destination", "state"]
+        now = self._now()
+        yield GaugeMetricFamily(
+            "region_node_oldest_received_seconds",
+            "How long the longest waiting image has been without a verdict; 0 when none waits",
+            value=_age(oldest, now),
         )
-        for row in destinations:
-            waiting.add_metric([row.destination, "pending"], row.pending)
-            waiting.add_metric([row.destination, "uncommitted"], row.uncommitted)
-            waiting.add_metric([row.destination, "failed"], row.failed)
-        yield waiting
+        yield from _of_destinations(destinations, now)
+        yield _of_jobs(jobs)
 
     def describe(self) -> list[GaugeMetricFamily]:
         return []
+
+
+def _of_destinations(rows: Sequence[DestinationCounts], now: datetime) -> Iterator[GaugeMetricFamily]:
+    waiting = GaugeMetricFamily(
+        "region_node_deliveries", "Deliveries, by destination and state", labels=["destination", "state"]
+    )
+    overdue = GaugeMetricFamily(
+        "region_node_oldest_due_seconds",
+        "How long the delivery that was due first has been due; 0 when none is",
+        labels=["destination"],
+    )
+    for row in rows:
+        waiting.add_metric([row.destination, "pending"], row.pending)
+        waiting.add_metric([row.destination, "uncommitted"], row.uncommitted)
+        waiting.add_metric([row.destination, "failed"], row.failed)
+        overdue.add_metric([row.destination], _age(row.oldest_due, now))
+    yield waiting
+    yield overdue
+
+
+def _of_jobs(jobs: Sequence[JobRun]) -> GaugeMetricFamily:
+    """Jobs that have never run to their end are left out."""
+    family = GaugeMetricFamily(
+        "region_node_job_last_run_timestamp_seconds", "When a periodic job last ran to its end", labels=["job"]
+    )
+    for job in jobs:
+        if job.last_run is not None:
+            family.add_metric([job.name], job.last_run.timestamp())
+    return family
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
