@@ -29,15 +29,18 @@ def split_labels(labelled: ImageSet, recipe: FinetuneRecipe) -> tuple[ImageSet, 
 
 
 def as_trained(recipe: Recipe) -> Recipe:
-    """The recipe by which the network is trained: supervised, by its section `finetune`, every source alike."""
+    """The recipe by which the network is trained: supervised, by its section `finetune`, every source alike. A recipe
+    of the papers counts epochs of shuffled rows; here the samples count, and labels and simulated images share them.
+    """
     plan = recipe.finetune
     return replace(
         recipe,
-        data=replace(recipe.data, source_power=0.0),
+        data=replace(recipe.data, sampling="balanced", source_power=0.0),
         pretrain=replace(
             recipe.pretrain,
             method="supervised",
             samples=plan.samples,
+            epochs=0,
             batch=plan.batch,
             learning_rate=plan.learning_rate,
         ),

@@ -140,7 +140,7 @@ def _probed(
 
 def _from_scratch(few: ImageSet, held: ImageSet, recipe: Recipe, out: Path, samples: int, seed: int) -> float:
     """Top 1 of a network that saw these labels alone, with the recipe's augmentation and learning rate."""
-    plan = replace(recipe.pretrain, method="supervised", samples=samples)
+    plan = replace(recipe.pretrain, method="supervised", samples=samples, epochs=0)
     out.mkdir(parents=True, exist_ok=True)
     device = device_here()
     with progress(out.name, samples) as shown:
