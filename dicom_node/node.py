@@ -27,9 +27,9 @@ from dicom_node.owner import is_dead, own_name
 from dicom_node.ports import Ledger
 from dicom_node.receiver_process import UNAUDITED
 from dicom_node.receivers import Receivers
-from dicom_node.receiving import open_receiver
+from dicom_node.receiving import open_receiver, open_spool
 from dicom_node.recovery import break_dead_leases, check_files
-from dicom_node.retention import retire_files
+from dicom_node.retention import retire_files, was_retired
 from dicom_node.schedule import Job, Schedule
 from dicom_node.sending import Sending
 from dicom_node.spool import Spool
@@ -114,7 +114,7 @@ class Node:
         with ExitStack() as stack:
             ledger = open_ledger(config.ledger_url)
             stack.callback(ledger.close)
-            spool = Spool(config.spool_dir, config.node.disk_reserve)
+            spool = open_spool(config, ledger)
             eye = stack.enter_context(open_eye(config))
             node = cls(config, ledger=ledger, spool=spool, eye=eye, now=now)
             stack.enter_context(node)
@@ -171,6 +171,9 @@ class Node:
             repairs=self._ledger.repairs,
             now=self._now,
             go_on=lambda: not stopping.wait(PAUSE_OF_CHECK),
+            is_retired=lambda instance: was_retired(
+                instance, records=self._ledger.records, keep=self._config.retention.keep, now=self._now()
+            ),
         )
         self._classifier.ring()
         self._sending.ring()
@@ -222,6 +225,7 @@ class Node:
     def _look(self, instance: Instance) -> Sighting:
         if not instance.spooled:
             return Sighting.unreadable("its file is lost; send it to the node again")
+        self._spool.check_here()
         if instance.attempts > MOST_ATTEMPTS:
             return Sighting.unreadable(f"given up after {MOST_ATTEMPTS} attempts to classify it")
         return self._eye.look(self._spool.path(instance.path))

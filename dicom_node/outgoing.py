@@ -97,7 +97,7 @@ class Dispatch:
         # The file decides, not the mark: retention may set the mark just after a sender has brought the file back.
         if path.is_file():
             return path
-        if instance.spooled and not self._spool.path("").is_dir():
+        if not self._spool.is_here():
             raise TransientError("the spool is not there; check that its disk is mounted")
         raise PermanentError("the instance's file is no longer in the spool; send it to the node again")
 

@@ -104,6 +104,8 @@ def _encoded_meta(incoming: Incoming) -> bytes:
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     if incoming.calling_ae.strip():
         meta.SourceApplicationEntityTitle = incoming.calling_ae.strip()[:16]
+    if incoming.called_ae.strip():
+        meta.ReceivingApplicationEntityTitle = incoming.called_ae.strip()[:16]
     buffer = DicomBytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
     return bytes(buffer.getvalue())

@@ -1,6 +1,6 @@
 """What the stories need from the world, as small interfaces.
 
-The ledger's nine rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
+The ledger's ten rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
 `dicom_node.testing`; one contract suite runs over all of them. Every method raises LedgerError when the ledger cannot
 be reached, and every time is aware (UTC).
 """
@@ -14,6 +14,7 @@ from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, 
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.label import Label
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
+from dicom_node.standing import Standings
 from dicom_node.verdict import Recognition, Verdict
 
 
@@ -37,9 +38,12 @@ class Intake(Protocol):
         The same UID with another digest is a new instance with `conflict` set, and an event of kind "conflict".
         """
 
-    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
-        """An instance whose file had gone was sent again and its file is back, at `path`: note that, and make its SENT,
-        DELIVERED and FAILED deliveries PENDING and due now, since whoever sends it again misses it.
+    def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
+        """An instance's file had gone and is back, at `path`: note that, and make its FAILED deliveries PENDING and due
+        now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it.
+
+        One that was settled as unreadable, without its file that is, becomes RECEIVED again, and its study is open:
+        it keeps that verdict until the next.
         """
 
 
@@ -48,7 +52,6 @@ class Work(Protocol):
 
     def claim(self, *, worker: str, limit: int, now: datetime, lease: timedelta) -> Sequence[Instance]:
         """Take up to `limit` RECEIVED instances, oldest first, that nobody holds (or whose lease has run out).
-
         Each is leased to `worker` until now + lease and has its attempts counted up. Two workers never get the same.
         """
 
@@ -61,7 +64,6 @@ class Work(Protocol):
         deliveries: Sequence[PlannedDelivery],
     ) -> bool:
         """Write verdict, recognition, deliveries and an event, and set SETTLED, in one transaction.
-
         False, and nothing written, when the instance was settled before: the first verdict stands.
         """
 
@@ -111,10 +113,16 @@ class Outbox(Protocol):
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
         """Add deliveries to a SETTLED instance, for destinations that it has none for; returns how many were added."""
 
-    def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
-        """Make deliveries in `state` (of these SOP, series or study UIDs; all when none is given) PENDING and due now.
+    def requeue(
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+    ) -> int:
+        """Make deliveries in `state` (of these SOP, series or study UIDs, to this destination; all when none is given)
+        PENDING and due now; returns how many. Attempts start at zero. What waits for its study to close goes on waiting.
+        """
 
-        Returns how many. Attempts start again at zero. What waits for its study to close goes on waiting.
+    def give_up(self, destination: str, *, error: str, now: datetime) -> int:
+        """Make a destination's PENDING and SENT deliveries FAILED with this error, with events of kind "given_up";
+        returns how many. What a worker is just sending stays in its hands, and counts as delivered if it arrives.
         """
 
 
@@ -223,7 +231,7 @@ class Records(Protocol):
     def find(self, uid: str) -> Sequence[InstanceRecord]:
         """The instances with this SOP Instance, Series Instance or Study Instance UID, or of which a copy or report was
         sent under this UID; oldest first. Events: "received", "conflict", "settled", "sent", "uncommitted" (denied, and
-        to be sent again), "delivered", "failed", "requeued", and what was noted.
+        to be sent again), "delivered", "failed", "given_up", "requeued", and what was noted.
         """
 
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
@@ -259,9 +267,9 @@ class Repairs(Protocol):
     def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:
         """A page of the instances whose files ought to be in the spool, in order of id."""
 
-    def lose(self, instance_id: int, *, now: datetime) -> None:
-        """Note, with an event of kind "lost", that an instance's file is gone though nobody removed it. An instance
-        that comes again is not lost any more (`Intake.restore`).
+    def lose(self, instance_id: int, *, now: datetime) -> bool:
+        """Note, with an event of kind "lost", that an instance's file is gone though nobody removed it; False when that
+        or its removal is noted already. One whose file comes back is not lost any more (`Intake.restore`).
         """
 
 
@@ -284,6 +292,8 @@ class Ledger(Protocol):
     def labels(self) -> Labels: ...
     @property
     def records(self) -> Records: ...
+    @property
+    def standings(self) -> Standings: ...
     @property
     def repairs(self) -> Repairs: ...
 

@@ -32,7 +32,7 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
     path = spool.write(digest, header, incoming.dataset)
     receipt = intake.add(arrival_of(incoming, identity, digest=digest, path=path, now=now))
     if receipt.duplicate:
-        intake.restore(receipt.instance.id, path=path, now=now)
+        intake.restore(receipt.instance.id, path=path, now=now, resend=True)
         if not spool.holds(digest):  # retention took it before that; now that its row is restored, it stays
             spool.write(digest, header, incoming.dataset)
     return receipt

@@ -93,6 +93,15 @@ def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime])
     )
 
 
+def open_spool(config: Config, ledger: Ledger) -> Spool:
+    """The spool to write into; as `Spool.opened`, by what the ledger knows. Raises OutOfResourcesError, LedgerError."""
+    return Spool.opened(
+        config.spool_dir,
+        config.node.disk_reserve,
+        expected=lambda: bool(ledger.repairs.kept(after_id=0, limit=1)),
+    )
+
+
 class WholeReceiver:
     """A receiver with its own connections to the ledger and its own audit trail."""
 
@@ -103,7 +112,7 @@ class WholeReceiver:
             config,
             port=port,
             ledger=self._ledger,
-            spool=Spool(config.spool_dir, config.node.disk_reserve),
+            spool=open_spool(config, self._ledger),
             now=utc_now,
             count=count,
             watch=self._auditor.watch,

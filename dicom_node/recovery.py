@@ -2,7 +2,7 @@
 
 Each kind of debris has one rule (docs/ARCHITECTURE.md has the table): leases and temporary files of processes that are
 surely dead go at once; a file that no row knows is taken in as if it had just been received; a row whose file has gone
-is marked as lost, loudly; a file that its row believes gone is restored.
+is marked as lost, loudly; a file that its row believes gone is restored, and goes nowhere that has it.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ import structlog
 
 from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError, reason
+from dicom_node.instance import Instance
 from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity
 from dicom_node.ports import Intake, Repairs
 from dicom_node.receive import arrival_of
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 PAGE = 500
 _SOP_INSTANCE_UID = 0x00020003
 _SOURCE_AE = 0x00020016
+_RECEIVING_AE = 0x00020018
 
 
 @dataclass(kw_only=True)
@@ -54,15 +56,16 @@ def check_files(
     repairs: Repairs,
     now: Callable[[], datetime],
     go_on: Callable[[], bool] = lambda: True,
+    is_retired: Callable[[Instance], bool] = lambda _instance: False,
 ) -> Findings:
     """Compare every file with the ledger, and every row of the ledger with the spool; act by the rules above.
 
     It may run while images are received: both sides are looked at again before anything is written, and taking
     the same file in twice comes to one row. `go_on` is asked after every few hundred; it may wait, and ends the check
-    with False.
+    with False. `is_retired` notes that retention removed a file before a crash, if it did.
     """
     findings = Findings()
-    if _check_rows(spool, intake, repairs, now, go_on, findings):
+    if _check_rows(spool, intake, repairs, now, go_on, is_retired, findings):
         _check_spool(spool, intake, now, go_on, findings)
     if findings != Findings():
         log.warning("files_checked", **vars(findings))
@@ -75,6 +78,7 @@ def _check_rows(
     repairs: Repairs,
     now: Callable[[], datetime],
     go_on: Callable[[], bool],
+    is_retired: Callable[[Instance], bool],
     findings: Findings,
 ) -> bool:
     after = 0
@@ -83,12 +87,13 @@ def _check_rows(
         for instance in page:
             if spool.path(instance.path).is_file():
                 continue
-            if spool.is_empty():
-                log.error("spool_empty", hint="the ledger knows of files, and there is none: is its disk mounted?")
+            if not spool.is_here():
+                log.error("spool_away", hint="nothing is marked as lost meanwhile; check that its disk is mounted")
                 return False
-            repairs.lose(instance.id, now=now())
+            if is_retired(instance) or not repairs.lose(instance.id, now=now()):
+                continue
             if spool.path(instance.path).is_file():  # its sender was quicker
-                intake.restore(instance.id, path=instance.path, now=now())
+                intake.restore(instance.id, path=instance.path, now=now(), resend=True)
                 continue
             findings.lost += 1
             log.error("file_lost", sop_instance_uid=instance.sop_instance_uid, path=instance.path)
@@ -114,7 +119,7 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
             _adopt(path, relative, intake)
             findings.adopted += 1
         elif not here.spooled and path.is_file():  # not one that retention removes at this moment
-            intake.restore(here.id, path=relative, now=now())
+            intake.restore(here.id, path=relative, now=now(), resend=False)
             findings.restored += 1
             log.warning("file_restored", sop_instance_uid=here.sop_instance_uid, path=relative)
     except NotUnderstoodError as error:
@@ -125,8 +130,9 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
 
 def _adopt(path: Path, relative: str, intake: Intake) -> None:
     """Take a file in as received when it was written. Raises NotUnderstoodError unless it is what its name says."""
-    source = text_of(meta_of(path), _SOURCE_AE)
-    incoming = incoming_from_file(path, calling_ae=source, called_ae="", peer="")
+    meta = meta_of(path)
+    source, called = text_of(meta, _SOURCE_AE), text_of(meta, _RECEIVING_AE)
+    incoming = incoming_from_file(path, calling_ae=source, called_ae=called, peer="")
     digest = digest_of(incoming)
     if digest != path.stem:
         raise NotUnderstoodError("the file's content is not the one of its name")

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from dicom_node.errors import OutOfResourcesError
+from dicom_node.instance import Instance
 from dicom_node.ports import Records
 from dicom_node.spool import Spool
 
@@ -17,22 +17,32 @@ def retire_files(*, records: Records, spool: Spool, keep: timedelta, now: dateti
     """Remove the files of instances that were received before now - keep and that every destination has.
 
     The ledger row stays, and is held while the file goes: one that was sent again or is to be sent again since it was
-    found is left alone. The file goes before the note in the ledger: after a crash in between, the next run finds the
-    file gone and only writes the note. Returns how many files went. Raises OutOfResourcesError, LedgerError.
+    found is left alone. The file goes before the note in the ledger: after a crash in between, the next run, or the
+    check at the next start, only writes the note. A file that cannot be removed is told, and no other one's trouble.
+    Returns how many files went. Raises OutOfResourcesError while the spool is away, LedgerError.
     """
-
-    def remove(path: str) -> None:
-        try:
-            spool.remove(path)
-        except OSError as error:
-            raise OutOfResourcesError(f"a file of the spool cannot be removed: {error.strerror}") from error
-
+    spool.check_here()
     removed = 0
     while page := records.retired(before=now - keep, limit=PAGE):
-        gone = sum(records.retire(instance.id, remove=remove, now=now) for instance in page)
+        gone = sum(_retire(instance, records, spool, now) for instance in page)
         removed += gone
-        if gone < len(page):  # some are wanted again: the next run looks anew, instead of this one for ever
+        if gone < len(page):  # some are wanted again, or stuck: the next run looks anew, instead of this one for ever
             break
     if removed:
         log.info("files_retired", count=removed)
     return removed
+
+
+def was_retired(instance: Instance, *, records: Records, keep: timedelta | None, now: datetime) -> bool:
+    """Whether a file that is gone is one that `retire_files` has removed or would have, which is noted then."""
+    if keep is None or instance.received_at >= now - keep:
+        return False
+    return records.retire(instance.id, remove=lambda _path: None, now=now)
+
+
+def _retire(instance: Instance, records: Records, spool: Spool, now: datetime) -> bool:
+    try:
+        return records.retire(instance.id, remove=spool.remove, now=now)
+    except OSError as error:
+        log.error("file_not_removed", path=instance.path, error=error.strerror or type(error).__name__)
+        return False

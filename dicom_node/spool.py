@@ -3,13 +3,13 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryFile
 from time import time
-from typing import BinaryIO, cast
+from typing import BinaryIO, Self, cast
 
 import structlog
 
@@ -27,6 +27,8 @@ _BY = "--"
 # Letters of a digest that make a folder's name. Each folder is made durable once, which takes as long as a file: with
 # 256 of them that is soon over, and a million files are 4,000 in each.
 _FANNED = 2
+# Lies in every spool: a folder without it is not the spool, but where its disk should be mounted.
+MARK = "region-node-spool"
 
 
 class Spool:
@@ -42,6 +44,43 @@ class Spool:
         self._tmp = root / "tmp"
         self._owner = own_name()
         self._synced: set[str] = set()
+        self._marked = False
+
+    @classmethod
+    def opened(cls, root: Path, reserve_bytes: int, *, expected: Callable[[], bool]) -> Self:
+        """The spool in a folder that bears our mark, or gets it now; whoever writes opens it so.
+
+        `expected`: whether there have to be files, asked only where nothing is. From then on nothing is written while
+        the mark is away: what is written where a disk should be mounted is hidden as soon as it is. Raises
+        OutOfResourcesError.
+        """
+        spool = cls(root, reserve_bytes)
+        if not (root / MARK).is_file():
+            if not spool._object_folders() and expected():
+                raise OutOfResourcesError(
+                    f"the ledger knows of images, and {root} is empty: mount its disk; if all of them are lost for "
+                    f"good, put an empty file with the name {MARK} there"
+                )
+            spool._mark()
+        spool._marked = True
+        return spool
+
+    def is_here(self) -> bool:
+        """False when it was here once and is no longer: its disk is not mounted."""
+        return not self._marked or (self._root / MARK).is_file()
+
+    def check_here(self) -> None:
+        """Raises OutOfResourcesError when it is not here."""
+        if not self.is_here():
+            raise OutOfResourcesError(f"the spool {self._root} is not there: check that its disk is mounted")
+
+    def _mark(self) -> None:
+        try:
+            self._make_folder(self._root)
+            (self._root / MARK).touch()
+            _sync_folder(self._root)
+        except OSError as error:
+            raise OutOfResourcesError(f"the spool {self._root} cannot be written: {error.strerror}") from error
 
     def write(self, digest: str, header: bytes, dataset: Content) -> str:
         """Put header and data set into one file and return its path relative to the spool, once it is durable.
@@ -49,6 +88,7 @@ class Spool:
         Raises OutOfResourcesError when the disk does not take it; then no file of that name has appeared. A file that
         was there under this name stays or is replaced by the same content, never damaged.
         """
+        self.check_here()
         relative = _place_of(digest)
         target = self._root / relative
         temporary = self._temporary()
@@ -74,6 +114,7 @@ class Spool:
 
     def room(self) -> int:
         """Free bytes on the spool's disk that this process may use. Raises OutOfResourcesError when it is not there."""
+        self.check_here()
         try:
             self._make_folder(self._root)
             disk = os.statvfs(self._root)
@@ -91,6 +132,7 @@ class Spool:
 
     def unnamed(self) -> BinaryIO:
         """A file on the spool's disk that no crash leaves behind. Raises OutOfResourcesError."""
+        self.check_here()
         try:
             self._make_folder(self._tmp)
             return cast("BinaryIO", TemporaryFile(dir=self._tmp))
@@ -103,6 +145,7 @@ class Spool:
 
         Raises OutOfResourcesError when there is no place for temporary files.
         """
+        self.check_here()
         path = self._temporary()
         try:
             self._make_folder(self._tmp)
@@ -134,10 +177,6 @@ class Spool:
         for folder in self._object_folders():
             for path in sorted(folder.rglob("*.dcm")):
                 yield path.relative_to(self._root).as_posix()
-
-    def is_empty(self) -> bool:
-        """Whether no object was ever kept here, as in the folder on which a disk is not mounted."""
-        return not self._object_folders()
 
     def _object_folders(self) -> list[Path]:
         return [path for path in _sorted(self._root) if len(path.name) == _FANNED]

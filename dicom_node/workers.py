@@ -14,7 +14,7 @@ from enum import Enum
 import structlog
 
 from dicom_node.background import step_back
-from dicom_node.errors import LedgerError, UnstorableError, reason
+from dicom_node.errors import LedgerError, OutOfResourcesError, UnstorableError, reason
 from dicom_node.forward import Transport
 from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Outbox, Work
@@ -129,14 +129,17 @@ class Classifying:
 
     def round(self) -> Then:
         """Claim what waits, and settle the oldest portion. What fails keeps its lease, so that it comes back when that
-        has run out, and meanwhile is in nobody's way; unless it was the ledger that failed: that is no fault of the
-        image, which is given back as soon as the ledger is there again. A ledger that refuses values has not failed.
+        has run out, and meanwhile is in nobody's way; unless it was the ledger or the spool's disk that was away: that
+        is no fault of the image, which is given back in the next round. A ledger that refuses values has not failed.
         """
         if self._owed:
             self._work.release(self._owed)
             self._owed = []
         self._take()
-        return Then.GO_ON if self._settle_oldest(self._at_once) else Then.SLEEP
+        count = self._settle_oldest(self._at_once)
+        if self._owed:
+            return Then.PAUSE
+        return Then.GO_ON if count else Then.SLEEP
 
     def _take(self) -> None:
         """Have what waits looked at; but an instance that was in hand when something went wrong is looked at alone, so
@@ -174,7 +177,7 @@ class Classifying:
     def _settle_one(self, instance: Instance, sighting: Future[Sighting]) -> None:
         try:
             self._settle(instance, sighting.result())
-        except LedgerError as error:
+        except (LedgerError, OutOfResourcesError) as error:
             if not isinstance(error, UnstorableError):
                 self._owed.append(instance.id)
             log.error("classification_not_kept", sop_instance_uid=instance.sop_instance_uid, error=reason(error))

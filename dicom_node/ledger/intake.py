@@ -1,16 +1,18 @@
 """The ledger as the receiver sees it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from dicom_node.instance import Arrival, Event, Instance, Receipt
+from dicom_node.instance import Arrival, DeliveryState, Event, Instance, InstanceState, Receipt
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew
 from dicom_node.ledger.rows import instance_of, new_instance_row, storable
-from dicom_node.ledger.schema import deliveries, instances, is_pending, studies
+from dicom_node.ledger.schema import deliveries, instances, is_pending, studies, verdicts
+from dicom_node.verdict import Outcome
 
 
 class SqlIntake:
@@ -39,12 +41,13 @@ class SqlIntake:
             _open_study(connection, instance)
         return Receipt(instance=instance, duplicate=False)
 
-    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
-        over = begin_anew(now).where(deliveries.c.instance_id == instance_id, ~is_pending)
+    def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
+        here = update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False, path=path)
+        over = ~is_pending if resend else deliveries.c.state == DeliveryState.FAILED
         with self._database.writing() as connection:
-            here = update(instances).where(instances.c.id == instance_id)
-            connection.execute(here.values(spooled=True, lost=False, path=path))
-            connection.execute(over)
+            connection.execute(here)
+            connection.execute(begin_anew(now).where(deliveries.c.instance_id == instance_id, over))
+            _look_again(connection, instance_id, now)
 
 
 def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
@@ -66,6 +69,22 @@ def _open_study(connection: Connection, instance: Instance) -> None:
         return  # images without a Study Instance UID do not belong together, and no closing is ever theirs
     statement = _OPEN_STUDY[connection.dialect.name]
     connection.execute(statement, {"study_uid": instance.study_uid, "newest_at": instance.received_at})
+
+
+def _look_again(connection: Connection, instance_id: int, now: datetime) -> None:
+    """At one that was settled without its file; every other verdict stands."""
+    unseen = select(verdicts.c.instance_id).where(
+        verdicts.c.instance_id == instance_id, verdicts.c.outcome == Outcome.UNREADABLE
+    )
+    again = (
+        update(instances)
+        .where(instances.c.id == instance_id, instances.c.state == InstanceState.SETTLED, unseen.exists())
+        .values(state=InstanceState.RECEIVED, attempts=0, lease_owner=None, lease_until=None)
+        .returning(instances)
+    )
+    row = connection.execute(again).mappings().first()
+    if row is not None:
+        _open_study(connection, replace(instance_of(row), received_at=now))
 
 
 def _opening(study: sqlite.Insert | postgresql.Insert) -> Executable:

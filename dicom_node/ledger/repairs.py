@@ -39,8 +39,10 @@ class SqlRepairs:
         with self._database.reading() as connection:
             return [instance_of(row) for row in connection.execute(query).mappings()]
 
-    def lose(self, instance_id: int, *, now: datetime) -> None:
+    def lose(self, instance_id: int, *, now: datetime) -> bool:
         gone = update(instances).where(instances.c.id == instance_id, instances.c.spooled == true())
         with self._database.writing() as connection:
-            if connection.execute(gone.values(spooled=False, lost=True)).rowcount:
-                keep_events(connection, [Event(kind="lost", at=now, instance_id=instance_id)])
+            if not connection.execute(gone.values(spooled=False, lost=True)).rowcount:
+                return False
+            keep_events(connection, [Event(kind="lost", at=now, instance_id=instance_id)])
+        return True

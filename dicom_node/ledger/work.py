@@ -1,9 +1,9 @@
 """The ledger as the classifier sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Select, case, insert, or_, select, update
+from sqlalchemy import Connection, Select, case, insert, literal, or_, select, update
 
 from dicom_node.errors import UnstorableError
 from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
@@ -59,20 +59,25 @@ class SqlWork:
         first = (
             update(instances)
             .where(instances.c.id == instance_id, is_received)
-            .values(state=InstanceState.SETTLED, routed=bool(deliveries), lease_owner=None, lease_until=None)
+            .values(
+                state=InstanceState.SETTLED,
+                routed=or_(instances.c.routed, literal(bool(deliveries))),
+                lease_owner=None,
+                lease_until=None,
+            )
             .returning(instances.c.study_uid)
         )
+        if len({plan.destination for plan in deliveries}) < len(deliveries):
+            raise UnstorableError("An instance goes to a destination once.")
         with self._database.writing() as connection:
             study_uid = connection.scalar(first)
             if study_uid is None:
                 return False
-            connection.execute(insert(verdicts).values(verdict_row(instance_id, verdict)))
+            _keep_verdict(connection, verdict_row(instance_id, verdict))
             if recognition is not None:
                 connection.execute(insert(predictions).values(prediction_row(instance_id, recognition)))
             # What has no verdict yet keeps its study open, so that only an image without a study waits in vain.
-            added = enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
-            if added < len(deliveries):
-                raise UnstorableError("An instance goes to a destination once.")
+            enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
             event = Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
             keep_events(connection, [event])
         return True
@@ -103,6 +108,12 @@ class SqlWork:
         with self._database.reading() as connection:
             value: str | None = connection.scalar(_kept_value(series_uid, when))
         return value
+
+
+def _keep_verdict(connection: Connection, row: Mapping[str, object]) -> None:
+    """In the place of one that it had without its file, if there is any (`Intake.restore`)."""
+    new = insert_into(connection, verdicts).values(row)
+    connection.execute(new.on_conflict_do_update(index_elements=[verdicts.c.instance_id], set_=row))
 
 
 def keep_series_value(connection: Connection, *, series_uid: str, when: When, value: str | None) -> None:

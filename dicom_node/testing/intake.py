@@ -5,6 +5,7 @@ from datetime import datetime
 
 from dicom_node.instance import Arrival, DeliveryState, Event, Instance, InstanceState, Receipt
 from dicom_node.testing.shelf import Room
+from dicom_node.verdict import Outcome
 
 
 class MemoryIntake(Room):
@@ -31,15 +32,21 @@ class MemoryIntake(Room):
                 shelf.events.append(Event(kind="conflict", at=arrival.received_at, instance_id=key))
             return Receipt(instance=instance, duplicate=False)
 
-    def restore(self, instance_id: int, *, path: str, now: datetime) -> None:
+    def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         shelf = self._shelf
         with shelf.lock:
             if instance_id not in shelf.instances:
                 return
-            shelf.instances[instance_id] = replace(shelf.instances[instance_id], spooled=True, path=path)
+            instance = replace(shelf.instances[instance_id], spooled=True, path=path)
+            verdict = shelf.verdicts.get(instance_id)
+            if instance.state is InstanceState.SETTLED and verdict and verdict.outcome is Outcome.UNREADABLE:
+                instance = replace(instance, state=InstanceState.RECEIVED, attempts=0)
+                self._open_study(instance.study_uid, now)
+            shelf.instances[instance_id] = instance
             shelf.lost.discard(instance_id)
+            over = {DeliveryState.FAILED} if not resend else set(DeliveryState) - {DeliveryState.PENDING}
             for one in shelf.deliveries_of(instance_id):
-                if one.state is not DeliveryState.PENDING:
+                if one.state in over:
                     shelf.begin_anew(one, now)
 
     def _open_study(self, study_uid: str, received_at: datetime) -> None:

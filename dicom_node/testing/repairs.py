@@ -35,11 +35,13 @@ class MemoryRepairs(Room):
         with self._shelf.lock:
             return [one for key, one in sorted(self._shelf.instances.items()) if key > after_id and one.spooled][:limit]
 
-    def lose(self, instance_id: int, *, now: datetime) -> None:
+    def lose(self, instance_id: int, *, now: datetime) -> bool:
         shelf = self._shelf
         with shelf.lock:
             instance = shelf.instances.get(instance_id)
-            if instance is not None and instance.spooled:
-                shelf.instances[instance_id] = replace(instance, spooled=False)
-                shelf.lost.add(instance_id)
-                shelf.events.append(Event(kind="lost", at=now, instance_id=instance_id))
+            if instance is None or not instance.spooled:
+                return False
+            shelf.instances[instance_id] = replace(instance, spooled=False)
+            shelf.lost.add(instance_id)
+            shelf.events.append(Event(kind="lost", at=now, instance_id=instance_id))
+            return True

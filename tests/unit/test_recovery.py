@@ -2,22 +2,27 @@
 
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from dicom_node.errors import OutOfResourcesError
 from dicom_node.instance import InstanceState
 from dicom_node.owner import own_name
 from dicom_node.part10 import digest_of, file_header
 from dicom_node.receive import receive
 from dicom_node.recovery import Findings, break_dead_leases, check_files
-from dicom_node.spool import Spool
+from dicom_node.retention import was_retired
+from dicom_node.spool import MARK, Spool
 from dicom_node.testing import MemoryLedger
+from tests.contract.ledger.racing import due, to, verdict
 from tests.dimse_objects import incoming
 from tests.stories import NOON
 from tests.stories import received as claimed
+
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -58,7 +63,7 @@ def test_a_file_without_a_row_is_taken_in_as_if_it_had_just_been_received(spool,
     (record,) = ledger.records.find("1.2.4")
     expected = take(spool, MemoryLedger(), "1.2.4")
     # The called AE title and the address are not in the file.
-    assert record.instance == replace(expected, called_ae="", peer="")
+    assert record.instance == replace(expected, peer="")  # the address is not in the file
     assert record.instance.state is InstanceState.RECEIVED
     assert check(spool, ledger) == Findings()
 
@@ -80,14 +85,36 @@ def test_a_row_without_a_file_is_lost_with_an_event_and_a_loud_line(spool, ledge
     assert spool.path(kept.path).is_file()
 
 
-def test_a_spool_whose_disk_is_not_mounted_loses_nothing(spool, ledger, tmp_path) -> None:
+def test_a_spool_whose_disk_is_not_mounted_loses_nothing_and_takes_nothing(ledger, tmp_path) -> None:
+    spool = Spool.opened(tmp_path / "spool", 0, expected=lambda: False)
     take(spool, ledger, "1.2.3")
     (tmp_path / "spool").rename(tmp_path / "elsewhere")
     (tmp_path / "spool").mkdir()
     with capture_logs() as logs:
         check(spool, ledger)
     assert ledger.records.counts().lost == 0
-    assert [line["event"] for line in logs] == ["spool_empty"]
+    assert [line["event"] for line in logs] == ["spool_away"]
+    with pytest.raises(OutOfResourcesError, match="check that its disk is mounted"):
+        take(spool, ledger, "1.2.4")
+    with pytest.raises(OutOfResourcesError, match="check that its disk is mounted"):
+        spool.unnamed()
+    assert not list((tmp_path / "spool").iterdir())
+    assert ledger.records.counts().received == 1
+
+
+def test_a_spool_is_not_begun_anew_where_the_ledger_knows_of_images(ledger, tmp_path) -> None:
+    with pytest.raises(OutOfResourcesError, match="mount its disk"):
+        Spool.opened(tmp_path / "spool", 0, expected=lambda: True)
+    assert not (tmp_path / "spool").exists()
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / MARK).touch()  # what the message says for a disk that is lost for good
+    assert Spool.opened(tmp_path / "spool", 0, expected=lambda: True).is_here()
+
+
+def test_a_spool_from_before_there_were_marks_gets_one(spool, ledger, tmp_path) -> None:
+    take(spool, ledger, "1.2.3")
+    assert Spool.opened(tmp_path / "spool", 0, expected=lambda: True).is_here()
+    assert (tmp_path / "spool" / MARK).is_file()
 
 
 def test_a_lost_file_that_is_back_is_restored(spool, ledger, tmp_path) -> None:
@@ -98,6 +125,49 @@ def test_a_lost_file_that_is_back_is_restored(spool, ledger, tmp_path) -> None:
     (tmp_path / "aside").rename(spool.path(gone.path))
     assert check(spool, ledger) == Findings(restored=1)
     assert ledger.records.counts().lost == 0
+
+
+def test_a_file_that_is_back_is_not_sent_where_it_is_already(spool, ledger, tmp_path) -> None:
+    """Nobody misses it there, and what the PACS has merged or deleted since must not come back."""
+    delivered = take(spool, ledger, "1.2.3")
+    refused = take(spool, ledger, "1.2.4")
+    for one in (delivered, refused):
+        ledger.work.settle(one.id, verdict(), recognition=None, deliveries=to("PACS"))
+    sent, failed = due(ledger)
+    ledger.outbox.delivered(sent.id, sent_uid="1.2.3", written=None, now=NOON)
+    ledger.outbox.fail(failed.id, error="the file is gone", now=NOON)
+    for one in (delivered, refused):
+        spool.path(one.path).rename(tmp_path / one.sop_instance_uid)
+    assert check(spool, ledger) == Findings(lost=2)
+    for one in (delivered, refused):
+        (tmp_path / one.sop_instance_uid).rename(spool.path(one.path))
+    assert check(spool, ledger) == Findings(restored=2)
+    assert [one.instance_id for one in due(ledger)] == [refused.id]
+
+
+def test_what_retention_had_removed_before_a_crash_is_not_lost(spool, ledger) -> None:
+    instance = take(spool, ledger, "1.2.3")
+    ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.2.3", written=None, now=NOON)
+    spool.remove(instance.path)  # and the power goes, before that is noted
+    later = NOON + 2 * DAY
+
+    def is_retired(one) -> bool:
+        return was_retired(one, records=ledger.records, keep=DAY, now=later)
+
+    assert check(spool, ledger, is_retired=is_retired) == Findings()
+    assert ledger.records.counts().lost == 0
+    assert ledger.records.find("1.2.3")[0].events[-1].kind == "retired"
+
+
+def test_a_file_that_nobody_has_yet_is_lost_whatever_retention_says(spool, ledger) -> None:
+    instance = take(spool, ledger, "1.2.3")
+    spool.remove(instance.path)
+
+    def is_retired(one) -> bool:
+        return was_retired(one, records=ledger.records, keep=DAY, now=NOON + 2 * DAY)
+
+    assert check(spool, ledger, is_retired=is_retired) == Findings(lost=1)
 
 
 def test_a_file_that_is_not_what_its_name_says_is_left_alone_and_told(spool, ledger) -> None:

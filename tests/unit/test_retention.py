@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from dicom_node.errors import OutOfResourcesError
 from dicom_node.instance import Instance
@@ -87,10 +88,21 @@ def test_a_list_that_goes_on_naming_what_must_stay_ends_the_run(ledger: MemoryLe
     assert spool.path(listed[0].path).is_file()
 
 
-def test_a_file_that_cannot_be_removed_is_said_to_be_the_disks_fault(ledger: MemoryLedger, spool: Spool) -> None:
-    path = spool.path(stored(ledger, spool, "1.2.3.4").path)
-    path.unlink()
-    path.mkdir()
-    with pytest.raises(OutOfResourcesError, match="cannot be removed"):
+def test_a_file_that_cannot_be_removed_is_told_and_holds_up_no_other(ledger: MemoryLedger, spool: Spool) -> None:
+    stuck, other = (stored(ledger, spool, uid) for uid in ("1.2.3.4", "1.2.3.5"))
+    spool.path(stuck.path).unlink()
+    spool.path(stuck.path).mkdir()
+    with capture_logs() as logs:
+        assert retire(ledger.records, spool) == 1
+    assert (logs[0]["event"], logs[0]["path"]) == ("file_not_removed", stuck.path)
+    assert ledger.records.find("1.2.3.4")[0].instance.spooled
+    assert not spool.path(other.path).exists()
+
+
+def test_nothing_is_retired_while_the_spool_is_away(ledger: MemoryLedger, tmp_path: Path) -> None:
+    spool = Spool.opened(tmp_path / "spool", 0, expected=lambda: False)
+    stored(ledger, spool, "1.2.3.4")
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    with pytest.raises(OutOfResourcesError):
         retire(ledger.records, spool)
     assert ledger.records.find("1.2.3.4")[0].instance.spooled

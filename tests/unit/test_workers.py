@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from dicom_node.classify import Plan, Stop, settle
-from dicom_node.errors import LedgerError, UnstorableError
+from dicom_node.errors import LedgerError, OutOfResourcesError, UnstorableError
 from dicom_node.forward import Gathered
 from dicom_node.instance import DeliveryState, Done
 from dicom_node.policy import Policy
@@ -54,6 +54,34 @@ def test_what_could_not_be_settled_for_want_of_a_ledger_is_looked_at_again_at_on
     with pytest.raises(LedgerError):
         classifying.round()
     work.failing.clear()
+    assert classifying.round() is Then.GO_ON
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.verdict is not None
+    assert record.instance.attempts == 1
+    classifying.close()
+
+
+def test_what_could_not_be_looked_at_while_the_spool_was_away_costs_the_image_no_attempt(ledger) -> None:
+    ledger.intake.add(arrival(1))
+    away = [True]
+
+    def look(_instance) -> Sighting:
+        if away[0]:
+            raise OutOfResourcesError("the spool is not there")
+        return seen(Region.HAND)
+
+    classifying = Classifying(
+        work=ledger.work,
+        look=look,
+        settle=lambda instance, sighting: settle(instance, sighting, plan=PLAN, work=ledger.work, now=NOON),
+        worker="w",
+        at_once=4,
+        now=lambda: NOON,
+    )
+    for _ in range(3):
+        assert classifying.round() is Then.PAUSE
+    away.clear()
+    away.append(False)
     assert classifying.round() is Then.GO_ON
     (record,) = ledger.records.find("1.2.3.1")
     assert record.verdict is not None

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from dicom_node.instance import DeliveryState, InstanceState
 from dicom_node.ports import Ledger
-from tests.contract.ledger.racing import SECOND, due, race, settled, to
+from dicom_node.verdict import Decision, Outcome
+from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
 from tests.stories import NOON, arrival
 
 
@@ -118,6 +119,35 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
     assert ways["STORE"].attempts == 1
     assert [one.instance_id for one in due(ledger, "PACS", now=later)] == [instance.id]
     assert ledger.records.find(neighbour.sop_instance_uid)[0].deliveries[0].state is DeliveryState.DELIVERED
+
+
+def test_a_file_that_came_back_by_itself_goes_only_where_it_failed(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("AI", "PACS"))
+    ledger.outbox.delivered(due(ledger, "PACS")[0].id, sent_uid="1.9", written=None, now=NOON)
+    ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone", now=NOON)
+    assert ledger.repairs.lose(instance.id, now=NOON)
+    assert not ledger.repairs.lose(instance.id, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON, resend=False)
+    states = {way.destination: way.state for way in ledger.records.find("1.2.3.1")[0].deliveries}
+    assert states == {"AI": DeliveryState.PENDING, "PACS": DeliveryState.DELIVERED}
+
+
+def test_what_was_settled_without_its_file_is_looked_at_when_that_is_back(ledger: Ledger) -> None:
+    instance, other = (ledger.intake.add(arrival(number)).instance for number in (1, 2))
+    first = verdict(outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE)
+    assert ledger.work.settle(instance.id, first, recognition=None, deliveries=to("PACS"))
+    assert ledger.work.settle(other.id, verdict(), recognition=None, deliveries=to("PACS"))
+    assert ledger.studies.close(instance.study_uid, since=NOON + SECOND, values={}, now=NOON) is not None
+    for one in (instance, other):
+        ledger.repairs.lose(one.id, now=NOON)
+        ledger.intake.restore(one.id, path=one.path, now=NOON)
+    (again,) = ledger.work.claim(worker="w", limit=9, now=NOON, lease=SECOND)
+    assert (again.id, again.attempts) == (instance.id, 1)
+    assert ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=[*to("PACS"), *to("AI", due=None)])
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.verdict == verdict()
+    assert sorted(way.destination for way in record.deliveries) == ["AI", "PACS"]
+    assert instance.study_uid in ledger.studies.quiet(since=NOON + SECOND)
 
 
 def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger) -> None:
