@@ -3,7 +3,8 @@
     NodeError
     ├── ConfigError                the configuration cannot be used as it stands
     ├── StartError                 a port or a process cannot be had now; trying again later can help
-    ├── ModelError                 the model file is missing, damaged or made for other software
+    ├── ModelError                 the model does not work now
+    │   └── WrongModelError        (a ConfigError too) its file is missing, damaged or made for other software
     ├── LedgerError                the ledger cannot be read or written now
     │   └── UnstorableError        it is there, and refuses these values
     ├── RefusedError               an incoming object is not taken; the sender is told why
@@ -36,7 +37,11 @@ class StartError(NodeError):
 
 
 class ModelError(NodeError):
-    """The model file is missing, damaged, or made for another version of this software."""
+    """The model cannot be loaded now, or failed on an image."""
+
+
+class WrongModelError(ModelError, ConfigError):
+    """The model file is missing, damaged, another one, or made for another version of this software."""
 
 
 class LedgerError(NodeError):
@@ -94,6 +99,13 @@ class PermanentError(DeliveryError):
 def reason(error: BaseException) -> str:
     """What a log may say of an error: our own sentence, or a foreign one's type, since its text may quote a patient."""
     return str(error) if isinstance(error, NodeError) else type(error).__name__
+
+
+def is_of_the_path(error: OSError) -> bool:
+    """Whether an error tells of a path that is wrong until somebody changes something; disks have other troubles."""
+    return isinstance(
+        error, FileNotFoundError | FileExistsError | IsADirectoryError | NotADirectoryError | PermissionError
+    )
 
 
 def is_of_the_machine(error: BaseException) -> bool:

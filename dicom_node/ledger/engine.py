@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from dicom_node.errors import LedgerError, UnstorableError
+from dicom_node.errors import ConfigError, LedgerError, UnstorableError, is_of_the_path
 
 BUSY_SECONDS = 30
 # On PostgreSQL, unless the URL's options say otherwise: a host that lost power keeps its locks no longer than this, and
@@ -56,13 +56,15 @@ class Database:
         return Path(self.url.database or "") if self.is_sqlite else None
 
     def make_room(self) -> None:
-        """Make an SQLite ledger's folder, and let its readers and its writer work side by side (WAL)."""
+        """Make an SQLite ledger's folder, and let its readers and its writer work side by side (WAL).
+
+        Raises ConfigError where there can be no such folder, LedgerError.
+        """
         if self.file is None:
             return
-        with translated():
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self._engine.connect() as connection:
-                _turn_to_wal(connection)
+        _make_folder(self.file.parent)
+        with translated(), self._engine.connect() as connection:
+            _turn_to_wal(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -97,8 +99,19 @@ class Database:
         self._engine.dispose()
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        kind = ConfigError if is_of_the_path(error) else LedgerError
+        raise kind(
+            f"The ledger's folder {folder} cannot be made ({error.strerror}): set node.data_dir, or [ledger] url, to "
+            "a place that can be written."
+        ) from error
+
+
 def read_url(url: str) -> URL:
-    """A ledger's URL, with the driver that we use. Raises LedgerError, without the URL: it may hold a password."""
+    """A ledger's URL, with the driver that we use. Raises ConfigError, without the URL: it may hold a password."""
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
@@ -106,12 +119,12 @@ def read_url(url: str) -> URL:
         parsed, backend = None, ""
     if parsed is not None and backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-            raise LedgerError("An SQLite ledger needs a file: set [ledger] url to sqlite:///path/to/ledger.sqlite.")
+            raise ConfigError("An SQLite ledger needs a file: set [ledger] url to sqlite:///path/to/ledger.sqlite.")
         return parsed.set(drivername="sqlite")
     if parsed is not None and backend in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
-    raise LedgerError(
-        "The ledger's URL is not understood: use sqlite:///path/to/ledger.sqlite or postgresql://user:password@host/name."
+    raise ConfigError(
+        "[ledger] url is not understood: use sqlite:///path/to/ledger.sqlite or postgresql://user:password@host/name."
     )
 
 

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, func, inspect, select
 
-from dicom_node.errors import LedgerError
+from dicom_node.errors import ConfigError, LedgerError
 from dicom_node.ledger.commitments import SqlCommitments
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.intake import SqlIntake
@@ -18,6 +18,7 @@ from dicom_node.ledger.promises import SqlPromises
 from dicom_node.ledger.records import SqlRecords
 from dicom_node.ledger.repairs import SqlRepairs
 from dicom_node.ledger.schema import jobs, metadata
+from dicom_node.ledger.standings import SqlStandings
 from dicom_node.ledger.studies import SqlStudies
 from dicom_node.ledger.work import SqlWork
 
@@ -40,6 +41,7 @@ class SqlLedger:
         self.studies = SqlStudies(database)
         self.labels = SqlLabels(database)
         self.records = SqlRecords(database)
+        self.standings = SqlStandings(database)
         self.repairs = SqlRepairs(database)
 
     def ready(self) -> None:
@@ -58,7 +60,8 @@ def open_ledger(url: str, *, create: bool = True) -> SqlLedger:
     """Open the ledger at a URL (sqlite:///path or postgresql://...), making or migrating its tables first.
 
     With `create` False nothing is made or migrated. Raises LedgerError when the ledger cannot be reached, is newer than
-    this software, is no ledger of ours, or (with `create` False) is not there yet or is from an older version.
+    this software, or (with `create` False) is not there yet or is from an older version; ConfigError when the URL is
+    not understood, or leads to what is no ledger of ours.
     """
     database = Database(url)
     try:
@@ -131,11 +134,11 @@ def _head(config: Config) -> str:
 
 
 def _revision(connection: Connection, config: Config) -> str | None:
-    """The revision of the tables, None for an empty database. Raises LedgerError for one that is not for us."""
+    """The revision of the tables, None for an empty database. Raises LedgerError or ConfigError: it is not for us."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     revision = context.get_current_revision()
     if revision is None and inspect(connection).get_table_names():
-        raise LedgerError(
+        raise ConfigError(
             "This database holds other tables and no ledger: set [ledger] url to an empty database of its own."
         )
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}

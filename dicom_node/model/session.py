@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import structlog
+from onnxruntime.capi import onnxruntime_pybind11_state as said
 
 from dicom_node.background import step_back
-from dicom_node.errors import ModelError
+from dicom_node.errors import ModelError, WrongModelError, is_of_the_path
 from dicom_node.imaging import IMAGING_VERSION
 from dicom_node.model.card import ModelCard, card_from_metadata
 from dicom_node.regions import REGIONS, Region
@@ -25,6 +26,10 @@ Outcome = Literal["tagged", "abstained"]
 
 INPUT = "image"
 OUTPUTS = ("probabilities", "embedding", "activation_map", "reject_score")
+# What onnxruntime says of a file; it says other things of the machine.
+NO_MODEL = (
+    said.Fail, said.InvalidArgument, said.InvalidGraph, said.InvalidProtobuf, said.NoModel, said.NotImplemented,
+)  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -81,16 +86,22 @@ class Model:
             sha256: what the file must hash to, in hex; another file is refused before any of it is parsed.
 
         Raises:
-            ModelError: the file is missing, damaged, another one, or made for another version of the node.
+            WrongModelError: the file is missing, damaged, another one, or made for another version of the node.
+            ModelError: the machine cannot read or load it now.
         """
         content = _read(Path(path))
         digest = hashlib.sha256(content).hexdigest()
         if sha256 is not None and digest != sha256.lower():
-            raise ModelError(f"The model file {path} is not the one that model.sha256 names: it hashes to {digest}.")
+            raise WrongModelError(
+                f"The model file {path} is not the one that model.sha256 names: it hashes to {digest}."
+            )
         with ThreadPoolExecutor(1, initializer=step_back) as behind:  # onnxruntime's threads are started by this one
             session = behind.submit(_start_session, content, threads, Path(path)).result()
-        card = card_from_metadata(session.get_modelmeta().custom_metadata_map, imaging_version=imaging_version)
-        _check_graph(session, card)
+        try:
+            card = card_from_metadata(session.get_modelmeta().custom_metadata_map, imaging_version=imaging_version)
+            _check_graph(session, card)
+        except ModelError as error:
+            raise WrongModelError(f"The model file {path} cannot be used. {error}") from error
         del content
         _give_back_memory()
         return cls(
@@ -142,7 +153,8 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelError(f"The model file {path} cannot be read: {error.strerror or error}.") from error
+        kind = WrongModelError if is_of_the_path(error) else ModelError
+        raise kind(f"The model file {path} cannot be read: {error.strerror or error}.") from error
 
 
 def _start_session(content: bytes, threads: int | None, path: Path) -> onnxruntime.InferenceSession:
@@ -162,7 +174,8 @@ def _start_session(content: bytes, threads: int | None, path: Path) -> onnxrunti
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise ModelError(f"The model file {path} is not a usable ONNX file: {error}") from error
+        kind = WrongModelError if isinstance(error, NO_MODEL) else ModelError
+        raise kind(f"The model file {path} is not a usable ONNX file: {error}") from error
 
 
 def _give_back_memory() -> None:

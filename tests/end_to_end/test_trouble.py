@@ -129,3 +129,20 @@ def test_a_database_that_is_not_up_yet_is_a_reason_to_try_again(tmp_path, tiny_m
     assert done.returncode == 1
     assert "check that the server runs" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ('[model]\npath = "/no.onnx"\n', "The model file /no.onnx cannot be read: No such file"),
+        (f'[model]\nsha256 = "{"0" * 64}"\n', "is not the one that model.sha256 names"),
+        (f'[model]\npath = "{__file__}"\n', "is not a usable ONNX file"),
+        ('[ledger]\nurl = "mysql://node:secret@db/node"\n', "[ledger] url is not understood"),
+    ],
+)
+def test_what_somebody_has_to_mend_ends_with_two_so_that_it_is_not_tried_again(tmp_path, section, sentence) -> None:
+    done = NodeProcess(tmp_path / "node", section).run("serve", check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
-from dicom_node.errors import LedgerError
+from dicom_node.errors import ConfigError, LedgerError
 from dicom_node.ledger import SqlLedger, migrate, open_ledger
 from dicom_node.ledger.engine import LIMITS, Database, read_url, translated
 from dicom_node.ledger.intake import _QUEUE_UP
@@ -112,7 +112,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(url: str) -> No
     if url.startswith("sqlite"):
         Path(read_url(url).database or "").parent.mkdir()
     execute(url, "CREATE TABLE patients (id INTEGER)")
-    with pytest.raises(LedgerError, match="other tables"):
+    with pytest.raises(ConfigError, match="other tables"):
         open_ledger(url)
     engine = create_engine(read_url(url))
     assert inspect(engine).get_table_names() == ["patients"]
@@ -121,7 +121,7 @@ def test_a_database_of_another_program_is_refused_and_left_alone(url: str) -> No
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "sqlite://", "sqlite:///:memory:"])
 def test_a_url_that_cannot_work_is_refused_with_one_that_can(url: str) -> None:
-    with pytest.raises(LedgerError, match="sqlite:///path"):
+    with pytest.raises(ConfigError, match="sqlite:///path"):
         open_ledger(url)
 
 
@@ -134,8 +134,11 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match="folder"):
-        open_ledger(f"sqlite:///{tmp_path / 'file' / 'ledger.sqlite'}")
+    for folder in (tmp_path / "file", tmp_path / "file" / "data", Path("/proc/nope")):
+        with pytest.raises(ConfigError) as caught:
+            open_ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
+        assert str(caught.value).startswith(f"The ledger's folder {folder} cannot be made (")
+        assert "set node.data_dir, or [ledger] url" in str(caught.value)
 
 
 def test_sqlite_is_set_to_lose_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicom_node.errors import ModelError
+from dicom_node.errors import ConfigError, ModelError, WrongModelError
 from dicom_node.model.card import METADATA_KEY, Thresholds
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
@@ -95,27 +95,40 @@ def test_a_file_that_hashes_to_something_else_is_refused_before_it_is_parsed(tmp
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert Model.open(path, sha256=digest.upper()).sha256 == digest
     path.write_bytes(b"not even ONNX")
-    with pytest.raises(ModelError, match="not the one that model"):
+    with pytest.raises(WrongModelError, match="not the one that model"):
         Model.open(path, sha256=digest)
 
 
 def test_what_is_no_model_is_refused_in_one_sentence(tmp_path):
     """Missing, damaged, without a card, or with a graph that does not fit its card."""
-    with pytest.raises(ModelError, match="cannot be read: No such file"):
+    with pytest.raises(WrongModelError, match="cannot be read: No such file"):
         Model.open(tmp_path / "absent.onnx")
     (tmp_path / "damaged.onnx").write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="not a usable ONNX file"):
+    with pytest.raises(WrongModelError, match="not a usable ONNX file"):
         Model.open(tmp_path / "damaged.onnx")
-    with pytest.raises(ModelError, match="metadata"):
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(WrongModelError, match="not a usable ONNX file"):
+        Model.open(tmp_path / "empty.onnx")
+    with pytest.raises(WrongModelError, match="cannot be read: Is a directory"):
+        Model.open(tmp_path)
+    with pytest.raises(WrongModelError, match="metadata"):
         Model.open(write_tiny_model(tmp_path / "bare.onnx", {}))
     other_size = {METADATA_KEY: tiny_card(input_size=16).to_json()}
-    with pytest.raises(ModelError, match="its card says 1 x 16 x 16"):
+    with pytest.raises(WrongModelError, match="its card says 1 x 16 x 16"):
         Model.open(write_tiny_model(tmp_path / "size.onnx", other_size))
+
+
+def test_what_a_service_manager_need_not_try_again_is_told_from_what_may_pass(tmp_path):
+    """A wrong file is the configuration's fault (exit status 2); a disk in trouble is not."""
+    assert issubclass(WrongModelError, ConfigError)
+    with pytest.raises(ModelError) as caught:
+        Model.open("/proc/self/mem")
+    assert not isinstance(caught.value, ConfigError)
 
 
 def test_a_model_for_other_pixels_does_not_open(tmp_path):
     """The node must never run a model on pixels that it was not trained on."""
-    with pytest.raises(ModelError, match="this node has 99"):
+    with pytest.raises(WrongModelError, match="this node has 99"):
         Model.open(write_tiny_model(tmp_path / "m.onnx"), imaging_version=99)
 
 
