@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from dicom_node.commitment import CommitmentReport, Outcome, SopReference
-from dicom_node.errors import DeliveryError
+from dicom_node.errors import AbortedError, DeliveryError
 from dicom_node.ports import Commitments
 from dicom_node.retry import Retry
 
@@ -22,7 +22,9 @@ class Questioner(Protocol):
     """A way to ask a destination."""
 
     def __call__(self, transaction_uid: str, references: Sequence[SopReference]) -> None:
-        """Returns once the destination has confirmed the request; raises DeliveryError."""
+        """Returns once the destination has confirmed the request. Raises AbortedError when it may have it all the same,
+        and another DeliveryError when it has not taken it.
+        """
 
 
 @dataclass(kw_only=True)
@@ -42,10 +44,11 @@ class Asking:
     failures: int = 0
 
     def ask(self) -> int | None:
-        """Ask for what waits; how many objects that were, None when the request did not get there.
+        """Ask for what waits; how many objects that were, None when the request was not confirmed.
 
-        The ledger knows of the request before the destination does: after a crash in between, the destination's answer
-        is understood, and without one it is asked again.
+        The ledger knows of the request before the destination does: after a crash in between, or without a word on the
+        request, the destination's answer is understood, and without one it is asked again. A request that it surely
+        has not taken is forgotten.
         """
         uid, now = self.new_uid(), self.now()
         references = self.commitments.begin(
@@ -59,6 +62,9 @@ class Asking:
             return 0
         try:
             self.question(uid, references)
+        except AbortedError as error:
+            log.warning("commitment_request_unconfirmed", destination=self.destination, error=str(error))
+            return None
         except DeliveryError as error:
             self._postpone(uid, error)
             return None

@@ -20,6 +20,9 @@ class FailureReason(IntEnum):
 # The error of a delivery whose commitment was asked for in vain.
 NO_ANSWER = "the destination has taken it, and did not say in time whether it commits itself to keep it; asked again"
 
+# Of the transactions that ask for a delivery: besides the first, so many are remembered.
+LATEST_ASKED = 7
+
 _MEANINGS = {
     FailureReason.PROCESSING_FAILURE: "processing failure",
     FailureReason.NO_SUCH_INSTANCE: "no such object instance",

@@ -22,12 +22,14 @@ from dicom_node.dimse.commitment import (
 from dicom_node.dimse.contexts import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from dicom_node.dimse.line import Line, Peer
 from dicom_node.dimse.proposal import UNCOMPRESSED
-from dicom_node.errors import PermanentError, TransientError
+from dicom_node.errors import AbortedError, PermanentError, TransientError
 from dicom_node.tls import TlsClient
 
 
 class CommitmentScu:
-    """Speaks with one peer, an association for each call; every call raises TransientError or PermanentError."""
+    """Speaks with one peer, an association for each call; every call raises TransientError or PermanentError, and
+    AbortedError where the peer was told and did not answer.
+    """
 
     def __init__(self, peer: Peer, *, calling_ae: str, timeout: timedelta, tls: TlsClient | None = None) -> None:
         self._peer = peer
@@ -102,7 +104,7 @@ class _Telling:
 def _check(response: object, what: str) -> None:
     status = getattr(response, "Status", None)
     if status is None:
-        raise TransientError(f"{what}: no answer")
+        raise AbortedError(f"{what}: no answer")
     if status != 0:
         raise TransientError(f"{what}: status {status:04X}")
 

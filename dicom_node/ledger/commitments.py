@@ -6,15 +6,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
-from dicom_node.commitment import NO_ANSWER, CommitmentReport, Outcome, SopReference, explained_reason, missing_from
+from dicom_node.commitment import (
+    LATEST_ASKED,
+    NO_ANSWER,
+    CommitmentReport,
+    Outcome,
+    SopReference,
+    explained_reason,
+    missing_from,
+)
 from dicom_node.instance import DeliveryState, Event
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.queueing import troubled
+from dicom_node.ledger.queueing import troubled, troubled_together
+from dicom_node.ledger.rows import storable
 from dicom_node.ledger.schema import commitment_deliveries as links
-from dicom_node.ledger.schema import commitments, deliveries, is_sent, sent_objects
+from dicom_node.ledger.schema import commitments, deliveries, is_sent, is_troubled, sent_objects
 
 
 class SqlCommitments:
@@ -39,20 +48,37 @@ class SqlCommitments:
             if not ids:
                 return []
             key = connection.scalar(new.returning(commitments.c.id))
-            asked_before = set(connection.scalars(select(links.c.delivery_id).where(links.c.delivery_id.in_(ids))))
+            asked = select(links.c.delivery_id).where(links.c.delivery_id.in_(ids)).distinct()
+            _tell(connection, destination, sorted(connection.scalars(asked)), NO_ANSWER)
             connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(due_at=ask_again_at))
-            for delivery_id in sorted(asked_before):
-                connection.execute(troubled(delivery_id, NO_ANSWER))
             connection.execute(insert(links), [{"commitment_id": key, "delivery_id": each} for each in ids])
+            _forget_between(connection, ids)
             objects = _objects_of(connection, ids)
         return [each for delivery_id in ids for each in objects[delivery_id]]
 
     def postpone(self, transaction_uid: str, *, error: str, due_at: datetime) -> None:
+        ours = (
+            select(commitments)
+            .where(commitments.c.transaction_uid == transaction_uid, commitments.c.answered_at.is_(None))
+            .with_for_update()
+        )
         with self._database.writing() as connection:
-            key = connection.scalar(select(commitments.c.id).where(commitments.c.transaction_uid == transaction_uid))
-            ids = connection.scalars(select(links.c.delivery_id).where(links.c.commitment_id == key)).all()
-            for delivery_id in sorted(ids):
-                connection.execute(troubled(delivery_id, error).where(is_sent).values(due_at=due_at))
+            row = connection.execute(ours).mappings().first()
+            if row is None:
+                return
+            asked = (
+                select(deliveries.c.id)
+                .join(links, links.c.delivery_id == deliveries.c.id)
+                .where(links.c.commitment_id == row["id"], is_sent)
+                .order_by(deliveries.c.id)
+                .with_for_update(of=deliveries)
+            )
+            ids = connection.scalars(asked).all()
+            _tell(connection, row["destination"], ids, error)
+            for portion in in_portions(ids):
+                connection.execute(update(deliveries).where(deliveries.c.id.in_(portion)).values(due_at=due_at))
+            connection.execute(delete(links).where(links.c.commitment_id == row["id"]))
+            connection.execute(delete(commitments).where(commitments.c.id == row["id"]))
 
     def take(
         self, report: CommitmentReport, *, destinations: Sequence[str], now: datetime, most_refusals: int
@@ -87,6 +113,55 @@ def forget_asking(connection: Connection, delivery_id: int) -> None:
     """What was sent, and what was asked about it, matters no more."""
     connection.execute(delete(links).where(links.c.delivery_id == delivery_id))
     connection.execute(delete(sent_objects).where(sent_objects.c.delivery_id == delivery_id))
+
+
+def _forget_between(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Of the transactions that ask for each of these deliveries, keep the first and the latest few: a destination that
+    takes long is believed at last, and one that never answers does not fill the ledger.
+    """
+    others = links.alias("others")
+    of_the_same = others.c.delivery_id == links.c.delivery_id
+    first = select(func.min(others.c.commitment_id)).where(of_the_same).correlate(links)
+    latest = (
+        select(others.c.commitment_id)
+        .where(of_the_same)
+        .order_by(others.c.commitment_id.desc())
+        .offset(LATEST_ASKED - 1)
+        .limit(1)
+        .correlate(links)
+    )
+    between = (
+        delete(links)
+        .where(
+            links.c.delivery_id.in_(delivery_ids),
+            links.c.commitment_id > first.scalar_subquery(),
+            links.c.commitment_id < latest.scalar_subquery(),
+        )
+        .returning(links.c.commitment_id)
+    )
+    left = set(connection.scalars(between))
+    # Not those that are being answered at this moment: whoever takes the answer holds one, and waits for deliveries.
+    unanswered = select(commitments.c.id).where(commitments.c.id.in_(left), commitments.c.answered_at.is_(None))
+    about_nothing = unanswered.where(~exists().where(links.c.commitment_id == commitments.c.id))
+    over = connection.scalars(about_nothing.with_for_update(skip_locked=True)).all() if left else []
+    for portion in in_portions(over):
+        connection.execute(delete(commitments).where(commitments.c.id.in_(portion)))
+
+
+def _tell(connection: Connection, destination: str, delivery_ids: Sequence[int], error: str) -> None:
+    """Keep an error of deliveries. What says it already is left alone while no other is the latest of its destination:
+    the same comes every few minutes from a destination that is away.
+    """
+    latest = (
+        select(deliveries.c.last_error)
+        .where(deliveries.c.destination == destination, is_troubled)
+        .order_by(deliveries.c.trouble.desc(), deliveries.c.id.desc())
+        .limit(1)
+    )
+    known = connection.scalar(latest) == storable(error)
+    for portion in in_portions(delivery_ids):
+        say = troubled_together(portion, error)
+        connection.execute(say.where(deliveries.c.last_error.is_distinct_from(storable(error))) if known else say)
 
 
 def _judge(

@@ -64,11 +64,17 @@ def begin_anew(now: datetime) -> Update:
 
 def troubled(delivery_id: int, error: str) -> Update:
     """A delivery with an error that is the latest of its destination; the caller says what else becomes of it."""
-    return (
-        update(deliveries)
-        .where(deliveries.c.id == delivery_id)
-        .values(last_error=storable(error), trouble=func.coalesce(_latest_trouble(), 0) + 1)
-    )
+    return with_trouble(error).where(deliveries.c.id == delivery_id)
+
+
+def troubled_together(delivery_ids: Sequence[int], error: str) -> Update:
+    """As `troubled`, for several deliveries of one destination."""
+    return with_trouble(error).where(deliveries.c.id.in_(delivery_ids))
+
+
+def with_trouble(error: str) -> Update:
+    """As `troubled`, and the caller says which deliveries."""
+    return update(deliveries).values(last_error=storable(error), trouble=func.coalesce(_latest_trouble(), 0) + 1)
 
 
 def _latest_trouble() -> ScalarSelect[int]:

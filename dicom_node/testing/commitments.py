@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from dicom_node.commitment import NO_ANSWER, CommitmentReport, Outcome, SopReference, explained_reason, missing_from
+from dicom_node.commitment import (
+    LATEST_ASKED,
+    NO_ANSWER,
+    CommitmentReport,
+    Outcome,
+    SopReference,
+    explained_reason,
+    missing_from,
+)
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.testing.shelf import Room
 
@@ -23,18 +31,28 @@ class MemoryCommitments(Room):
             if ids:
                 shelf.transactions[transaction_uid] = destination
             for key in ids:
-                if shelf.asked[key]:
+                asked = shelf.asked[key]
+                if asked:
                     shelf.trouble(key, NO_ANSWER)
-                shelf.asked[key].append(transaction_uid)
+                asked.append(transaction_uid)
+                between = slice(1, -LATEST_ASKED)
+                forgotten, asked[between] = asked[between], []
+                for uid in forgotten:
+                    self._forget_unless_asked(uid)
                 shelf.deliveries[key] = replace(shelf.deliveries[key], due_at=ask_again_at)
             return [each for key in ids for each in shelf.sent[key]]
 
     def postpone(self, transaction_uid: str, *, error: str, due_at: datetime) -> None:
         shelf = self._shelf
         with shelf.lock:
+            if transaction_uid in shelf.answered or transaction_uid not in shelf.transactions:
+                return
             for one in self._asked_by(transaction_uid):
                 shelf.trouble(one.id, error)
                 shelf.deliveries[one.id] = replace(shelf.deliveries[one.id], due_at=due_at)
+            for uids in shelf.asked.values():
+                uids[:] = [uid for uid in uids if uid != transaction_uid]
+            self._forget_unless_asked(transaction_uid)
 
     def take(
         self, report: CommitmentReport, *, destinations: Sequence[str], now: datetime, most_refusals: int
@@ -65,6 +83,7 @@ class MemoryCommitments(Room):
     def _deliver(self, one: Delivery, now: datetime) -> None:
         self._shelf.deliveries[one.id] = replace(one, state=DeliveryState.DELIVERED, delivered_at=now)
         self._shelf.troubles.pop(one.id, None)
+        self._shelf.asked[one.id] = []
         self._shelf.note_way("delivered", one, now)
 
     def _deny(self, one: Delivery, missing: int, now: datetime, most_refusals: int) -> None:
@@ -74,6 +93,11 @@ class MemoryCommitments(Room):
         error = f"the destination did not commit itself to keep it: {explained_reason(missing)}"
         self._shelf.trouble(one.id, error)
         self._shelf.note_way("failed" if over else "uncommitted", one, now)
+
+    def _forget_unless_asked(self, transaction_uid: str) -> None:
+        shelf = self._shelf
+        if transaction_uid not in shelf.answered and not any(transaction_uid in uids for uids in shelf.asked.values()):
+            shelf.transactions.pop(transaction_uid, None)
 
     def _asked_by(self, transaction_uid: str) -> list[Delivery]:
         shelf = self._shelf

@@ -11,16 +11,18 @@ from dicom_node.commitment import (
     CommitmentReport,
     CommitmentRequest,
     FailureReason,
+    Outcome,
     PromiseState,
     SopReference,
     explained_reason,
 )
-from dicom_node.errors import TransientError
+from dicom_node.errors import AbortedError, TransientError
+from dicom_node.instance import DeliveryState
 from dicom_node.promise import fulfil, keep_request
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
-from tests.contract.ledger.test_commitments import sent, way
+from tests.contract.ledger.test_commitments import answer, sent, way
 from tests.stories import NOON, arrival
 
 CR, DX = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"
@@ -166,6 +168,21 @@ def test_what_was_asked_is_not_asked_before_its_answer_is_late(ledger) -> None:
     assert ask.ask() == 2
     assert ask.ask() == 0
     assert [each.sop_instance_uid for each in heard[0]] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_a_destination_that_says_nothing_to_a_request_may_answer_it_and_is_asked_again_in_time(ledger) -> None:
+    """Slow as it is, it may have the request; one that surely has not is no question that is open."""
+    sent(ledger, 1)
+
+    def silent(_uid: str, _references: Sequence[SopReference]) -> None:
+        raise AbortedError("PACS: no answer")
+
+    ask = asking(ledger, 0, [])
+    ask.question = silent
+    assert ask.ask() is None
+    assert way(ledger).due_at == NOON + 101 * SECOND
+    assert answer(ledger, "1.6.1", "1.2.3.1") is Outcome.TAKEN
+    assert way(ledger).state is DeliveryState.DELIVERED
 
 
 def test_reasons_are_told_in_words_and_unknown_ones_by_number() -> None:

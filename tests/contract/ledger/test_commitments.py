@@ -1,7 +1,12 @@
 """What whoever asks destinations for their commitment may rely on."""
 
-from dicom_node.commitment import NO_ANSWER, CommitmentReport, Failure, Outcome, SopReference
+import pytest
+from sqlalchemy import create_engine, text
+
+from dicom_node.commitment import LATEST_ASKED, NO_ANSWER, CommitmentReport, Failure, Outcome, SopReference
 from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.ledger import open_ledger
+from dicom_node.ledger.engine import read_url
 from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import SECOND, due, race, settled, to
 from tests.stories import NOON
@@ -192,3 +197,64 @@ def test_a_destination_that_is_no_longer_asked_has_what_it_has_taken(ledger: Led
     assert way(ledger).state is DeliveryState.DELIVERED
     (record,) = ledger.records.find("1.2.3.1")
     assert record.events[-1].detail == "PACS"
+
+
+def test_a_request_that_was_not_taken_is_forgotten(ledger: Ledger) -> None:
+    """It is no question that is left open, and nobody answers it."""
+    sent(ledger, 1)
+    begin(ledger, "1.6.1")
+    ledger.commitments.postpone("1.6.1", error="PACS is away", due_at=NOON + 3 * SECOND)
+    begin(ledger, "1.6.2", now=NOON + 3 * SECOND)
+    assert ledger.records.destinations()[0].last_error == "PACS is away"
+    assert answer(ledger, "1.6.1", "1.2.3.1") is Outcome.STRANGE
+    assert answer(ledger, "1.6.2", "1.2.3.1") is Outcome.TAKEN
+
+
+def test_of_all_that_is_asked_in_vain_the_first_and_the_latest_few_are_remembered(ledger: Ledger) -> None:
+    """A destination that takes a whole night is believed in the morning; one that never answers fills no ledger."""
+    sent(ledger, 1, 2, 3)
+    for number in range(1, 31):
+        assert len(begin(ledger, f"1.6.{number}", now=NOON + 11 * number * SECOND)) == 3
+    outcomes = {n: answer(ledger, f"1.6.{n}", failed=("1.2.3.1", "1.2.3.2", "1.2.3.3"), most=1) for n in range(2, 30)}
+    assert {n for n, outcome in outcomes.items() if outcome is Outcome.TAKEN} == set(range(31 - LATEST_ASKED, 30))
+    assert way(ledger).state is DeliveryState.SENT
+    answer(ledger, "1.6.1", "1.2.3.1", failed=("1.2.3.2", "1.2.3.3"))
+    assert [way(ledger, n).state for n in (1, 2)] == [DeliveryState.DELIVERED, DeliveryState.SENT]
+    answer(ledger, "1.6.30", "1.2.3.2", failed=("1.2.3.3",), most=1)
+    assert [way(ledger, n).state for n in (2, 3)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def rows(url: str, query: str) -> list[tuple]:
+    engine = create_engine(read_url(url))
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_destination_that_refuses_or_never_answers_does_not_fill_the_ledger(url: str, taken: bool) -> None:
+    """Weeks of asking leave no more than hours, and write the same error once."""
+    ledger = open_ledger(url)
+    sent(ledger, *range(10))
+    sizes, places = [], set()
+    for number in range(1, 41):
+        now = NOON + 11 * number * SECOND
+        assert len(begin(ledger, f"1.6.{number}", now=now)) == 10
+        if not taken:
+            ledger.commitments.postpone(f"1.6.{number}", error="PACS is away", due_at=now + 11 * SECOND)
+        (size,) = rows(url, "SELECT (SELECT count(*) FROM commitments), (SELECT count(*) FROM commitment_deliveries)")
+        sizes.append(size)
+        places.update(rows(url, "SELECT id, trouble FROM deliveries WHERE trouble IS NOT NULL"))
+    ledger.close()
+    assert max(sizes) == ((1 + LATEST_ASKED, 10 * (1 + LATEST_ASKED)) if taken else (0, 0))
+    assert len(places) == 10
+
+
+def test_the_error_that_a_destination_shows_is_the_latest_also_when_it_came_before(ledger: Ledger) -> None:
+    sent(ledger, 1, 2)
+    for number, error in enumerate(["PACS is away", "PACS is full", "PACS is away"]):
+        now = NOON + 2 * number * SECOND
+        begin(ledger, f"1.6.{number}", now=now + SECOND, limit=1 + number)
+        ledger.commitments.postpone(f"1.6.{number}", error=error, due_at=now + 2 * SECOND)
+        assert ledger.records.destinations()[0].last_error == error
