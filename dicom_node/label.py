@@ -1,8 +1,10 @@
 """What people say that objects show: the labels that a model is taught and measured with."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from dicom_node.regions import REGIONS
 
@@ -28,6 +30,18 @@ class Label:
             raise ValueError(f"a label is {ALLOWED}")
         if not self.by.strip():
             raise ValueError("a label is somebody's")
+
+
+class Labels(Protocol):
+    """The ledger as those see it who say what images show; a room as those in `ports`.
+
+    What they said is in `ports.Records`.
+    """
+
+    def add(self, labels: Mapping[str, Label]) -> Sequence[str]:
+        """Keep a label for each of these SOP Instance UIDs, above earlier ones, which stay; instances that share a UID
+        all get it. Returns the UIDs of which the ledger holds no instance: if there are any, nothing is written.
+        """
 
 
 def is_label(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
-from dicom_node.label import Label
+from dicom_node.label import Labels
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
 from dicom_node.standing import Standings
 from dicom_node.verdict import Recognition, Verdict
@@ -117,7 +117,7 @@ class Outbox(Protocol):
         self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
     ) -> int:
         """Make deliveries in `state` (of these SOP, series or study UIDs, to this destination; all when none is given)
-        PENDING and due now; returns how many. Attempts start at zero. What waits for its study to close goes on waiting.
+        PENDING and due now; returns how many. Attempts start at 0. What waits for its study to close goes on waiting.
         """
 
     def give_up(self, destination: str, *, error: str, now: datetime) -> int:
@@ -200,15 +200,6 @@ class Studies(Protocol):
 
         None, and nothing written, when it is no longer quiet: an instance came at or after `since`, or one has no
         verdict yet, or the study is not open.
-        """
-
-
-class Labels(Protocol):
-    """The ledger as those see it who say what images show. What they said is in `Records`."""
-
-    def add(self, labels: Mapping[str, Label]) -> Sequence[str]:
-        """Keep a label for each of these SOP Instance UIDs, above earlier ones, which stay; instances that share a UID
-        all get it. Returns the UIDs of which the ledger holds no instance: if there are any, nothing is written.
         """
 
 

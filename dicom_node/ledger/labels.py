@@ -12,7 +12,7 @@ from dicom_node.ledger.schema import labels as table
 
 
 class SqlLabels:
-    """Implements `dicom_node.ports.Labels`."""
+    """Implements `dicom_node.label.Labels`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,7 @@ from dicom_node.testing.shelf import Room
 
 
 class MemoryLabels(Room):
-    """Implements `dicom_node.ports.Labels`."""
+    """Implements `dicom_node.label.Labels`."""
 
     def add(self, labels: Mapping[str, Label]) -> Sequence[str]:
         shelf = self._shelf

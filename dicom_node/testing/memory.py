@@ -8,6 +8,7 @@ from dicom_node.testing.promises import MemoryPromises
 from dicom_node.testing.records import MemoryRecords
 from dicom_node.testing.repairs import MemoryRepairs
 from dicom_node.testing.shelf import Shelf
+from dicom_node.testing.standings import MemoryStandings
 from dicom_node.testing.studies import MemoryStudies
 from dicom_node.testing.work import MemoryWork
 
@@ -25,6 +26,7 @@ class MemoryLedger:
         self.studies = MemoryStudies(shelf)
         self.labels = MemoryLabels(shelf)
         self.records = MemoryRecords(shelf)
+        self.standings = MemoryStandings(shelf)
         self.repairs = MemoryRepairs(shelf)
 
     def ready(self) -> None:

@@ -26,6 +26,7 @@ DOMAIN = (
     "commitment",
     "label",
     "record",
+    "standing",
     "ports",
 )
 STORIES = ("receive", "classify", "correct", "forward", "study", "retention", "promise", "commit")
