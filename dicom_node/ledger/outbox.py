@@ -12,13 +12,14 @@ from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, 
 from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.queueing import begin_anew, enqueue, troubled
+from dicom_node.ledger.queueing import begin_anew, enqueue, troubled, with_trouble
 from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     instances,
     is_open,
     is_pending,
+    is_sent,
     is_settled,
     is_undelivered,
     predictions,
@@ -137,9 +138,13 @@ class SqlOutbox:
                 connection.execute(routed)
         return added
 
-    def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
+    def requeue(
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+    ) -> int:
         waits: ColumnElement[bool] = is_pending & deliveries.c.due_at.is_(None)
         anew = begin_anew(now).where(deliveries.c.state == state, ~waits)
+        if destination is not None:
+            anew = anew.where(deliveries.c.destination == destination)
         with self._database.writing() as connection:
             if not uids:
                 return _execute_as(connection, anew, kind="requeued", now=now)
@@ -147,6 +152,15 @@ class SqlOutbox:
             return sum(
                 _execute_as(connection, anew.where(deliveries.c.id.in_(portion)), kind="requeued", now=now)
                 for portion in in_portions(sorted(ids))
+            )
+
+    def give_up(self, destination: str, *, error: str, now: datetime) -> int:
+        # A lease stays, as when a delivery begins anew: requeued in the same moment, it is not sent by two.
+        over = with_trouble(error).values(state=DeliveryState.FAILED).where(deliveries.c.destination == destination)
+        with self._database.writing() as connection:
+            return sum(
+                _execute_as(connection, over.where(waiting), kind="given_up", now=now)
+                for waiting in (is_pending, is_sent)
             )
 
 

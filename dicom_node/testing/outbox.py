@@ -112,15 +112,30 @@ class MemoryOutbox(Room):
             closing_ahead = shelf.is_open(instance.study_uid)
             return shelf.enqueue(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
 
-    def requeue(self, *, state: DeliveryState, uids: Sequence[str], now: datetime) -> int:
+    def requeue(
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+    ) -> int:
         shelf = self._shelf
         with shelf.lock:
             chosen = [one for one in shelf.deliveries.values() if one.state is state and not _waits(one)]
+            if destination is not None:
+                chosen = [one for one in chosen if one.destination == destination]
             if uids:
                 chosen = [one for one in chosen if not uids_of(shelf.instances[one.instance_id]).isdisjoint(uids)]
             for one in chosen:
                 shelf.begin_anew(one, now)
                 self._shelf.note_way("requeued", one, now)
+            return len(chosen)
+
+    def give_up(self, destination: str, *, error: str, now: datetime) -> int:
+        shelf = self._shelf
+        over = (DeliveryState.PENDING, DeliveryState.SENT)
+        with shelf.lock:
+            chosen = [one for one in shelf.deliveries.values() if one.destination == destination and one.state in over]
+            for one in chosen:
+                shelf.deliveries[one.id] = replace(one, state=DeliveryState.FAILED)
+                shelf.trouble(one.id, error)
+                shelf.note_way("given_up", one, now)
             return len(chosen)
 
 

@@ -13,6 +13,7 @@ from dicom_node.instance import Delivery, DeliveryState, PlannedDelivery
 from dicom_node.label import Label
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger, When
+from dicom_node.standing import DELIVERIES, Standing
 from dicom_node.testing import MemoryLedger
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, verdict
@@ -194,9 +195,18 @@ class TwoLedgers(RuleBasedStateMachine):
             if then:
                 self.both("promises", then, promise.id, **details[then])
 
-    @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2))
-    def requeue(self, state: DeliveryState, of: list[str]) -> None:
-        self.both("outbox", "requeue", state=state, uids=of, now=self.now)
+    @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2), to=st.one_of(st.none(), places))
+    def requeue(self, state: DeliveryState, of: list[str], to: str | None) -> None:
+        self.both("outbox", "requeue", state=state, uids=of, destination=to, now=self.now)
+
+    @rule(destination=places)
+    def give_up(self, destination: str) -> None:
+        self.both("outbox", "give_up", destination, error=f"given up at {self.now}", now=self.now)
+
+    @rule(standing=st.sampled_from(Standing), to=st.one_of(st.none(), places), limit=st.integers(1, 3))
+    def name_images(self, standing: Standing, to: str | None, limit: int) -> None:
+        destination = to if standing in DELIVERIES else None
+        self.both("standings", "images", standing, destination=destination, limit=limit)
 
     @rule(values=st.dictionaries(series, parts), study=studies, age=st.integers(-1, 4))
     def close(self, values: dict[str, str | None], study: str, age: int) -> None:

@@ -11,6 +11,7 @@ from dicom_node.instance import DeliveryState
 from dicom_node.label import Label
 from dicom_node.ledger import SqlLedger, open_ledger
 from dicom_node.ports import When
+from dicom_node.standing import Standing
 from tests.contract.ledger.racing import due, settled, to
 from tests.stories import LEASE, NOON, arrival
 
@@ -36,6 +37,16 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "oldest": lambda ledger: ledger.records.oldest_received(),
     "find": lambda ledger: ledger.records.find("1.2.1"),
     "settled": lambda ledger: ledger.records.settled(after_id=0, limit=4),
+    **{
+        f"images {standing}": lambda ledger, standing=standing: ledger.standings.images(standing, limit=1)
+        for standing in Standing
+    },
+    "images failed there": lambda ledger: ledger.standings.images(Standing.FAILED, destination="PACS", limit=1),
+    "images pending there": lambda ledger: ledger.standings.images(Standing.PENDING, destination="PACS", limit=1),
+    "requeue there": lambda ledger: ledger.outbox.requeue(
+        state=DeliveryState.FAILED, uids=[], destination="PACS", now=NOON
+    ),
+    "give up": lambda ledger: ledger.outbox.give_up("PACS", error="given up", now=NOON),
     "retired": lambda ledger: ledger.records.retired(before=LATER, limit=4),
 }
 
@@ -55,7 +66,11 @@ def test_the_database_answers_from_an_index(question: str, tmp_path: Path) -> No
 def explain(engine: Engine, ask: Callable[[], object]) -> list[str]:
     """The steps of SQLite's plans for every statement that `ask` sends."""
     sent = []
-    event.listen(engine, "before_cursor_execute", lambda _c, _k, sql, values, _x, _m: sent.append((sql, values)))
+    event.listen(
+        engine,
+        "before_cursor_execute",
+        lambda _c, _k, sql, values, _x, many: sent.append((sql, values[0] if many else values)),
+    )
     ask()
     with engine.connect() as connection:
         cursor = connection.connection.cursor()
