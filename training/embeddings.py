@@ -18,6 +18,7 @@ from training.metrics import Floats, Ints
 from training.recipe import DataRecipe
 from training.reopen import backbone_of_file, open_file
 from training.runs import read_run
+from training.splits import data_recipe, splits_of
 
 UInt8Array = npt.NDArray[np.uint8]
 Advance = Callable[[int], None]
@@ -31,14 +32,17 @@ def _silent(_n: int) -> None:
 
 
 class Encoder(Protocol):
-    """What turns images into embeddings. `method`: how its backbone was trained, empty where nobody wrote it down;
-    `data`: which rows it learned from; `saw_labels`: whether labels shaped it, so that it may have learned errors by
-    heart.
+    """What turns images into embeddings.
+
+    `method`: how its backbone was trained, empty where nobody wrote it down; `data`: which rows it learned from last;
+    `splits`: that, and the same of all that it came from; `saw_labels`: whether labels shaped it, so that it may have
+    learned errors by heart.
     """
 
     name: str
     method: str
     data: DataRecipe
+    splits: tuple[DataRecipe, ...]
     saw_labels: bool
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
@@ -65,7 +69,8 @@ class RunEncoder:
         recipe = run["recipe"]
         self.name = folder.name
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
-        self.data = _data_recipe(recipe)
+        self.data = data_recipe(recipe)
+        self.splits = splits_of(run) or (self.data,)
         self.saw_labels = shaped_by_labels(run)
         self._backbone, self._device = load_backbone(folder), device
 
@@ -96,7 +101,8 @@ class OnnxEncoder:
         recipe = training.get("recipe", {})
         self.name = self._model.model_id
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
-        self.data = dataclasses.replace(_data_recipe(recipe), size=self._model.card.input_size)
+        self.data = dataclasses.replace(data_recipe(recipe), size=self._model.card.input_size)
+        self.splits = splits_of(training) or (self.data,)
         self.saw_labels = shaped_by_labels(training)
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
@@ -145,10 +151,3 @@ def shaped_by_labels(training: Mapping[str, Any]) -> bool:
 def as_input(images: UInt8Array) -> Tensor:
     """(N, S, S) uint8 -> (N, 1, S, S) float32 in [0, 1]."""
     return torch.from_numpy(images)[:, None].float() / 255.0
-
-
-def _data_recipe(recipe: dict[str, Any]) -> DataRecipe:
-    """The data section of a recipe, also of an older release's: keys that are gone do not matter here."""
-    known = {each.name for each in dataclasses.fields(DataRecipe)}
-    values = {name: value for name, value in recipe.get("data", {}).items() if name in known}
-    return DataRecipe(**{**values, "leave_out": tuple(values.get("leave_out", ()))})

@@ -9,11 +9,12 @@ import torch
 
 from training.heads import Classifier, trained_classifier
 from training.images import ImageSet, joined
-from training.manifest import UNLABELLED, is_held_out, is_learned_from
+from training.manifest import UNLABELLED, is_learned_from
 from training.pool import Pool
 from training.pretrain import pretrain
 from training.recipe import FinetuneRecipe, Recipe
-from training.start import as_weights, starting_classifier
+from training.splits import may_calibrate, splits_of
+from training.start import as_weights, starting_classifier, told_of
 
 
 def split_labels(labelled: ImageSet, recipe: FinetuneRecipe) -> tuple[ImageSet, ImageSet]:
@@ -79,9 +80,6 @@ def finetune(
         first=as_weights(first),
         advance=advance,
     )
-    held_simulated = simulated.where(
-        lambda row: (
-            row.target != UNLABELLED and is_held_out(row, fraction=recipe.data.held_out, seed=recipe.data.split_seed)
-        )
-    )
+    before = splits_of(told_of(source))
+    held_simulated = simulated.where(lambda row: row.target != UNLABELLED and may_calibrate(row, [recipe.data], before))
     return trained_classifier(trained.weights), joined([held_simulated, held])

@@ -29,6 +29,8 @@ from training.recipe import CalibrateRecipe, Recipe, read_recipe, recipe_from
 from training.rejection import fit_rejection
 from training.reopen import open_file
 from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
+from training.splits import check_same_split
+from training.start import told_of
 from training.turns import upright
 
 SIMULATED = 20_000
@@ -171,6 +173,8 @@ def _card(recipe: Recipe, temperature: float, thresholds: Thresholds, training: 
 
 def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str, dict[str, Any]]:
     """The recipe, the new model's name and version, and what the parent says of its own training."""
+    if recipe_path:
+        check_same_split(read_recipe(recipe_path).data, told_of(start), start.name)
     if start.is_dir():
         recipe = read_recipe(recipe_path) if recipe_path else recipe_of(start)
         return recipe, f"{recipe.name}-finetuned", recipe.version, {"parent": recipe.name, "run": read_run(start)}

@@ -18,13 +18,13 @@ from training.commands.inputs import DataOption, FromOption, OutOption, RecipeOp
 from training.embeddings import Encoder, open_encoder
 from training.errors import TrainingError
 from training.images import ImageSet
-from training.manifest import is_learned_from
 from training.metrics import Floats
 from training.pages import inlined, overlaid, write_page
 from training.planting import plant as plant_errors
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, write_json, write_run
+from training.splits import was_learned_from
 
 CANDIDATES = "candidates.csv"
 USES = ("train", "tune", "calibrate")
@@ -49,7 +49,9 @@ def audit(
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     labelled = gather(data, chosen, out).where(
-        lambda row: row.is_labelled and row.use in (use or USES) and not (unseen and is_learned_from(row, encoder.data))
+        lambda row: (
+            row.is_labelled and row.use in (use or USES) and not (unseen and was_learned_from(row, encoder.splits))
+        )
     )
     if not labelled.rows:
         raise TrainingError("The data has no labelled rows for an audit.")

@@ -35,6 +35,7 @@ from training.pool import open_pool
 from training.progress import progress
 from training.rejection import STATISTICS, Rejection, Statistic, fit_rejection
 from training.runs import METRICS, save_weights, sources, write_json, write_run
+from training.splits import splits_of
 from training.start import told_of
 from training.strangers import some_of_each
 from training.turns import upright
@@ -82,7 +83,8 @@ def calibrate(
     chosen, device = recipe_for(recipe, source), device_here()
     pool, turns = open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.calibrate.turns
     learned = pool.where(lambda row: row.is_labelled and is_learned_from(row, chosen.data))
-    rows, raw = held_rows(pool, chosen.data), load_classifier(source)
+    before = splits_of(told_of(source))
+    rows, raw = held_rows(pool, chosen.data.size, [chosen.data], before), load_classifier(source)
     known = _known(drawn(learned, chosen.data.size, at_most=KNOWN, seed=seed))
     views = _embed(raw, known, device, turns)
     if turns > 1 and chosen.calibrate.votes == "upright":

@@ -23,9 +23,11 @@ from training.images import ImageSet
 from training.metrics import Floats, reliability, with_intervals
 from training.pool import open_pool
 from training.progress import progress
-from training.recipe import CalibrateRecipe, Recipe, read_recipe
+from training.recipe import CalibrateRecipe, DataRecipe, Recipe, read_recipe
 from training.reopen import open_file
 from training.runs import METRICS, recipe_of, sources, write_json
+from training.splits import own_split, splits_of
+from training.start import told_of
 
 
 def ensemble(
@@ -42,7 +44,8 @@ def ensemble(
     files = [_file_of(member, out / f"member{number}.onnx") for number, member in enumerate(members)]
     opened = [Model.open(file) for file in files]
     chosen = _recipe(recipe, members, _one_size(opened))
-    held = held_rows(open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.data)
+    own, before = _splits(members, read_recipe(recipe).data if recipe else None)
+    held = held_rows(open_pool(prepared(data, chosen, out), at_least=chosen.data.size), chosen.data.size, own, before)
     probabilities, scores = _predictions(opened, held)
     temperature, thresholds = _calibrated(opened, held, probabilities, scores, chosen.calibrate)
 
@@ -77,6 +80,17 @@ def _recipe(path: Path | None, members: list[Path], size: int) -> Recipe:
     runs = [member for member in members if member.is_dir()]
     chosen = read_recipe(path) if path or not runs else recipe_of(runs[0])
     return replace(chosen, data=replace(chosen.data, size=size))
+
+
+def _splits(members: list[Path], named: DataRecipe | None) -> tuple[list[DataRecipe], list[DataRecipe]]:
+    """The members' own splits, and those of all that they came from; the named recipe's beside them."""
+    told = {member: told_of(member) for member in members}
+    silent = [member for member, each in told.items() if not splits_of(each)]
+    if silent and named is None:
+        raise TrainingError(f"{silent[0]} does not tell which rows it learned from: name its recipe with --recipe.")
+    own = [split for each in told.values() if (split := own_split(each)) is not None]
+    before = [split for each in told.values() for split in splits_of(each)]
+    return [*own, named] if named is not None else own, before
 
 
 def _one_size(members: list[Model]) -> int:

@@ -1,6 +1,7 @@
 """What the commands share: their options, and what they read before they begin."""
 
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +14,13 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ABOUT, IMAGES, ImageSet, joined, load
 from training.images import prepare as prepare_images
-from training.manifest import is_calibrated_on, read_manifest
+from training.manifest import read_manifest
 from training.pool import Pool
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe, read_recipe
 from training.runs import recipe_of
+from training.splits import check_same_split, may_calibrate
+from training.start import told_of
 
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="TOML file; the defaults when absent.")]
 DataOption = Annotated[list[Path], typer.Option("--data", help="Manifests or prepared folders, one or more.")]
@@ -30,17 +33,26 @@ MADE_FROM = "made_from.sha256"
 
 
 def recipe_for(path: Path | None, source: Path) -> Recipe:
-    """The named recipe, or the one that the earlier run was made with."""
-    return read_recipe(path) if path else recipe_of(source)
+    """The named recipe, or the one that the earlier run was made with.
+
+    Raises:
+        TrainingError: the named one splits the data in another way than the earlier run did.
+    """
+    if path is None:
+        return recipe_of(source)
+    recipe = read_recipe(path)
+    check_same_split(recipe.data, told_of(source), source.name)
+    return recipe
 
 
-def held_rows(pool: Pool, recipe: DataRecipe) -> ImageSet:
-    """The labelled rows that no weight was learned from, at the model's input size.
+def held_rows(pool: Pool, size: int, own: Sequence[DataRecipe], before: Sequence[DataRecipe] = ()) -> ImageSet:
+    """The labelled rows that no weight was learned from, at the model's input size: those that each split of `own`
+    keeps for calibration, without those that one of `before` learned from.
 
     Raises:
         TrainingError: there are none that show a region.
     """
-    held = drawn(pool.where(lambda row: row.is_labelled and is_calibrated_on(row, recipe)), recipe.size)
+    held = drawn(pool.where(lambda row: row.is_labelled and may_calibrate(row, own, before)), size)
     if not (held.targets >= 0).any():
         raise TrainingError(
             "The data has no rows of a region that nothing was learned from: add tune rows or raise data.held_out."

@@ -19,7 +19,7 @@ from training.errors import TrainingError
 from training.heads import Classifier, embed, load_backbone, trained_classifier
 from training.images import ImageSet
 from training.low_label import Rows, adapted_curve, markdown, share_of_labels, spread
-from training.manifest import is_held_out, is_learned_from
+from training.manifest import is_learned_from
 from training.metrics import softmax, summary
 from training.pool import open_pool
 from training.pretrain import pretrain
@@ -28,6 +28,8 @@ from training.progress import progress
 from training.recipe import Recipe
 from training.reopen import head_of_file, open_file
 from training.runs import METRICS, write_json
+from training.splits import may_calibrate, splits_of
+from training.start import told_of
 from training.strangers import strangers_of
 
 TABLE = "table.md"
@@ -108,10 +110,9 @@ def _probed(
     pool = open_pool(prepared(data, recipe, out), at_least=size).where(
         lambda row: row.target >= 0 and row.use == "train"
     )
+    before = splits_of(told_of(source))
     learned = drawn(pool.where(lambda row: is_learned_from(row, recipe.data)), size)
-    held = drawn(
-        pool.where(lambda row: is_held_out(row, fraction=recipe.data.held_out, seed=recipe.data.split_seed)), size
-    )
+    held = drawn(pool.where(lambda row: may_calibrate(row, [recipe.data], before)), size)
     backbone = load_backbone(source)
     with progress("embed", len(learned.rows) + len(held.rows)) as shown:
         known, asked = (

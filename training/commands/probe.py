@@ -73,18 +73,19 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
 
     from training.drawn import drawn
     from training.heads import Classifier, embed, load_backbone, load_classifier
-    from training.manifest import is_calibrated_on, is_learned_from
+    from training.manifest import is_learned_from
     from training.metrics import softmax, with_intervals
     from training.pool import open_pool
     from training.probe import cached_views, fit_head
     from training.progress import progress
     from training.runs import METRICS, save_weights, write_json, write_run
+    from training.splits import may_calibrate, splits_of
     from training.start import told_of
 
     chosen, device = recipe_for(recipe, source), device_here()
     size = chosen.data.size
     pool = open_pool(prepared(data, chosen, out), at_least=size).where(lambda row: row.is_labelled)
-    learned = pool.where(lambda row: is_learned_from(row, chosen.data))
+    learned, before = pool.where(lambda row: is_learned_from(row, chosen.data)), splits_of(told_of(source))
     if chosen.probe.head == "keep":
         classifier = load_classifier(source)
     else:
@@ -93,7 +94,7 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
             views = cached_views(backbone, shown_once, chosen.probe, seed=seed, device=device, advance=shown.advance)
         weight, bias = fit_head(views, shown_once, chosen.probe, chosen.data, seed=seed)
         classifier = Classifier(backbone=backbone, weight=weight, bias=bias)
-    held = drawn(pool.where(lambda row: row.use == "train" and is_calibrated_on(row, chosen.data)), size)
+    held = drawn(pool.where(lambda row: row.use == "train" and may_calibrate(row, [chosen.data], before)), size)
     if not held.rows:
         raise TrainingError("The data has no rows that nothing was learned from: raise data.held_out.")
     with progress("embed", len(held.rows)) as shown:

@@ -78,4 +78,4 @@ def test_held_rows_that_are_all_out_of_domain_are_refused():
     rows = [replace(row, use="tune") for row in data.rows if row.region == "ood:noise"]
     strange = replace(data, images=data.images[-1:], rows=tuple(rows))
     with pytest.raises(TrainingError, match="no rows of a region"):
-        held_rows(Pool.of(strange), RECIPE.data)
+        held_rows(Pool.of(strange), SIZE, [RECIPE.data])

@@ -1,0 +1,70 @@
+"""Which rows a model learned from, and every model that it began with, by what runs and model files tell."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from training.errors import TrainingError
+from training.manifest import Row, is_calibrated_on, is_learned_from
+from training.recipe import DataRecipe
+
+
+def splits_of(told: Mapping[str, Any]) -> tuple[DataRecipe, ...]:
+    """The data sections of a run, or of a model file's card, and of all that it came from; the own one first.
+
+    Empty where nothing is told.
+    """
+    return tuple(dict.fromkeys(_splits(told)))
+
+
+def own_split(told: Mapping[str, Any]) -> DataRecipe | None:
+    """The split of the run or the model file itself; None where it does not tell."""
+    data = told.get("recipe", {}).get("data", {})
+    return data_recipe(told["recipe"]) if "held_out" in data else None
+
+
+def data_recipe(recipe: Mapping[str, Any]) -> DataRecipe:
+    """The data section of a recipe, also of an older release's: keys that are gone do not matter here."""
+    known = {each.name for each in dataclasses.fields(DataRecipe)}
+    values = {name: value for name, value in recipe.get("data", {}).items() if name in known}
+    return DataRecipe(**{**values, "leave_out": tuple(values.get("leave_out", ()))})
+
+
+def check_same_split(recipe: DataRecipe, told: Mapping[str, Any], where: str) -> None:
+    """Refuse a recipe that would measure on rows which the model learned from, or learn from those kept to measure.
+
+    Raises:
+        TrainingError: its split differs from that of the run or model file, as far as that tells.
+    """
+    own = own_split(told)
+    if own is None or _key(own) == _key(recipe):
+        return
+    raise TrainingError(
+        f"The recipe splits the data in another way than {where} did (held_out {recipe.held_out:g} and "
+        f"{own.held_out:g}, split_seed {recipe.split_seed} and {own.split_seed}, leave_out {list(recipe.leave_out)} "
+        f"and {list(own.leave_out)}): give the recipe the same [data], or leave --recipe out."
+    )
+
+
+def was_learned_from(row: Row, splits: Sequence[DataRecipe]) -> bool:
+    """Whether any training with one of these splits may have changed a weight by the row."""
+    return any(is_learned_from(row, each) for each in splits)
+
+
+def may_calibrate(row: Row, own: Sequence[DataRecipe], before: Sequence[DataRecipe]) -> bool:
+    """Whether the row may set thresholds by each split of `own`, and no training before learned from it."""
+    return all(is_calibrated_on(row, each) for each in own) and not was_learned_from(row, before)
+
+
+def _key(recipe: DataRecipe) -> tuple[float, int, frozenset[str]]:
+    return recipe.held_out, recipe.split_seed, frozenset(recipe.leave_out)
+
+
+def _splits(told: Mapping[str, Any]) -> Iterator[DataRecipe]:
+    own = own_split(told)
+    if own is not None:
+        yield own
+    members = [each.get("training") for each in told.get("members", []) if isinstance(each, Mapping)]
+    for before in (told.get("earlier"), told.get("run"), *members):
+        if before:
+            yield from _splits(before)
