@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from dicom_node.errors import TransientError
+
 MODE = 0o600
 
 
@@ -22,20 +24,26 @@ class AuditFile:
         self._file = -1
 
     def write(self, message: bytes) -> None:
-        """Append a line. Raises OSError."""
-        self._lock()
+        """Append a line. Raises TransientError naming the file."""
         try:
-            if os.fstat(self._file).st_size >= self._longest:
-                self._rotate()
-            _write_all(self._file, message + b"\n")
-        finally:
-            if self._file >= 0:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._append(message + b"\n")
+        except OSError as error:
+            raise TransientError(f"audit.file: {self._path} cannot be written ({error.strerror})") from error
 
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _append(self, line: bytes) -> None:
+        self._lock()
+        try:
+            if os.fstat(self._file).st_size >= self._longest:
+                self._rotate()
+            _write_all(self._file, line)
+        finally:
+            if self._file >= 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _lock(self) -> None:
         """Hold the lock of the file that bears the name now: another process may just have rotated ours away."""

@@ -1,13 +1,16 @@
 """`config check`: is the configuration usable? And the secrets that go into it, as hashes."""
 
 import sys
+from collections.abc import Iterator
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, read_config
 from dicom_node.clock import utc_now
+from dicom_node.config import Config
 from dicom_node.config.security import WebSection
 from dicom_node.errors import ConfigError
 
@@ -18,29 +21,39 @@ app = typer.Typer(no_args_is_help=True, help="The configuration.")
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Validate the configuration, the model file and the ledger's address, and show what follows from them."""
+    """Validate the configuration, the model file, the ledger's address and the folders that are written, and show what
+    follows from them.
+    """
+    settings = read_config(config)
+    table = Table(show_header=False)
+    for what, how in _checked(settings):
+        table.add_row(escape(what), escape(how))
+    Console().print(table)
+    typer.echo("the configuration is valid")
+
+
+def _checked(settings: Config) -> Iterator[tuple[str, str]]:
+    """What the configuration comes to, as lines. Raises NodeError for what cannot work."""
+    from dicom_node.config.folders import check_audit_file, check_data_dir
+    from dicom_node.config.summary import summary_of
     from dicom_node.config.tls import check_tls
     from dicom_node.ledger.engine import read_url
     from dicom_node.node import open_model
 
-    settings = read_config(config)
-    model = open_model(settings)
-    ledger = read_url(settings.ledger_url).render_as_string(hide_password=True)
-    table = Table(show_header=False)
-    table.add_row("listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}")
-    table.add_row("web", _web(settings.web))
-    table.add_row("data", str(settings.node.data_dir))
-    table.add_row("ledger", ledger)
-    table.add_row("model", model.model_id)
+    check_data_dir(settings)
+    check_audit_file(settings)
+    yield "listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}"
+    yield "web", _web(settings.web)
+    yield "data", str(settings.node.data_dir)
+    yield "ledger", read_url(settings.ledger_url).render_as_string(hide_password=True)
+    yield "model", open_model(settings).model_id
+    yield from summary_of(settings)
     for destination in settings.destinations:
         way = f"{destination.ae_title}@{destination.host}:{destination.port}"
-        table.add_row(f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}")
-    for row in check_tls(settings, now=utc_now()):
-        table.add_row(*row)
+        yield f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}"
+    yield from check_tls(settings, now=utc_now())
     for rule in settings.rules:
-        table.add_row(f"rule {rule.name}", f"sends to {', '.join(rule.send_to)}")
-    Console().print(table)
-    typer.echo("the configuration is valid")
+        yield f"rule {rule.name}", f"sends to {', '.join(rule.send_to)}"
 
 
 def _web(section: WebSection) -> str:

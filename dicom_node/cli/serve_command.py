@@ -10,10 +10,12 @@ from dicom_node.cli.options import ConfigOption, read_config
 def serve(config: ConfigOption = None) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
     from dicom_node.background import switch_often
+    from dicom_node.config.folders import check_data_dir
     from dicom_node.ending import Ending
     from dicom_node.node import Node
 
     settings = read_config(config)
+    check_data_dir(settings)
     ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
     with Node.running(settings) as node:

@@ -53,6 +53,15 @@ def parse_size(value: object) -> int:
     return int(size)
 
 
+def shown(duration: timedelta) -> str:
+    """A duration as people write it, in the largest unit of which it is a whole number: "30d", "90min"."""
+    units = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
+    milliseconds = round(duration.total_seconds() * 1000)
+    whole = ((unit, size) for unit, size in units.items() if milliseconds and milliseconds % size == 0)
+    unit, size = next(whole, ("s", 1000))
+    return f"{milliseconds // size}{unit}"
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -156,6 +156,31 @@ def test_a_faulty_configuration_is_refused_with_the_nearest_name(tmp_path) -> No
     assert "did you mean 'port'?" in done.stderr
 
 
+def test_config_check_shows_whom_the_node_lets_in_what_it_changes_and_what_it_removes(tmp_path, tiny_model) -> None:
+    node = NodeProcess(
+        tmp_path / "node",
+        '[node]\ncalling_ae = "CR1"\nallow_from = "10.1.0.0/16"\n[policy]\ncorrect_above = 0.95\n'
+        '[retention]\nkeep = "720h"\n' + model(tiny_model),
+    )
+    shown = " ".join(node.run("config", "check").stdout.replace("│", " ").split())
+    assert "only CR1, only from 10.1.0.0/16" in shown
+    assert "fills empty headers; corrects wrong ones from a confidence of 0.95" in shown
+    assert "removes files 30d after they came, once every destination has them" in shown
+
+
+def test_what_serve_would_trip_over_fails_the_check_as_well(node) -> None:
+    whole = node.file.read_text()
+    node.file.write_text(whole.replace(f'data_dir = "{node.folder / "data"}"', 'data_dir = "/proc/nope"'))
+    for command in (["config", "check"], ["serve"]):
+        done = node.run(*command, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: node.data_dir: /proc/nope cannot be written (No such file or directory)")
+    node.file.write_text(f'{whole}[audit]\nfile = "/proc/x/audit.xml"\n')
+    done = node.run("config", "check", check=False)
+    assert done.returncode == 2
+    assert "audit.file: /proc/x cannot be written" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["status"], ["show", "1.2.3"], ["requeue"], ["rules", "replay"]])
 def test_a_ledger_that_is_not_there_is_named_and_not_made(node, command) -> None:
     """As when the command is given in another folder than the node's."""

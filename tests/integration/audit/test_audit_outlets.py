@@ -17,6 +17,7 @@ from dicom_node.audit.trail import Outlet, Trail
 from dicom_node.errors import TransientError
 from dicom_node.tls import TlsClient, TlsServer
 from tests.certificates import Authority
+from tests.logbook import captured_log
 from tests.servers.programs import wait_until
 from tests.servers.syslog import BYTE_ORDER_MARK, LOCAL, SyslogServer
 
@@ -115,6 +116,17 @@ def test_the_file_is_for_the_nodes_user_alone_also_when_it_was_not_before(tmp_pa
     sink.close()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text() == "old\nnew\n"
+
+
+def test_a_file_that_cannot_be_written_is_named_with_its_key(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "audit.xml"
+    with captured_log() as told:
+        outlet = Outlet("file", AuditFile(path, longest=100, keep=2))
+        outlet.put(b"message")
+        wait_until(lambda: "audit_outlet_away" in told.getvalue(), what="a line in the log")
+        outlet.close(timedelta(seconds=5))
+    assert f"audit.file: {path} cannot be written (" in told.getvalue()
 
 
 def test_the_file_is_rotated_and_no_more_than_was_asked_for_is_kept(tmp_path: Path) -> None:

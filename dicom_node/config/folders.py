@@ -1,0 +1,43 @@
+"""Whether the folders that a configuration names can be written, before the node trips over them."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from dicom_node.config.sections import Config
+from dicom_node.errors import ConfigError, StartError, is_of_the_path
+
+
+def check_data_dir(config: Config) -> None:
+    """Raise ConfigError or, where it may pass, StartError unless spool and ledger can be written or made."""
+    _check_folder("node.data_dir", config.node.data_dir)
+    _check_folder("node.data_dir", config.spool_dir)
+
+
+def check_audit_file(config: Config) -> None:
+    """Raise ConfigError or, where it may pass, StartError unless the audit trail's file can be written or made."""
+    file = config.audit.file
+    if file is None:
+        return
+    _check_folder("audit.file", file.parent)
+    try:
+        if file.exists():
+            file.open("ab").close()
+    except OSError as error:
+        raise _unwritable("audit.file", file, error) from error
+
+
+def _check_folder(key: str, folder: Path) -> None:
+    """Of a folder that is not there yet, the nearest one above it that is; what is tried leaves nothing behind."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise _unwritable(key, folder, error) from error
+
+
+def _unwritable(key: str, path: Path, error: OSError) -> ConfigError | StartError:
+    kind = ConfigError if is_of_the_path(error) else StartError
+    return kind(
+        f"{key}: {path} cannot be written ({error.strerror}): name another place, or let the node's user write there"
+    )
