@@ -92,9 +92,15 @@ def explain(rule: Rule, facts: Facts) -> Explanation:
 
 def _check(name: str, patterns: tuple[str, ...], facts: Facts) -> tuple[bool, str]:
     values = _values(name, facts)
-    held = any(fnmatchcase(value.upper(), pattern.upper()) for value in values for pattern in patterns)
+    held = any(matches(value, pattern) for value in values for pattern in patterns)
     shown = "\\".join(values) or "empty"
-    return held, f"{name} is {shown}, {'one of' if held else 'none of'} {', '.join(patterns)}"
+    wanted = ", ".join(pattern or "empty" for pattern in patterns)
+    return held, f"{name} is {shown}, {'one of' if held else 'none of'} {wanted}"
+
+
+def matches(value: str, pattern: str) -> bool:
+    """Whether a value fits a pattern with the shell's wildcards, in whatever case."""
+    return fnmatchcase(value.upper(), pattern.upper())
 
 
 def _values(name: str, facts: Facts) -> tuple[str, ...]:

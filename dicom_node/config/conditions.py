@@ -4,13 +4,16 @@ from pydicom.datadict import dictionary_VR, keyword_dict
 
 from dicom_node.config.names import nearest
 from dicom_node.regions import REGIONS
-from dicom_node.rules import FACT_CONDITIONS
+from dicom_node.rules import FACT_CONDITIONS, matches
 from dicom_node.verdict import Agreement, Outcome
 
 # Bulk and nested values, which header.py leaves out; NONE are the delimiters of sequences.
 NO_TEXT = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT", "NONE"})
 # Command elements (PS3.7 annex E) and file meta elements (PS3.10 section 7.1) are outside of the data set.
 OUTSIDE = frozenset({0x0000, 0x0002})
+
+# Conditions whose values are known. The region is empty where there is no verified one, and the agreement with it.
+CLOSED = {"region": (*map(str, REGIONS), ""), "agreement": (*map(str, Agreement), ""), "outcome": (*map(str, Outcome),)}
 
 
 def check_condition(key: str, values: tuple[str, ...]) -> None:
@@ -19,11 +22,10 @@ def check_condition(key: str, values: tuple[str, ...]) -> None:
         _check_keyword(key)
     if not values:
         raise ValueError(f"{key} needs a value: nothing is in an empty list")
-    closed = {"region": REGIONS, "agreement": tuple(Agreement), "outcome": tuple(Outcome)}
-    for value in values:
-        allowed = [str(item) for item in closed.get(key, ())]
-        if allowed and not set("*?[") & set(value) and value not in allowed:
-            raise ValueError(f"{value!r} is no {key}{nearest(value, allowed)}")
+    for value in values if key in CLOSED else ():
+        if not any(matches(item, value) for item in CLOSED[key]):
+            listed = ", ".join(item or '""' for item in CLOSED[key])
+            raise ValueError(f"{value!r} is no {key}{nearest(value.lower(), list(CLOSED[key]))} ({listed})")
     if key == "min_confidence" and not (len(values) == 1 and 0.0 <= _number(values[0]) <= 1.0):
         raise ValueError("min_confidence is one number from 0 to 1")
 

@@ -10,6 +10,7 @@ from dicom_node.config import load_config
 from dicom_node.config.conditions import NO_TEXT, OUTSIDE
 from dicom_node.errors import ConfigError
 from dicom_node.header import header_values
+from dicom_node.rules import Facts, explain
 
 
 def with_condition(tmp_path: Path, condition: str) -> Path:
@@ -32,6 +33,42 @@ def with_condition(tmp_path: Path, condition: str) -> Path:
     ],
 )
 def test_a_condition_that_no_image_can_meet_is_refused(tmp_path: Path, condition: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(with_condition(tmp_path, condition), {})
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "met", "unmet"),
+    [
+        ('region = "Hand"', {"region": "hand"}, {"region": "knee"}),
+        ('region = "[HK]*"', {"region": "knee"}, {"region": "foot"}),
+        ('region = ""', {"outcome": "abstained"}, {"region": "knee"}),
+        ('outcome = "TAGGED"', {"outcome": "tagged"}, {"outcome": "unreadable"}),
+        ('agreement = ["Agrees", "HEADER_*"]', {"agreement": "header_empty"}, {"agreement": "disagrees"}),
+        ('agreement = ""', {"outcome": "abstained"}, {"agreement": "agrees"}),
+    ],
+)
+def test_case_does_not_matter_and_what_a_condition_may_be_can_be_asked_for(
+    tmp_path: Path, condition: str, met: dict[str, str], unmet: dict[str, str]
+) -> None:
+    rule = load_config(with_condition(tmp_path, condition), {}).rules[0].rule()
+    assert explain(rule, Facts(**({"outcome": "tagged"} | met))).matched
+    assert not explain(rule, Facts(**({"outcome": "tagged"} | unmet))).matched
+
+
+@pytest.mark.parametrize(
+    ("condition", "sentence"),
+    [
+        ('outcome = "Taged"', "'Taged' is no outcome; did you mean 'tagged'? (tagged, abstained, not_a_radiograph, "),
+        ('outcome = ""', "'' is no outcome (tagged, abstained, not_a_radiograph, unreadable)"),
+        ('agreement = "yes"', '(agrees, disagrees, header_empty, header_unknown, "")'),
+        ('region = "hnd*"', "'hnd*' is no region; did you mean 'hand'? (clavicle, shoulder, "),
+    ],
+)
+def test_a_value_that_a_condition_never_has_is_refused_with_those_that_it_may_have(
+    tmp_path: Path, condition: str, sentence: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(with_condition(tmp_path, condition), {})
     assert sentence in str(caught.value)

@@ -104,6 +104,13 @@ def test_the_explanation_says_for_each_condition_whether_it_held():
     )
 
 
+def test_an_empty_pattern_is_met_by_what_is_empty_and_explained_so():
+    """It routes what the model abstained on."""
+    answer = explain(rule(region=""), Facts(outcome=Outcome.ABSTAINED))
+    assert answer.matched
+    assert answer.because == ("region is empty, one of empty",)
+
+
 def test_a_rule_without_conditions_says_so():
     """It matches every image."""
     assert explain(rule(), HAND).because == ("no conditions",)
