@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dicom_node.config import Config, find_config_file, load_config
+from dicom_node.config.names import ae_title
 from dicom_node.errors import LedgerError
 from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
@@ -24,6 +25,14 @@ ConfigOption = Annotated[
     typer.Option("--config", help="The configuration file; ./node.toml where it exists.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def checked_ae_title(text: str | None) -> str | None:
+    """Callback of options that take an AE title, as the configuration does; without one there is nothing to check."""
+    try:
+        return ae_title(text) if text else text
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def read_config(path: Path | None) -> Config:

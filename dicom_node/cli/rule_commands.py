@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from dicom_node.cli.options import ConfigOption, opened_eye, opened_ledger, read_config
+from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config
 from dicom_node.config.plan import plan_of
+from dicom_node.errors import NodeError, NotUnderstoodError
+from dicom_node.part10 import is_dicom
 from dicom_node.rules import Routing
 from dicom_node.spool import Spool
 
@@ -19,22 +22,47 @@ app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 @app.command("test")
 def try_files(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="DICOM files.")],
-    calling_ae: Annotated[str, typer.Option(help="The AE title that would have sent them.")] = "",
+    calling_ae: Annotated[
+        str, typer.Option(callback=checked_ae_title, help="The AE title that would have sent them.")
+    ] = "",
+    called_ae: Annotated[
+        str | None,
+        typer.Option(
+            callback=checked_ae_title,
+            help="The AE title under which the node would have been called; its own.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Say for each file which rules match and why, and where it would go."""
+    """Say for each file which rules match and why, and where it would go; what is no DICOM file goes nowhere."""
     from dicom_node.classify import facts_about
     from dicom_node.rules import route
 
     settings = read_config(config)
     plan = plan_of(settings)
+    called_ae = called_ae or settings.node.ae_title
+    refused = 0
     with opened_eye(settings) as eye:
         for path in files:
+            why_not = _why_not(path)
+            if why_not:
+                typer.echo(f"{path}: {why_not}", err=True)
+                refused += 1
+                continue
             sighting = eye.look(path)
-            facts = facts_about(
-                sighting, agreement=sighting.agreement, calling_ae=calling_ae, called_ae=settings.node.ae_title
-            )
+            facts = facts_about(sighting, agreement=sighting.agreement, calling_ae=calling_ae, called_ae=called_ae)
             _print_routing(path, route(plan.rules, [stop.name for stop in plan.stops], facts))
+    if refused:
+        raise NodeError(f"{refused} of {len(files)} files would not be taken, and go nowhere")
+
+
+def _why_not(path: Path) -> str:
+    """Why the node would not take a file at all; empty where it would."""
+    try:
+        return "" if is_dicom(path) else "this is no DICOM file"
+    except NotUnderstoodError as error:
+        return str(error)
 
 
 @app.command("replay")
@@ -58,16 +86,17 @@ def replay(config: ConfigOption = None) -> None:
                 moved.add_row(record.instance.sop_instance_uid, _names(went), _names(routing.destinations))
     counts = Table("rule", "images", title=f"{images} images", title_justify="left")
     for rule in plan.rules:
-        counts.add_row(rule.name, str(matched[rule.name]))
+        counts.add_row(escape(rule.name), str(matched[rule.name]))
     Console().print(counts)
     Console().print(moved if moved.row_count else "every image would go where it went")
 
 
 def _print_routing(path: Path, routing: Routing) -> None:
     if routing.explanations:
-        table = Table("rule", "matches", "because", title=str(path), title_justify="left")
+        table = Table("rule", "matches", "because", title=escape(str(path)), title_justify="left")
         for explanation in routing.explanations:
-            table.add_row(explanation.rule, "yes" if explanation.matched else "no", "\n".join(explanation.because))
+            because = escape("\n".join(explanation.because))
+            table.add_row(escape(explanation.rule), "yes" if explanation.matched else "no", because)
         Console().print(table)
     typer.echo(f"{path} goes to: {_names(routing.destinations)}")
 

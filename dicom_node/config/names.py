@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 
-def _ae_title(text: str) -> str:
+def ae_title(text: str) -> str:
+    """The AE title without its outer spaces; ValueError for what is none."""
     # AE: 16 characters of the default repertoire, no backslash or control characters, outer spaces do not count
     # (PS3.5 table 6.2-1).
     title = text.strip()
@@ -22,7 +23,7 @@ def _name(text: str) -> str:
     return text
 
 
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
+AeTitle = Annotated[str, AfterValidator(ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 

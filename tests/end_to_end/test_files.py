@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tests.configurations import model
+from tests.configurations import destination, model
 from tests.dicomfiles import dataset_bytes
 from tests.full_disk import no_file_longer_than
 from tests.radiographs import pictures
@@ -196,6 +196,25 @@ def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
     first, second = node.run("import", file_of(bright())), node.run("import", file_of(dark()))
     assert f"there was no ledger yet: made {node.folder / 'data' / 'ledger.sqlite'}; " in first.stderr
     assert "ledger" not in second.stderr
+
+
+def test_rules_test_explains_what_would_happen_and_refuses_what_would_not_be_taken(
+    tmp_path, tiny_model, file_of
+) -> None:
+    when = '{ called_ae = "GATE", StationName = "[a-z]*" }'
+    rule = f'[[rules]]\nname = "to [ai]"\nwhen = {when}\nsend_to = "ai"\n'
+    node = NodeProcess(tmp_path / "node", model(tiny_model) + destination("ai", 104) + rule)
+    text, image = tmp_path / "README.md", file_of(bright(StationName="ROOM 1"))
+    text.write_text("no image")
+    done = node.run("rules", "test", text, image, "--called-ae", "GATE", check=False)
+    assert done.returncode == 1
+    assert f"{text}: this is no DICOM file" in done.stderr
+    assert "1 of 2 files would not be taken" in done.stderr
+    assert f"{image} goes to: ai" in done.stdout.replace("\n", "")
+    assert f"{text} goes to" not in done.stdout
+    assert "one of [a-z]*" in " ".join(done.stdout.split())
+    assert "goes to: no destination" in node.run("rules", "test", image).stdout
+    assert node.run("rules", "test", image, "--called-ae", "SEVENTEEN LETTERS", check=False).returncode == 2
 
 
 def test_show_of_an_unknown_uid_says_so(node) -> None:
