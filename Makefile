@@ -26,7 +26,7 @@ $(VENV)/python.stamp: deploy/make_venv.sh
 	@touch $@
 
 $(VENV)/node.stamp: pyproject.toml requirements/lock.txt $(VENV)/python.stamp
-	@echo "Installing the node (about 700 MB, once)."
+	@echo "Installing the node (about 850 MB, once)."
 	@$(PIP) --editable .
 	@touch $@
 
