@@ -74,9 +74,7 @@ class Asking:
 
     def _postpone(self, uid: str, error: DeliveryError) -> None:
         self.failures += 1
-        now = self.now()
-        due_at = self.retry.next_attempt(attempts=self.failures, planned_at=now, now=now, chance=self.chance())
-        due_at = due_at or now + self.retry.longest
+        due_at = self.now() + self.retry.pause(attempts=self.failures, chance=self.chance())
         self.commitments.postpone(uid, error=str(error), due_at=due_at)
         log.warning(
             "commitment_not_requested", destination=self.destination, error=str(error), due_at=due_at.isoformat()

@@ -22,6 +22,8 @@ NO_ANSWER = "the destination has taken it, and did not say in time whether it co
 
 # Of the transactions that ask for a delivery: besides the first, so many are remembered.
 LATEST_ASKED = 7
+# Of what peers were not told, so many are shown.
+MOST_SHOWN = 100
 
 _MEANINGS = {
     FailureReason.PROCESSING_FAILURE: "processing failure",

@@ -133,22 +133,20 @@ class Commitments(Protocol):
         self, *, destination: str, transaction_uid: str, limit: int, now: datetime, ask_again_at: datetime
     ) -> Sequence[SopReference]:
         """Put up to `limit` SENT deliveries whose time has come under a new transaction; returns all their objects.
-
-        Each is asked for again at `ask_again_at`, unless an answer comes before. One that was asked for before gets
-        the error that no answer came. Nothing due: an empty answer, and nothing is written.
+        Each is asked for again at `ask_again_at`, unless one of its first and its LATEST_ASKED latest transactions is
+        answered before; asked again, it gets the error that no answer came. Nothing due: nothing is written.
         """
 
     def postpone(self, transaction_uid: str, *, error: str, due_at: datetime) -> None:
-        """The request did not get there: keep the error, and ask for the same deliveries anew at `due_at`."""
+        """The request was not taken: forget it, keep the error, and ask for the same deliveries anew at `due_at`."""
 
     def take(
         self, report: CommitmentReport, *, destinations: Sequence[str], now: datetime, most_refusals: int
     ) -> Outcome:
-        """What a destination that is one of these says. All in one transaction.
-
-        SENT deliveries of the transaction, all of whose objects are committed: DELIVERED, also when meanwhile they
-        were asked for again. Others, unless they were: PENDING and due now, or FAILED when that was denied
-        `most_refusals` times. The same transaction again is KNOWN; another's, or none of ours, STRANGE.
+        """What a destination that is one of these says. SENT deliveries of the transaction, all of whose objects are
+        committed: DELIVERED, also when meanwhile they were asked for again. Others, unless they were: PENDING and due
+        now, or FAILED when that was denied `most_refusals` times. All in one transaction. The same transaction
+        again is KNOWN; another's, or none of ours, STRANGE.
         """
 
     def waive(self, destination: str, *, now: datetime) -> int:
@@ -159,12 +157,12 @@ class Promises(Protocol):
     """The ledger as the storage commitment SCP sees it: what peers ask us to keep, and have to be told."""
 
     def ask(self, request: CommitmentRequest, *, now: datetime, due_at: datetime) -> Promise | None:
-        """Keep a request, durably, before returning. The same again changes nothing while it is OPEN, and begins
-        anew after that. None: the peer's transaction UID is OPEN for other objects.
+        """Keep a request, durably, before returning. While it is OPEN, the same again changes nothing, and with other
+        objects it is None; after that it begins anew.
         """
 
     def claim(self, *, limit: int, now: datetime, lease: timedelta) -> Sequence[Promise]:
-        """Take up to `limit` OPEN promises that are due, the longest due first, which are due again at now + lease."""
+        """Take up to `limit` due OPEN promises, longest due, then least tried first, due again at now + lease."""
 
     def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
         """The instances with these SOP Instance UIDs whose files ought to be in the spool."""
@@ -178,11 +176,17 @@ class Promises(Protocol):
     def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
         """Report at `due_at` instead; no attempt is counted."""
 
-    def give_up(self, promise_id: int, *, error: str) -> None:
-        """No more attempts."""
+    def hold(self, calling_ae: str, *, until: datetime) -> None:
+        """Report nothing to this peer before `until` of what is due by then; no attempt is counted."""
+
+    def give_up(self, calling_ae: str, *, asked_by: datetime, error: str) -> int:
+        """No more attempts on what this peer asked for by then, whose objects are forgotten. Returns how many."""
+
+    def forget(self, *, before: datetime) -> int:
+        """Forget what is GIVEN_UP and was asked for before this time. Returns how many."""
 
     def unreported(self) -> Sequence[Promise]:
-        """Those that their peers have not heard of, OPEN or GIVEN_UP, oldest first."""
+        """The latest MOST_SHOWN of those that their peers have not heard of, OPEN or GIVEN_UP, oldest first."""
 
 
 class Studies(Protocol):

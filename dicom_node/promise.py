@@ -1,12 +1,14 @@
 """The story of a promise: a peer asks us to keep objects, and is told which of them we do (storage commitment SCP)."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
-from dicom_node.commitment import CommitmentReport, CommitmentRequest, Promise, PromiseState, report_on
+from dicom_node.commitment import CommitmentReport, CommitmentRequest, Promise, report_on
 from dicom_node.errors import DeliveryError
 from dicom_node.ports import Promises
 from dicom_node.retry import Retry
@@ -17,6 +19,8 @@ log = structlog.get_logger(__name__)
 AT_A_TIME = 4
 # For one report over an association of our own, the slowest peer included. After a crash, it is made again then.
 LEASE = timedelta(minutes=5)
+# After which a request that was given up is forgotten.
+FORGET_AFTER = timedelta(days=30)
 
 
 class Reporter(Protocol):
@@ -48,46 +52,66 @@ def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> Commit
     return report_on(promise.transaction_uid, promise.references, lambda uid: frozenset(classes.get(uid, ())))
 
 
-def fulfil(
-    promise: Promise,
-    *,
-    promises: Promises,
-    spool: Spool,
-    reporters: Mapping[str, Reporter],
-    retry: Retry,
-    now: Callable[[], datetime],
-    chance: Callable[[], float],
-) -> PromiseState:
-    """Tell a peer on an association of our own, and say in which state that left the promise.
-
-    Outcomes: reported; open, with the error, to be tried again (also for a peer whose address nobody has named: that is
-    put right by people); given up when the time for that is over. Telling twice after a crash is harmless.
+@dataclass(kw_only=True)
+class Telling:
+    """Tells peers on associations of our own, each of them one thing after another: one that is away costs one attempt,
+    however much it is to be told. `failures`: how often in a row each could not be told, from round to round.
     """
-    report = made_report(promise, promises=promises, spool=spool)
-    try:
-        reporter = reporters.get(promise.calling_ae)
+
+    promises: Promises
+    spool: Spool
+    reporters: Mapping[str, Reporter]
+    retry: Retry
+    now: Callable[[], datetime]
+    chance: Callable[[], float]
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def claim(self) -> Sequence[Sequence[Promise]]:
+        """What is due, the promises of each peer together."""
+        of_peers: dict[str, list[Promise]] = {}
+        for promise in self.promises.claim(limit=AT_A_TIME, now=self.now(), lease=LEASE):
+            of_peers.setdefault(promise.calling_ae, []).append(promise)
+        return list(of_peers.values())
+
+    def tell(self, of_a_peer: Sequence[Promise]) -> None:
+        """Tell a peer of these, one after the other, until that fails.
+
+        Outcomes of each: reported; open, with the error, to be tried again (also for a peer whose address nobody has
+        named: that is put right by people); given up when the time for that is over. Where one fails, the peer is left
+        alone for a while. Telling twice after a crash is harmless.
+        """
+        for number, promise in enumerate(of_a_peer):
+            try:
+                report = self._report(promise)
+            except DeliveryError as error:
+                self._postpone(promise, of_a_peer[number + 1 :], str(error))
+                return
+            self.failures.pop(promise.calling_ae, None)
+            self.promises.reported(promise.id, now=self.now())
+            committed, failed = len(report.committed), len(report.failed)
+            log.info("commitment_told", calling_ae=promise.calling_ae, committed=committed, failed=failed)
+
+    def _report(self, promise: Promise) -> CommitmentReport:
+        reporter = self.reporters.get(promise.calling_ae)
         if reporter is None:
             raise DeliveryError(
                 f"nobody knows where {promise.calling_ae} takes reports: name its address in [[commitment_peers]]"
             )
+        report = made_report(promise, promises=self.promises, spool=self.spool)
         reporter.report(report)
-    except DeliveryError as error:
-        return _postpone(promise, str(error), promises=promises, retry=retry, now=now(), chance=chance())
-    promises.reported(promise.id, now=now())
-    log.info(
-        "commitment_told", calling_ae=promise.calling_ae, committed=len(report.committed), failed=len(report.failed)
-    )
-    return PromiseState.REPORTED
+        return report
 
-
-def _postpone(
-    promise: Promise, error: str, *, promises: Promises, retry: Retry, now: datetime, chance: float
-) -> PromiseState:
-    due_at = retry.next_attempt(attempts=promise.attempts + 1, planned_at=promise.asked_at, now=now, chance=chance)
-    if due_at is None:
-        promises.give_up(promise.id, error=error)
-        log.error("commitment_given_up", calling_ae=promise.calling_ae, error=error)
-        return PromiseState.GIVEN_UP
-    promises.postpone(promise.id, error=error, due_at=due_at)
-    log.warning("commitment_postponed", calling_ae=promise.calling_ae, error=error, due_at=due_at.isoformat())
-    return PromiseState.OPEN
+    def _postpone(self, promise: Promise, others: Sequence[Promise], error: str) -> None:
+        """The peer pauses by its own failures, the promise by its own: one that the peer refuses holds up no other."""
+        peer, now, chance = promise.calling_ae, self.now(), self.chance()
+        self.failures[peer] += 1
+        due_at = now + self.retry.pause(attempts=promise.attempts + 1, chance=chance)
+        self.promises.postpone(promise.id, error=error, due_at=due_at)
+        for other in others:
+            self.promises.hand_on(other.id, due_at=now)
+        self.promises.hold(peer, until=now + self.retry.pause(attempts=self.failures[peer], chance=chance))
+        log.warning("commitment_postponed", calling_ae=peer, error=error, due_at=due_at.isoformat())
+        over = self.retry.over(now)
+        # All that is over, tried or not: new requests of a peer that is away come before old ones have had their turn.
+        if over is not None and (count := self.promises.give_up(peer, asked_by=over, error=error)):
+            log.error("commitment_given_up", calling_ae=peer, error=error, requests=count)

@@ -25,11 +25,18 @@ class Retry:
         `chance` is uniform in [0, 1). The pause lies in [(1 - jitter) * p, p],
         p = min(longest, first * factor ** (attempts - 1)).
         """
-        if self.give_up_after is not None and now - planned_at >= self.give_up_after:
-            return None
+        over = self.over(now)
+        return None if over is not None and planned_at <= over else now + self.pause(attempts=attempts, chance=chance)
+
+    def over(self, now: datetime) -> datetime | None:
+        """What was planned at this time or before is given up; None: nothing is."""
+        return None if self.give_up_after is None else now - self.give_up_after
+
+    def pause(self, *, attempts: int, chance: float) -> timedelta:
+        """How long to wait after so many attempts, as for `next_attempt`."""
         try:
             growth = self.factor ** (attempts - 1)
         except OverflowError:  # a destination can be down for weeks, and floats end at 1e308
             growth = math.inf
         pause = min(self.longest.total_seconds(), self.first.total_seconds() * growth)
-        return now + timedelta(seconds=pause * (1 - self.jitter * chance))
+        return timedelta(seconds=pause * (1 - self.jitter * chance))

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from pydicom.uid import generate_uid
@@ -24,7 +24,7 @@ from dicom_node.forward import Gathered, deliver
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.outgoing import Dispatch
 from dicom_node.ports import Ledger
-from dicom_node.promise import AT_A_TIME, LEASE, fulfil
+from dicom_node.promise import AT_A_TIME, FORGET_AFTER, Telling
 from dicom_node.receiving import commitment_desk
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
@@ -184,31 +184,32 @@ class _Reports:
     """Rounds that tell peers what we commit ourselves to, a few at once: one that hangs holds up few others."""
 
     def __init__(self, given: _Collaborators) -> None:
-        self._with = given
-        self._retry = Retry(give_up_after=given.config.commitment.give_up_after)
         places: list[Destination | CommitmentPeer] = [*given.config.destinations, *given.config.commitment_peers]
-        self._reporters = {place.ae_title: _commitment_scu(given.config, place) for place in places}
+        self._promises = given.ledger.promises
+        self._now = given.now
+        self._telling = Telling(
+            promises=self._promises,
+            spool=given.spool,
+            reporters={place.ae_title: _commitment_scu(given.config, place) for place in places},
+            retry=Retry(give_up_after=given.config.commitment.give_up_after),
+            now=given.now,
+            chance=random.random,
+        )
         self._pool = ThreadPoolExecutor(max_workers=AT_A_TIME, thread_name_prefix="report")
+        self._next_look_back: datetime | None = None
 
     def round(self) -> Then:
-        given = self._with
-        promises = given.ledger.promises.claim(limit=AT_A_TIME, now=given.now(), lease=LEASE)
-        told = [
-            self._pool.submit(
-                fulfil,
-                promise,
-                promises=given.ledger.promises,
-                spool=given.spool,
-                reporters=self._reporters,
-                retry=self._retry,
-                now=given.now,
-                chance=random.random,
-            )
-            for promise in promises
-        ]
+        self._forget()
+        told = [self._pool.submit(self._telling.tell, of_a_peer) for of_a_peer in self._telling.claim()]
         for each in told:
             each.result()
-        return Then.GO_ON if promises else Then.SLEEP
+        return Then.GO_ON if told else Then.SLEEP
+
+    def _forget(self) -> None:
+        now = self._now()
+        if self._next_look_back is None or self._next_look_back <= now:
+            self._promises.forget(before=now - FORGET_AFTER)
+            self._next_look_back = now + timedelta(hours=1)
 
     def close(self) -> None:
         self._pool.shutdown()

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, select, true, update
+from sqlalchemy import ColumnElement, Delete, Update, delete, select, true, update
 
-from dicom_node.commitment import CommitmentRequest, Promise, PromiseState, SopReference
+from dicom_node.commitment import MOST_SHOWN, CommitmentRequest, Promise, PromiseState, SopReference
 from dicom_node.instance import Instance
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.rows import Row, instance_of, storable
-from dicom_node.ledger.schema import instances, is_promised, is_unreported, promises
+from dicom_node.ledger.schema import instances, is_given_up, is_promised, is_unreported, promises
 
 
 class SqlPromises:
@@ -37,7 +37,7 @@ class SqlPromises:
         due = (
             select(promises.c.id)
             .where(is_promised, promises.c.due_at <= now)
-            .order_by(promises.c.due_at, promises.c.id)
+            .order_by(promises.c.due_at, promises.c.attempts, promises.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -74,21 +74,36 @@ class SqlPromises:
     def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
         self._change(_open(promise_id).values(due_at=due_at))
 
-    def give_up(self, promise_id: int, *, error: str) -> None:
-        self._change(_failed(promise_id, error).values(state=PromiseState.GIVEN_UP))
+    def hold(self, calling_ae: str, *, until: datetime) -> None:
+        self._change(_open_of(calling_ae, promises.c.due_at < until).values(due_at=until))
+
+    def give_up(self, calling_ae: str, *, asked_by: datetime, error: str) -> int:
+        over = _open_of(calling_ae, promises.c.asked_at <= asked_by)
+        return self._change(over.values(state=PromiseState.GIVEN_UP, last_error=storable(error), referenced="[]"))
+
+    def forget(self, *, before: datetime) -> int:
+        # The second condition follows from the third, and is that of the index.
+        return self._change(delete(promises).where(promises.c.asked_at < before, is_unreported, is_given_up))
 
     def unreported(self) -> Sequence[Promise]:
-        query = select(promises).where(is_unreported).order_by(promises.c.asked_at, promises.c.id)
+        query = select(promises).where(is_unreported).order_by(promises.c.asked_at.desc(), promises.c.id.desc())
         with self._database.reading() as connection:
-            return [_promise_of(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query.limit(MOST_SHOWN)).mappings().all()
+        return [_promise_of(row) for row in reversed(rows)]
 
-    def _change(self, statement: Update) -> None:
+    def _change(self, statement: Update | Delete) -> int:
         with self._database.writing() as connection:
-            connection.execute(statement)
+            return connection.execute(statement).rowcount
 
 
 def _open(promise_id: int) -> Update:
     return update(promises).where(promises.c.id == promise_id, is_promised)
+
+
+def _open_of(calling_ae: str, *only: ColumnElement[bool]) -> Update:
+    """The OPEN promises of a peer; several who change them do so in the same order."""
+    theirs = select(promises.c.id).where(promises.c.calling_ae == calling_ae, is_promised, *only)
+    return update(promises).where(promises.c.id.in_(theirs.order_by(promises.c.id).with_for_update()))
 
 
 def _failed(promise_id: int, error: str) -> Update:

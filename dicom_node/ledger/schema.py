@@ -247,6 +247,7 @@ is_undelivered: Condition = deliveries.c.state != literal_column("'delivered'")
 is_troubled: Condition = deliveries.c.trouble.is_not(None)
 was_sent: Condition = deliveries.c.sent_uid.is_not(None)
 is_promised: Condition = promises.c.state == literal_column("'open'")
+is_given_up: Condition = promises.c.state == literal_column("'given_up'")
 is_unreported: Condition = promises.c.state != literal_column("'reported'")
 
 

@@ -18,7 +18,7 @@ from dicom_node.commitment import (
 )
 from dicom_node.errors import AbortedError, TransientError
 from dicom_node.instance import DeliveryState
-from dicom_node.promise import fulfil, keep_request
+from dicom_node.promise import Telling, keep_request
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
@@ -32,15 +32,20 @@ RETRY = Retry(first=10 * SECOND, jitter=0.0, give_up_after=timedelta(hours=1))
 
 @dataclass
 class Peer:
-    """A peer that takes reports, after as many failures as it is told."""
+    """A peer that takes reports, after as many failures as it is told; those on `unwanted` it never takes."""
 
     failures: int = 0
+    unwanted: str = ""
+    tried: int = 0
     heard: list[CommitmentReport] = field(default_factory=list)
 
     def report(self, report: CommitmentReport) -> None:
+        self.tried += 1
         if self.failures:
             self.failures -= 1
             raise TransientError("CR1 is away")
+        if report.transaction_uid == self.unwanted:
+            raise TransientError("CR1 did not take our report: status 0110")
         self.heard.append(report)
 
 
@@ -64,23 +69,43 @@ def stored(ledger: MemoryLedger, spool: Spool, number: int, **over) -> None:
     ledger.intake.add(arrival(number, digest=digest, path=path, **over))
 
 
-def asked(ledger: MemoryLedger, *references: SopReference):
+def asked(ledger: MemoryLedger, *references: SopReference, by: str = "CR1", uid: str = "1.4.1", now=NOON):
     request = CommitmentRequest(
-        transaction_uid="1.4.1", references=references, calling_ae="CR1", called_ae="REGION", peer="127.0.0.1"
+        transaction_uid=uid, references=references, calling_ae=by, called_ae="REGION", peer="127.0.0.1"
     )
-    return keep_request(request, promises=ledger.promises, held=timedelta(0), now=NOON)
+    return keep_request(request, promises=ledger.promises, held=timedelta(0), now=now)
+
+
+class House:
+    """A node that has to tell peers; its clock stands where it is put."""
+
+    def __init__(self, ledger: MemoryLedger, spool: Spool, **peers: Peer) -> None:
+        self.ledger = ledger
+        self.now = NOON
+        self.telling = Telling(
+            promises=ledger.promises,
+            spool=spool,
+            reporters=peers,
+            retry=RETRY,
+            now=lambda: self.now,
+            chance=lambda: 0.5,
+        )
+
+    def rounds(self) -> None:
+        """Tell until nothing is due."""
+        while due := self.telling.claim():
+            for of_a_peer in due:
+                self.telling.tell(of_a_peer)
+
+    def left(self) -> dict[str, PromiseState]:
+        return {one.transaction_uid: one.state for one in self.ledger.promises.unreported()}
 
 
 def told(ledger: MemoryLedger, spool: Spool, peer: Peer, promise, *, now=NOON) -> PromiseState:
-    return fulfil(
-        promise,
-        promises=ledger.promises,
-        spool=spool,
-        reporters={"CR1": peer},
-        retry=RETRY,
-        now=lambda: now,
-        chance=lambda: 0.5,
-    )
+    house = House(ledger, spool, CR1=peer)
+    house.now = now
+    house.telling.tell([promise])
+    return house.left().get(promise.transaction_uid, PromiseState.REPORTED)
 
 
 def test_committed_is_what_is_kept_under_this_class_and_all_else_has_its_reason(ledger, spool) -> None:
@@ -124,6 +149,64 @@ def test_a_peer_that_is_away_is_told_later_and_given_up_in_the_end(ledger, spool
     late = NOON + timedelta(hours=2)
     assert told(ledger, spool, Peer(failures=1), waiting, now=late) is PromiseState.GIVEN_UP
     assert ledger.promises.claim(limit=1, now=late, lease=SECOND) == []
+
+
+def test_a_peer_that_is_away_is_tried_once_at_a_time_whatever_it_is_to_be_told_and_others_do_not_wait(
+    ledger, spool
+) -> None:
+    away, here = Peer(failures=1000), Peer()
+    for number in range(50):
+        asked(ledger, reference(1), uid=f"1.4.{number}")
+    for number in range(10):
+        asked(ledger, reference(1), by="CR2", uid=f"1.5.{number}")
+    house = House(ledger, spool, CR1=away, CR2=here)
+    house.rounds()
+    assert (away.tried, len(here.heard)) == (1, 10)
+    for seconds in (10, 30, 70, 150, 310):
+        house.now = NOON + seconds * SECOND
+        house.rounds()
+    assert away.tried == 6
+    assert set(house.left().values()) == {PromiseState.OPEN}
+    house.now = NOON + timedelta(hours=2)
+    house.rounds()
+    assert set(house.left().values()) == {PromiseState.GIVEN_UP}
+    away.failures = 0
+    asked(ledger, reference(1), uid="1.4.7", now=house.now)
+    house.rounds()
+    assert [report.transaction_uid for report in away.heard] == ["1.4.7"]
+
+
+def test_requests_of_a_peer_that_takes_no_reports_are_given_up_although_new_ones_come_all_the_time(
+    ledger, spool
+) -> None:
+    house = House(ledger, spool)
+    for minutes in range(0, 180, 3):
+        house.now = NOON + timedelta(minutes=minutes)
+        asked(ledger, reference(1), uid=f"1.4.{minutes}", now=house.now)
+        house.rounds()
+    states = list(house.left().values())
+    assert (states.count(PromiseState.GIVEN_UP), states.count(PromiseState.OPEN)) == (40, 20)
+
+
+def test_a_report_that_its_peer_refuses_holds_up_no_other(ledger, spool) -> None:
+    peer = Peer(unwanted="1.4.0")
+    for number in range(9):
+        asked(ledger, reference(1), uid=f"1.4.{number}")
+    house = House(ledger, spool, CR1=peer)
+    for seconds in (0, 10, 20):
+        house.now = NOON + seconds * SECOND
+        house.rounds()
+    assert sorted(report.transaction_uid for report in peer.heard) == [f"1.4.{number}" for number in range(1, 9)]
+
+
+def test_nothing_is_looked_up_for_a_peer_whose_address_nobody_knows(ledger, spool) -> None:
+    """A modality without an address asks for thousands of objects a day."""
+    stored(ledger, spool, 1)
+    promise = asked(ledger, reference(1))
+    house = House(ledger, spool)
+    house.telling.spool = None
+    house.telling.tell([promise])
+    assert "[[commitment_peers]]" in ledger.promises.unreported()[0].last_error
 
 
 def asking(ledger: MemoryLedger, failures: int, heard: list[Sequence[SopReference]]) -> Asking:

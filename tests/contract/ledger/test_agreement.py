@@ -183,17 +183,22 @@ class TwoLedgers(RuleBasedStateMachine):
         self.both("promises", "ask", request, now=self.now, due_at=self.now + SECOND)
         self.both("promises", "here", of)
 
-    @rule(limit=st.integers(1, 2), then=st.sampled_from(["reported", "postpone", "hand_on", "give_up", ""]))
+    @rule(limit=st.integers(1, 2), then=st.sampled_from(["reported", "postpone", "hand_on", ""]))
     def report(self, limit: int, then: str) -> None:
         details = {
             "reported": {"now": self.now},
             "postpone": {"error": "away", "due_at": self.now + 2 * SECOND},
             "hand_on": {"due_at": self.now},
-            "give_up": {"error": "gone"},
         }
         for promise in self.both("promises", "claim", limit=limit, now=self.now, lease=timedelta(seconds=10)):
             if then:
                 self.both("promises", then, promise.id, **details[then])
+
+    @rule(calling_ae=st.sampled_from(["CR1", "CR2"]), seconds=st.integers(0, 4))
+    def leave_alone(self, calling_ae: str, seconds: int) -> None:
+        self.both("promises", "hold", calling_ae, until=self.now + seconds * SECOND)
+        self.both("promises", "give_up", calling_ae, asked_by=self.now - 2 * seconds * SECOND, error="gone")
+        self.both("promises", "forget", before=self.now - 4 * seconds * SECOND)
 
     @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2), to=st.one_of(st.none(), places))
     def requeue(self, state: DeliveryState, of: list[str], to: str | None) -> None:

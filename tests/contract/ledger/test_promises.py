@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dicom_node.commitment import CommitmentRequest, PromiseState, SopReference
+from dicom_node.commitment import MOST_SHOWN, CommitmentRequest, PromiseState, SopReference
 from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import SECOND, race
 from tests.stories import LEASE, NOON, arrival
@@ -83,13 +83,53 @@ def test_handing_on_counts_no_attempt(ledger: Ledger) -> None:
 
 
 def test_what_is_given_up_is_shown_and_never_tried_again_by_itself(ledger: Ledger) -> None:
-    promise = ask(ledger)
-    ledger.promises.give_up(promise.id, error="gone for a week")
-    assert claim(ledger, now=NOON + LEASE) == []
-    (shown,) = ledger.promises.unreported()
+    ask(ledger)
+    ask(ledger, replace(REQUEST, calling_ae="CR2"))
+    ask(ledger, replace(REQUEST, transaction_uid="1.4.2"), now=NOON + SECOND)
+    assert ledger.promises.give_up("CR1", asked_by=NOON, error="gone for a week") == 1
+    assert [(one.calling_ae, one.transaction_uid) for one in claim(ledger, now=NOON + LEASE)] == [
+        ("CR2", "1.4.1"),
+        ("CR1", "1.4.2"),
+    ]
+    shown = ledger.promises.unreported()[0]
     assert (shown.state, shown.last_error) == (PromiseState.GIVEN_UP, "gone for a week")
-    assert ledger.records.counts().unreported == 1
+    assert ledger.records.counts().unreported == 3
+    again = ask(ledger)
+    assert (again.state, again.references) == (PromiseState.OPEN, REQUEST.references)
+
+
+def test_what_is_given_up_is_forgotten_after_its_time_and_what_is_open_never(ledger: Ledger) -> None:
+    """A modality that nobody has named an address for asks every day, for years."""
+    for number in range(5):
+        ask(ledger, replace(REQUEST, transaction_uid=f"1.4.{number}"), now=NOON + number * SECOND)
+    ledger.promises.give_up("CR1", asked_by=NOON + 2 * SECOND, error="gone")
+    assert [one.references for one in ledger.promises.unreported()] == [()] * 3 + [REQUEST.references] * 2
+    assert ledger.promises.forget(before=NOON + 2 * SECOND) == 2
+    assert ledger.promises.forget(before=NOON + LEASE) == 1
+    assert [one.transaction_uid for one in ledger.promises.unreported()] == ["1.4.3", "1.4.4"]
+    assert ledger.records.counts().unreported == 2
     assert ask(ledger).state is PromiseState.OPEN
+
+
+def test_no_more_than_the_latest_few_are_shown_and_all_are_counted(ledger: Ledger) -> None:
+    for number in range(MOST_SHOWN + 5):
+        ask(ledger, replace(REQUEST, transaction_uid=f"1.4.{number}"), now=NOON + number * SECOND)
+    shown = [one.transaction_uid for one in ledger.promises.unreported()]
+    assert shown == [f"1.4.{number}" for number in range(5, MOST_SHOWN + 5)]
+    assert ledger.records.counts().unreported == MOST_SHOWN + 5
+
+
+def test_a_peer_can_be_left_alone_for_a_while_and_no_other_with_it(ledger: Ledger) -> None:
+    first = ask(ledger)
+    ask(ledger, replace(REQUEST, transaction_uid="1.4.2"))
+    other = ask(ledger, replace(REQUEST, calling_ae="CR2"))
+    later = ask(ledger, replace(REQUEST, transaction_uid="1.4.3"), now=NOON + 9 * SECOND)
+    ledger.promises.postpone(first.id, error="CR1 is away", due_at=NOON + 5 * SECOND)
+    ledger.promises.hold("CR1", until=NOON + 5 * SECOND)
+    assert [one.id for one in claim(ledger, now=NOON + 4 * SECOND)] == [other.id]
+    due = claim(ledger, now=NOON + 10 * SECOND)
+    assert [(one.transaction_uid, one.attempts) for one in due] == [("1.4.2", 0), ("1.4.1", 1), ("1.4.3", 0)]
+    assert due[2].id == later.id
 
 
 def test_reporters_that_race_never_get_the_same_promise(ledger: Ledger) -> None:
