@@ -13,7 +13,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dicom_node.cli.options import ConfigOption, JsonOption, opened_eye, opened_ledger, read_config
+from dicom_node.cli.options import (
+    ConfigOption,
+    JsonOption,
+    checked_ae_title,
+    checked_host,
+    opened_eye,
+    opened_ledger,
+    read_config,
+)
 from dicom_node.clock import utc_now
 from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
@@ -120,11 +128,11 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
 
 def send(
-    host: str,
+    host: Annotated[str, typer.Argument(callback=checked_host)],
     port: Annotated[int, typer.Argument(min=1, max=65535)],
     paths: Paths,
-    aet: Annotated[str, typer.Option(help="Our AE title.")] = "REGION",
-    aec: Annotated[str, typer.Option(help="The peer's AE title.")] = "ANY-SCP",
+    aet: Annotated[str, typer.Option(callback=checked_ae_title, help="Our AE title.")] = "REGION",
+    aec: Annotated[str, typer.Option(callback=checked_ae_title, help="The peer's AE title.")] = "ANY-SCP",
     tls: Annotated[bool, typer.Option("--tls", help="With TLS, as \\[tls] of the configuration says.")] = False,
     config: ConfigOption = None,
 ) -> None:

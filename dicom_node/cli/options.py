@@ -4,7 +4,7 @@ Heavy parts (database, model) are imported by the functions that need them, so t
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dicom_node.config import Config, find_config_file, load_config
-from dicom_node.config.names import ae_title
+from dicom_node.config.names import ae_title, host_name
 from dicom_node.errors import LedgerError
 from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
@@ -28,9 +28,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 def checked_ae_title(text: str | None) -> str | None:
-    """Callback of options that take an AE title, as the configuration does; without one there is nothing to check."""
+    """Callback of options that take an AE title, as the configuration does."""
+    return None if text is None else _checked(ae_title, text)
+
+
+def checked_host(text: str) -> str:
+    """Callback of arguments that take a host, as the configuration does."""
+    return _checked(host_name, text)
+
+
+def _checked(read: Callable[[str], str], text: str) -> str:
     try:
-        return ae_title(text) if text else text
+        return read(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

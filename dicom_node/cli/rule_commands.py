@@ -23,8 +23,9 @@ app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 def try_files(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="DICOM files.")],
     calling_ae: Annotated[
-        str, typer.Option(callback=checked_ae_title, help="The AE title that would have sent them.")
-    ] = "",
+        str | None,
+        typer.Option(callback=checked_ae_title, help="The AE title that would have sent them.", show_default=False),
+    ] = None,
     called_ae: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +52,9 @@ def try_files(
                 refused += 1
                 continue
             sighting = eye.look(path)
-            facts = facts_about(sighting, agreement=sighting.agreement, calling_ae=calling_ae, called_ae=called_ae)
+            facts = facts_about(
+                sighting, agreement=sighting.agreement, calling_ae=calling_ae or "", called_ae=called_ae
+            )
             _print_routing(path, route(plan.rules, [stop.name for stop in plan.stops], facts))
     if refused:
         raise NodeError(f"{refused} of {len(files)} files would not be taken, and go nowhere")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dicom_node.config.names import AeTitle
+from dicom_node.config.names import AeTitle, Host
 from dicom_node.config.quantities import Duration, Interval, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import DestinationTls
@@ -30,7 +30,7 @@ class CommitmentPeer(Section):
     """Where a peer that asks us for commitment takes our reports, unless it keeps its own association open."""
 
     ae_title: AeTitle
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)]
     timeout: Timeout = timedelta(seconds=30)
     tls: DestinationTls = None

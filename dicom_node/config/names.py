@@ -1,4 +1,4 @@
-"""Names that a configuration gives: AE titles, names of our own, ports."""
+"""Names that a configuration gives: AE titles, hosts, names of our own, ports."""
 
 import re
 from difflib import get_close_matches
@@ -17,6 +17,18 @@ def ae_title(text: str) -> str:
     return title
 
 
+def host_name(text: str) -> str:
+    """A host's name or address without outer spaces; ValueError for what nobody could look up."""
+    host = text.strip()
+    try:
+        looked_up = host.encode("idna")
+    except UnicodeError:
+        looked_up = b""
+    if not looked_up or re.search(rb"\s", looked_up):
+        raise ValueError(f"{text!r} is no host: write its name or its address")
+    return host
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
         raise ValueError(f"{text!r} is no name: letters, digits, '.', '_' and '-', 64 at most")
@@ -24,6 +36,7 @@ def _name(text: str) -> str:
 
 
 AeTitle = Annotated[str, AfterValidator(ae_title)]
+Host = Annotated[str, AfterValidator(host_name)]
 Name = Annotated[str, AfterValidator(_name)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 

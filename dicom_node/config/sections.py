@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from dicom_node.config.commitment import CommitmentPeer, CommitmentSection
 from dicom_node.config.conditions import check_condition
-from dicom_node.config.names import AeTitle, Name, Port, nearest
+from dicom_node.config.names import AeTitle, Host, Name, Port, nearest
 from dicom_node.config.quantities import Duration, Interval, Size, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
@@ -41,7 +41,7 @@ class NodeSection(Section):
     """Where the node listens, and whom it takes images from. Empty allow lists let everybody in."""
 
     ae_title: AeTitle = "REGION"
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Port = 11112
     data_dir: Path = Path("./data")
     receivers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -118,7 +118,7 @@ class Destination(Section):
 
     name: Name
     ae_title: AeTitle
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)]
     mode: DestinationMode = DestinationMode.INLINE
     when: When = When.AT_ONCE

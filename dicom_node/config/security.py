@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 import argon2
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from dicom_node.config.names import AeTitle
+from dicom_node.config.names import AeTitle, Host
 from dicom_node.config.quantities import Size
 from dicom_node.config.section import Section
 
@@ -179,7 +179,7 @@ class WebSection(CredentialsSection):
     """The web port: health, metrics, API; with a certificate it speaks HTTPS."""
 
     enabled: bool = True
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     auth: AuthSection = AuthSection()
 
@@ -201,7 +201,7 @@ class WebSection(CredentialsSection):
 class SyslogSection(DestinationTlsSection):
     """A syslog server that is spoken to over TLS (RFC 5425)."""
 
-    host: str
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
 
 

@@ -147,6 +147,23 @@ def test_send_to_nobody_is_one_clear_sentence(node, file_of) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("host", "options", "sentence"),
+    [
+        ("127.0.0.1", ["--aec", "THIS_TITLE_IS_FAR_TOO_LONG"], "no AE title"),
+        ("127.0.0.1", ["--aet", ""], "no AE title"),
+        ("a..b", [], "no host"),
+        ("x" * 70, [], "no host"),
+        ("", [], "no host"),
+    ],
+)
+def test_send_refuses_what_is_no_ae_title_and_no_host(node, file_of, host, options, sentence) -> None:
+    done = node.run("send", host, "104", file_of(bright()), *options, check=False)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_faulty_configuration_is_refused_with_the_nearest_name(tmp_path) -> None:
     file = tmp_path / "node.toml"
     file.write_text("[node]\nprot = 104\n")

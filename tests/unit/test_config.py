@@ -132,6 +132,9 @@ def test_a_password_in_the_ledger_s_url_never_shows_in_the_repr() -> None:
         ('[node]\nae_title = "A\\\\B"', "is no AE title: 1 to 16 ASCII characters"),
         ("[schedule]\nretries = 0", "schedule.retries: this must be more than nothing"),
         ("node = [", "is not valid TOML"),
+        ('[node]\nhost = "a..b"', "node.host: 'a..b' is no host: write its name or its address"),
+        ('[web]\nhost = "two words"', "'two words' is no host"),
+        ('[[destinations]]\nname = "a"\nae_title = "A"\nhost = ""\nport = 1\n', "destinations.0.host: '' is no host"),
     ],
 )
 def test_what_is_wrong_is_named_with_the_nearest_valid_name(tmp_path: Path, text: str, sentence: str) -> None:
