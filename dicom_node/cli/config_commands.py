@@ -68,7 +68,7 @@ def _web(section: WebSection) -> str:
 
 @app.command("hash-password")
 def print_password_hash() -> None:
-    """Ask for a password (or read a line of standard input) and print its Argon2id hash for [[web.auth.users]]."""
+    r"""Ask for a password (or read a line of standard input) and print its Argon2id hash for [\[web.auth.users]]."""
     from dicom_node.web.accounts import hash_password
 
     asked = sys.stdin.isatty()
@@ -80,7 +80,7 @@ def print_password_hash() -> None:
 
 @app.command("new-token")
 def print_new_token() -> None:
-    """Print a new API token, to be given to one program, and its hash for [[web.auth.tokens]]."""
+    r"""Print a new API token, to be given to one program, and its hash for [\[web.auth.tokens]]."""
     from dicom_node.web.accounts import new_token
 
     token, token_hash = new_token()
