@@ -58,7 +58,9 @@ def _read(table: Path) -> tuple[dict[str, str], dict[str, int]]:
                 if regions.setdefault(uid, _checked(region, place)) != region:
                     raise ConfigError(f"{place}the same object has another region further up; nothing was kept")
                 lines.setdefault(uid, rows.line_num)
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+    except OSError as error:
+        raise ConfigError(f"{table} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, KeyError, csv.Error) as error:
         raise ConfigError(f"{table} cannot be read as a CSV with the columns sop_instance_uid and region") from error
     if not regions:
         raise ConfigError(f"{table} is empty: it needs the columns sop_instance_uid and region, and a line per object")

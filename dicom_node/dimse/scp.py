@@ -4,6 +4,7 @@ The protocol is pynetdicom's; here are the lifecycle, who may come in, and what 
 object is answered: `dicom_node.dimse.storing`.
 """
 
+import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,8 +123,7 @@ class StoreScp:
                 porch=porch,
             )
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise StartError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from error
+            raise StartError(_not_listening(settings, error)) from error
         porch.start()
         self._server, self._porch = server, porch
         self._thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
@@ -277,6 +277,15 @@ class StoreScp:
     def _note_tls(self, peer: str, why: str) -> None:
         log.warning("tls_failed", peer=peer, error=why)
         self._watch.refused(peer=peer, calling_ae="", why=why)
+
+
+def _not_listening(settings: ScpSettings, error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    advice = {
+        errno.EADDRINUSE: "set another node.port, or end what listens there",
+        errno.EACCES: "set a node.port above 1023, or give the node the right to lower ones",
+    }.get(error.errno or 0, "set node.host to an address of this machine")
+    return f"cannot listen on {settings.host} port {settings.port}: {reason}; {advice}"
 
 
 def _services(event: Event) -> dict[str, SOPClassCommonExtendedNegotiation]:

@@ -86,7 +86,7 @@ def test_a_table_with_one_wrong_line_changes_nothing(node, table) -> None:
     assert "line 3: the SOP Instance UID is missing" in refused(node, "--csv", table(good, ",foot"), status=2)
     assert "the columns sop_instance_uid and region" in refused(node, "--csv", table(good, header="a,b"), status=2)
     assert "is empty" in refused(node, "--csv", table(), status=2)
-    assert "cannot be read" in refused(node, "--csv", node.folder / "none.csv", status=2)
+    assert "none.csv cannot be read: No such file" in refused(node, "--csv", node.folder / "none.csv", status=2)
     assert "either" in refused(node, "1.2.3.1", "hand", "--csv", table(good), status=2)
 
 

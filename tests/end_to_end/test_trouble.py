@@ -117,7 +117,7 @@ def test_a_port_that_is_taken_is_said_in_one_sentence(tmp_path, tiny_model) -> N
         node.file.write_text(node.file.read_text().replace("port = 0", f"port = {port}", 1))
         done = node.run("serve", check=False)
     assert done.returncode == 1  # it may be free in a moment
-    assert str(port) in done.stderr
+    assert f"port {port}: Address already in use; set another node.port" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -129,6 +129,12 @@ def test_a_database_that_is_not_up_yet_is_a_reason_to_try_again(tmp_path, tiny_m
     assert done.returncode == 1
     assert "check that the server runs" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_an_address_that_is_not_this_machine_s_is_said_with_the_key(tmp_path, tiny_model) -> None:
+    done = NodeProcess(tmp_path / "node", '[node]\nhost = "192.0.2.1"\n' + model(tiny_model)).run("serve", check=False)
+    assert done.returncode == 1
+    assert "set node.host to an address of this machine" in done.stderr
 
 
 @pytest.mark.parametrize(
