@@ -1,6 +1,6 @@
 """What a header says about the body part: legal terms, free text, and the regions that they are consistent with.
 
-Real headers hold "C-SPINE", "XR WRIST RT" and "HANDGELENK" where the standard has CSPINE and WRIST (dicom_facts D4 f).
+Real headers hold "C-SPINE", "XR WRIST RT" and "HANDGELENK" where the standard has CSPINE and WRIST.
 So the text is normalised to a term of PS3.16 Annex L first, and only then compared with what the pixels show.
 """
 
@@ -168,7 +168,7 @@ def body_parts() -> Mapping[str, BodyPart]:
     }
 
 
-# SRT codes of objects written before SNOMED CT numbers took over, and concepts that a later edition replaced (D4 c).
+# SRT codes of objects written before SNOMED CT numbers took over, and concepts that a later edition replaced.
 _OLDER_CODES = {
     "T-12310": "CLAVICLE",
     "T-D2220": "SHOULDER",

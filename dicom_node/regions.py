@@ -40,7 +40,7 @@ _WRITTEN = {
     Region.HAND: "HAND",
     Region.FOOT: "FOOT",
     Region.ANKLE: "ANKLE",
-    # A whole pelvis is the cautious answer of the merged class: HIP would ask for a side (dicom_facts D4 b). Where the
+    # A whole pelvis is the cautious answer of the merged class: HIP would ask for a side (PS3.16 annex L). Where the
     # sender states one, the policy writes HIP.
     Region.PELVIS_HIP: "PELVIS",
     Region.CERVICAL_SPINE: "CSPINE",

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Outcome
 
-# What `when` may ask besides a DICOM keyword (DESIGN 4.3).
+# What `when` may ask besides a DICOM keyword (docs/CONFIGURATION.md).
 FACT_CONDITIONS = frozenset({"region", "min_confidence", "agreement", "outcome", "modality", "calling_ae", "called_ae"})
 
 

@@ -15,7 +15,7 @@ from pynetdicom.pdu_primitives import MaximumLengthNotification
 
 from dicom_node.errors import TransientError
 
-# As long as any that the peers of dicom_facts section 3 gained by, and longer than our own receiver takes.
+# Eight times what our own receiver takes.
 LONGEST_SENT = 1 << 20
 # Radiographs fit whole: to hand over piece by piece costs two threads of one interpreter a third of their pace.
 BYTES_AHEAD = 16 << 20

@@ -15,7 +15,7 @@ from dicom_node.bodypart import (
 )
 from dicom_node.regions import REGIONS, Region
 
-# dicom_facts D4: term, SNOMED CT code, older SRT code, paired; from PS3.16 Table L-1 and CID 4031.
+# Term, SNOMED CT code, older SRT code, paired; from PS3.16 Table L-1 and CID 4031.
 TABLE = {
     Region.CLAVICLE: ("CLAVICLE", "51299004", "T-12310", True),
     Region.SHOULDER: ("SHOULDER", "16982005", "T-D2220", True),
@@ -106,7 +106,7 @@ def test_a_text_with_two_parts_names_both():
 
 @pytest.mark.parametrize("value", ["PELVIS", "HIP", "PELVISLOWEXTREMT", "BECKEN", "HIP RT WITH PELVIS"])
 def test_pelvis_and_hip_are_one_region(value):
-    """The merged class takes each of the three terms as agreement (D4 b)."""
+    """The merged class takes each of the three terms as agreement."""
     assert read_header_region(value).region is Region.PELVIS_HIP
 
 

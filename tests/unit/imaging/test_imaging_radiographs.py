@@ -1,4 +1,4 @@
-"""Which objects the model may judge (dicom_facts D5: SOP class, modality, colour, frames, localizers, documents)."""
+"""Which objects the model may judge, by SOP class, modality, colour, frames, localizers and documents."""
 
 from collections.abc import Callable
 
@@ -142,7 +142,7 @@ def test_what_marks_a_capture_says_nothing_of_a_radiograph(radiograph: Factory) 
     [ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation, SecondaryCaptureImageStorage],
 )
 def test_stitched_images_are_not(radiograph: Factory, sop_class: str) -> None:
-    """A whole leg made of three exposures shows several regions (dicom_facts D5)."""
+    """A whole leg made of three exposures shows several regions."""
     ds = radiograph(PIXELS, SOPClassUID=sop_class, ImageType=["DERIVED", "PRIMARY", "", "STITCHED"])
     assert "stitched" in (not_a_radiograph(ds) or "")
 
