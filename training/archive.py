@@ -8,9 +8,6 @@ Names of files and folders are often patients' names, so they do not go along ei
 
 import csv
 import hashlib
-import hmac
-import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,13 +26,14 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.object_file import open_object
 from dicom_node.part10 import is_dicom
 from training.errors import TrainingError
+from training.key import Key, Shares
 from training.manifest import OOD_PREFIX, Row, is_region
 
 UInt8Array = npt.NDArray[np.uint8]
 
 # Defined terms of ViewPosition (PS3.3 C.8.1.3 and C.8.11.1); other values are free text, which may name anybody.
 VIEWS = frozenset({"AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO"})
-SALT, LINKS, PICTURES = "salt", "links.csv", "pictures"
+PICTURES = "pictures"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,82 +55,11 @@ class Looked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shares:
-    """Which part of the patients is for what; the rest is `train`. The defaults are Langer et al.'s 64/16/20 %."""
-
-    tune: float = 0.16
-    evaluate: float = 0.2
-    seed: int = 0
-
-    def use(self, group: str) -> str:
-        """Decided by the group's name and the seed alone, so that no patient is on two sides."""
-        digest = hashlib.sha256(f"use:{self.seed}:{group}".encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        if place < self.evaluate:
-            return "evaluate"
-        return "tune" if place < self.evaluate + self.tune else "train"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Deidentified:
     """Images with rows, and what was left out with why; `file`s are numbers in the order of reading."""
 
     images: list[tuple[Row, UInt8Array]]
     left_out: list[tuple[str, str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """The salt of the groups and, where it is kept, the folder with it and with the way back to the originals."""
-
-    salt: bytes
-    folder: Path | None = None
-
-    def group(self, patient: str) -> str:
-        """The name under which a patient's images stay together; 64 bits."""
-        return hmac.new(self.salt, patient.encode(), hashlib.sha256).hexdigest()[:16]
-
-    def origin(self, uid: str) -> str:
-        """What a row says of the object that it was made from, for whoever has the key and the object's UID. Empty for
-        what has no UID, and where no key is kept.
-        """
-        return self.group(f"object {uid}") if uid and self.folder is not None else ""
-
-    def keep_links(self, links: Sequence[tuple[str, str, str]]) -> None:
-        """Write which cached file came from which original; does nothing where no key is kept."""
-        if self.folder is not None:
-            with _private(self.folder / LINKS).open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(("file", "original", "sop_instance_uid"))
-                writer.writerows(links)
-
-
-def open_key(folder: Path | None, *, out: Path) -> Key:
-    """The key in a folder, made there if it is not; without a folder one that nobody can use again.
-
-    The same key gives the same groups, so that a split stays a split when data joins.
-
-    Raises:
-        TrainingError: the key would lie inside the cache that it opens.
-    """
-    if folder is None:
-        return Key(salt=secrets.token_bytes(32))
-    if folder.resolve().is_relative_to(out.resolve()):
-        raise TrainingError(f"The key {folder} would lie inside {out}, which it opens: keep it apart.")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file = folder / SALT
-    if not file.exists():
-        _private(file).write_text(secrets.token_hex(32) + "\n", encoding="ascii")
-    try:
-        return Key(salt=bytes.fromhex(file.read_text(encoding="ascii").strip()), folder=folder)
-    except ValueError as error:
-        raise TrainingError(f"{file} holds no salt: name another folder, or remove it to begin anew.") from error
-
-
-def _private(file: Path) -> Path:
-    """The path of a file that only its owner may read."""
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    return file
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def audit(embeddings: Floats, rows: Sequence[Row], given: Ints, recipe: AuditRec
     Raises:
         TrainingError: there are too few groups, or rows of every class, for the folds, or fewer than two classes.
     """
-    probabilities = out_of_fold(embeddings, given, [f"{row.source}/{row.group}" for row in rows], recipe, seed=seed)
+    probabilities = out_of_fold(embeddings, given, [row.group for row in rows], recipe, seed=seed)
     return Audit(rows=tuple(rows), given=given, probabilities=probabilities, found=suspects(probabilities, given))
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from training.archive import SALT, Key, open_key
 from training.errors import TrainingError
+from training.key import SALT, Key, open_key
 from training.ledger_files import ledger_labels
 from training.manifest import Row
 from training.metrics import Ints

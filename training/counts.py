@@ -9,26 +9,11 @@ import numpy as np
 
 from dicom_node.imaging import IMAGING_VERSION
 from dicom_node.model.card import LABELS
-from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import USES, Row
 from training.pages import inlined, sheet, write_page
 
 SHOWN, COLUMNS = 24, 12
-
-
-def check_groups(rows: Sequence[Row]) -> None:
-    """Refuse a data set in which a group (a patient) has more than one use.
-
-    Raises:
-        TrainingError: one has; says how many, and names none, since the name may be a patient's.
-    """
-    uses: dict[tuple[str, str], set[str]] = {}
-    for row in rows:
-        uses.setdefault((row.source, row.group), set()).add(row.use)
-    split = sum(len(each) > 1 for each in uses.values())
-    if split:
-        raise TrainingError(f"{split} groups have rows of more than one use: give all of a group (patient) the same.")
 
 
 def region_counts(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -76,6 +76,23 @@ def _row(line: dict[str, str | None], path: Path, number: int) -> Row:
     return Row(file=path.parent / file, **values)
 
 
+def check_groups(rows: Iterable[Row]) -> None:
+    """Refuse rows of which a group (a patient) has more than one use, whatever their sources.
+
+    Raises:
+        TrainingError: one has; says how many, and names none, since the name may be a patient's.
+    """
+    uses: dict[str, set[str]] = {}
+    for row in rows:
+        uses.setdefault(row.group, set()).add(row.use)
+    split = sum(len(each) > 1 for each in uses.values())
+    if split:
+        raise TrainingError(
+            f"{split} groups have rows of more than one use: give all of a group (patient) the same, in all that is "
+            "given together, and patients of different places different names."
+        )
+
+
 def is_region(text: str) -> bool:
     """Whether a manifest may say this of what an image shows."""
     return text in LABELS or (text.startswith(OOD_PREFIX) and len(text) > len(OOD_PREFIX))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.errors import TrainingError
 from training.images import ImageSet, UInt8Array, load
-from training.manifest import Row
+from training.manifest import Row, check_groups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,9 +87,11 @@ def open_pool(paths: Sequence[Path], *, at_least: int) -> Pool:
     """Prepared folders (or their manifest.csv) as one pool, mapped into memory instead of read.
 
     Raises:
-        TrainingError: one is not prepared, or they differ in size, or are smaller than the model's input.
+        TrainingError: one is not prepared, or they differ in size, or are smaller than the model's input, or a group
+            (a patient) has rows of more than one use.
     """
     pool = Pool.of(*(load(path, mapped=True) for path in paths))
     if pool.size < at_least:
         raise TrainingError(f"The data was prepared at {pool.size} px, the recipe asks for {at_least} px or more.")
+    check_groups(pool.rows)
     return pool

@@ -14,7 +14,7 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ABOUT, IMAGES, ImageSet, joined, load
 from training.images import prepare as prepare_images
-from training.manifest import read_manifest
+from training.manifest import check_groups, read_manifest
 from training.pool import Pool
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe, read_recipe
@@ -67,6 +67,7 @@ def say(metrics: dict[str, Any]) -> None:
 def gather(paths: list[Path], recipe: Recipe, out: Path) -> ImageSet:
     """Prepared folders as they are; a plain manifest is prepared into the run folder first."""
     whole = joined([load(path) for path in prepared(paths, recipe, out)])
+    check_groups(whole.rows)
     if whole.size != recipe.data.size:
         raise TrainingError(f"The data was prepared at {whole.size} px, the recipe says {recipe.data.size}.")
     return whole
@@ -93,6 +94,7 @@ def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
     made_from = into / MADE_FROM
     if (into / ABOUT).exists() and made_from.exists() and made_from.read_text(encoding="utf-8").strip() == digest:
         return
+    check_groups(rows)
     made_from.unlink(missing_ok=True)  # killed from here on, it is made from nothing that could be asked for again
     with progress("prepare", len(rows)) as shown:
         prepare_images(rows, size=size, out=into, workers=os.cpu_count() or 1, advance=shown.advance)

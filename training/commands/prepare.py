@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.media import MediaFile
-from training.archive import Deidentified, Key, Looked, Shares, deidentified, files_of, look, open_key, read_labels
+from training.archive import Deidentified, Looked, deidentified, files_of, look, read_labels
 from training.commands.inputs import OutOption, RecipeOption, SeedOption
-from training.counts import check_groups, region_counts, write_counts
+from training.counts import region_counts, write_counts
 from training.errors import TrainingError
 from training.images import ImageSet, UInt8Array, read_pictures, write_set
+from training.key import Key, Shares, keep_shares, open_key
 from training.ledger_files import ledger_files
-from training.manifest import USES, Row, read_manifest
+from training.manifest import USES, Row, check_groups, read_manifest
 from training.progress import progress
 from training.recipe import read_recipe
 
@@ -53,10 +54,12 @@ def prepare(
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
         shares, given = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
         if files:
+            opened = open_key(key, out=out)
+            keep_shares(opened, shares)
             archive = _from_archive(
                 files,
                 lambda media, name, said: look(media, size=size, source=name, labels=given, reviewed=said),
-                key=open_key(key, out=out),
+                key=opened,
                 shares=shares,
                 out=out,
                 workers=workers,
@@ -72,6 +75,7 @@ def _from_manifests(
     paths: list[Path], size: int, workers: int
 ) -> tuple[list[tuple[Row, UInt8Array]], list[tuple[str, str]]]:
     rows = [row for path in paths for row in read_manifest(path)]
+    check_groups(rows)
     if not rows:
         return [], []
     with progress("prepare", len(rows)) as shown:

@@ -17,9 +17,9 @@ from tests.corrected_objects import cr
 from tests.radiographs import as_file
 from tests.stories import NOON, received, seen
 from tests.unit.training.test_cli import training
-from training.archive import Shares, open_key
 from training.errors import TrainingError
 from training.images import load
+from training.key import Shares, keep_shares, open_key
 
 SECRETS = ("GEHEIM", "Namens", "PAT-4711", "1.2.826.0.1.999")
 SMALL = 'name = "small"\n[data]\nsize = 32\n'
@@ -120,6 +120,20 @@ def test_a_kept_key_gives_the_same_groups_again_and_lies_apart(tmp_path):
     assert first.origin("") == lost.origin("1.2.3") == ""
     with pytest.raises(TrainingError, match="keep it apart"):
         open_key(out / "key", out=out)
+
+
+def test_a_key_belongs_to_one_split(tmp_path, tree, recipe, capsys):
+    """With another seed or other shares a patient that was learned from would be evaluated on, in a second archive."""
+    common = ["--data", tree, "--recipe", recipe, "--key", tmp_path / "key"]
+    assert training("prepare", *common, "--seed", 1, "--out", tmp_path / "a") == 0
+    assert training("prepare", *common, "--seed", 1, "--out", tmp_path / "b") == 0
+    for other in (["--seed", 2], ["--seed", 1, "--tune", 0.3], ["--seed", 1, "--evaluate", 0.3]):
+        assert training("prepare", *common, *other, "--out", tmp_path / "c") == 2
+        assert "were split with --seed 1 --tune 0.16 --evaluate 0.2" in " ".join(capsys.readouterr().err.split())
+    assert stat.S_IMODE((tmp_path / "key" / "shares.json").stat().st_mode) == 0o600
+    (tmp_path / "key" / "shares.json").write_text("{}{")
+    with pytest.raises(TrainingError, match="does not say how"):
+        keep_shares(open_key(tmp_path / "key", out=tmp_path / "c"), Shares())
 
 
 def test_a_missing_patient_id_joins_no_strangers(tmp_path, recipe):

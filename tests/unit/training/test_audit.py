@@ -169,3 +169,24 @@ def test_classes_that_are_all_smaller_than_the_folds_are_refused():
 def test_out_of_domain_rows_are_a_class_of_their_own():
     data = small_set(per_region=1)
     assert classes_of(data.rows).tolist() == list(range(15))
+
+
+def test_a_patient_imaged_by_two_sources_is_in_one_fold(monkeypatch):
+    """Each patient has an image of both; a head that learned from one must not judge the other."""
+    learned = []
+
+    def told(embeddings, given, recipe):
+        learned.append(np.bincount(embeddings[:, 0].astype(int), minlength=20))
+        return fitted_head(embeddings, given, recipe)
+
+    monkeypatch.setattr("training.audit.fitted_head", told)
+    patients = np.repeat(np.arange(20), 2)
+    embeddings = np.random.default_rng(0).normal(size=(40, 512))
+    embeddings[:, 0] = patients
+    rows = [
+        Row(file=Path(f"{n}.png"), region="", group=f"p{patient}", use="train", source="ab"[n % 2])
+        for n, patient in enumerate(patients)
+    ]
+    audit(embeddings, rows, patients % 2, RECIPE, seed=0)
+    assert len(learned) == RECIPE.folds
+    assert all(set(counts) == {0, 2} for counts in learned)

@@ -9,7 +9,7 @@ from training.commands import inputs
 from training.commands.inputs import gather, held_rows, prepared
 from training.errors import TrainingError
 from training.images import prepare
-from training.pool import Pool
+from training.pool import Pool, open_pool
 from training.recipe import recipe_from
 
 RECIPE = recipe_from({"data": {"size": SIZE}})
@@ -79,3 +79,19 @@ def test_held_rows_that_are_all_out_of_domain_are_refused():
     strange = replace(data, images=data.images[-1:], rows=tuple(rows))
     with pytest.raises(TrainingError, match="no rows of a region"):
         held_rows(Pool.of(strange), SIZE, [RECIPE.data])
+
+
+def test_a_patient_who_is_learned_from_and_measured_on_is_refused_on_every_way(tmp_path):
+    """In a plain manifest before anything is decoded, and in folders that were prepared apart from each other."""
+    first, second = (write_manifest(tmp_path / name, per_region=2) for name in "ab")
+    second.write_text(second.read_text().replace(",tune,", ",evaluate,"))
+    with pytest.raises(TrainingError, match="1 groups have rows of more than one use"):
+        gather([first, second], RECIPE, tmp_path / "run")
+    folders = prepared([first, second], RECIPE, tmp_path / "run")
+    with pytest.raises(TrainingError, match="1 groups have rows"):
+        open_pool(folders, at_least=SIZE)
+    split = tmp_path / "a" / "split.csv"
+    split.write_text(first.read_text().replace(",tune,", ",evaluate,", 1))
+    with pytest.raises(TrainingError, match="1 groups have rows"):
+        prepared([split], RECIPE, tmp_path / "other")
+    assert not (tmp_path / "other" / "prepared-0").exists()

@@ -9,6 +9,7 @@ from training.manifest import (
     OOD,
     UNLABELLED,
     Row,
+    check_groups,
     is_calibrated_on,
     is_held_out,
     is_learned_from,
@@ -116,3 +117,10 @@ def test_regions_are_drawn_alike_and_sources_by_the_power_of_their_size():
 def test_without_out_of_domain_rows_the_regions_share_everything():
     """Nothing is lost to an empty kind."""
     assert sampling_weights([row(), row(region="knee")], source_power=0.5, ood_share=0.2) == [0.5, 0.5]
+
+
+def test_a_patient_is_one_whatever_the_sources():
+    """Two scanners imaged somebody: the pictures of one are no test of what was learned from the other's."""
+    check_groups([row(), row(source="b"), row(group="h", use="tune")])
+    with pytest.raises(TrainingError, match="1 groups have rows of more than one use"):
+        check_groups([row(source="a"), row(source="b", use="evaluate")])

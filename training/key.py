@@ -1,0 +1,109 @@
+"""The key to an archive: the salt of the patients' groups, how they were split, and the way to the originals."""
+
+import csv
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from training.errors import TrainingError
+
+SALT, LINKS, SHARES = "salt", "links.csv", "shares.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """Which part of the patients is for what; the rest is `train`. The defaults are Langer et al.'s 64/16/20 %."""
+
+    tune: float = 0.16
+    evaluate: float = 0.2
+    seed: int = 0
+
+    def use(self, group: str) -> str:
+        """Decided by the group's name and the seed alone, so that no patient is on two sides."""
+        digest = hashlib.sha256(f"use:{self.seed}:{group}".encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        if place < self.evaluate:
+            return "evaluate"
+        return "tune" if place < self.evaluate + self.tune else "train"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """The salt of the groups and, where it is kept, the folder with it and with the way back to the originals."""
+
+    salt: bytes
+    folder: Path | None = None
+
+    def group(self, patient: str) -> str:
+        """The name under which a patient's images stay together; 64 bits."""
+        return hmac.new(self.salt, patient.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def origin(self, uid: str) -> str:
+        """What a row says of the object that it was made from, for whoever has the key and the object's UID. Empty for
+        what has no UID, and where no key is kept.
+        """
+        return self.group(f"object {uid}") if uid and self.folder is not None else ""
+
+    def keep_links(self, links: Sequence[tuple[str, str, str]]) -> None:
+        """Write which cached file came from which original; does nothing where no key is kept."""
+        if self.folder is not None:
+            with _private(self.folder / LINKS).open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.writer(stream)
+                writer.writerow(("file", "original", "sop_instance_uid"))
+                writer.writerows(links)
+
+
+def open_key(folder: Path | None, *, out: Path) -> Key:
+    """The key in a folder, made there if it is not; without a folder one that nobody can use again.
+
+    The same key gives the same groups, so that a split stays a split when data joins.
+
+    Raises:
+        TrainingError: the key would lie inside the cache that it opens.
+    """
+    if folder is None:
+        return Key(salt=secrets.token_bytes(32))
+    if folder.resolve().is_relative_to(out.resolve()):
+        raise TrainingError(f"The key {folder} would lie inside {out}, which it opens: keep it apart.")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / SALT
+    if not file.exists():
+        _private(file).write_text(secrets.token_hex(32) + "\n", encoding="ascii")
+    try:
+        return Key(salt=bytes.fromhex(file.read_text(encoding="ascii").strip()), folder=folder)
+    except ValueError as error:
+        raise TrainingError(f"{file} holds no salt: name another folder, or remove it to begin anew.") from error
+
+
+def keep_shares(key: Key, shares: Shares) -> None:
+    """Write beside the salt how the patients were split; does nothing where no key is kept.
+
+    Raises:
+        TrainingError: this key's patients were split in another way, so that some would change sides.
+    """
+    if key.folder is None:
+        return
+    file = key.folder / SHARES
+    if not file.exists():
+        _private(file).write_text(json.dumps(asdict(shares)) + "\n", encoding="utf-8")
+        return
+    try:
+        kept = Shares(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{file} does not say how patients were split: restore it, or name another key.") from error
+    if kept != shares:
+        raise TrainingError(
+            f"The patients of the key {key.folder} were split with --seed {kept.seed} --tune {kept.tune:g} --evaluate "
+            f"{kept.evaluate:g}: give the same, or some that were learned from would be measured on; or another key."
+        )
+
+
+def _private(file: Path) -> Path:
+    """The path of a file that only its owner may read."""
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+    return file
