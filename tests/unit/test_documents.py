@@ -6,6 +6,7 @@ import tomllib
 
 import typer
 from pydantic import BaseModel
+from pydicom.uid import Comprehensive3DSRStorage
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 
 from dicom_node.audit import messages
@@ -21,6 +22,7 @@ from dicom_node.dimse.commitment import ACTION_STATUSES, EVENT_STATUSES
 from dicom_node.dimse.contexts import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from dicom_node.dimse.scp import ScpSettings
 from dicom_node.dimse.status import STATUSES, UNFORESEEN
+from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.rules import Facts, explain
 from dicom_node.tls import Contexts, TlsClient
 from dicom_node.verdict import Outcome
@@ -80,6 +82,12 @@ def test_the_conformance_statement_lists_every_status_that_can_be_sent(root) -> 
         assert re.search(rf"\| `{status.code:04X}` \|[^|]+\| {re.escape(status.comment)} \|", text), status
     assert f"all {len(ALL_TRANSFER_SYNTAXES)} that pynetdicom knows" in text
     assert f"{ScpSettings(ae_title='X').max_pdu} bytes" in text
+
+
+def test_the_conformance_statement_says_by_what_the_node_and_its_reports_are_known(root) -> None:
+    text = (root / "docs" / "CONFORMANCE.md").read_text()
+    for name in (IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, Comprehensive3DSRStorage):
+        assert f"`{name}`" in text
 
 
 def test_the_conformance_statement_lists_what_storage_commitment_answers(root) -> None:
