@@ -16,6 +16,7 @@ import structlog
 from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_messages import N_EVENT_REPORT_RSP
 from pynetdicom.dimse_primitives import N_EVENT_REPORT
 from pynetdicom.dsutils import encode
 from pynetdicom.events import Event, EventHandlerType
@@ -92,7 +93,9 @@ class SameAssociation:
         return [heard, sent, *((kind, self._ended) for kind in ended)]
 
     def _heard(self, event: Event) -> None:
-        """The peer goes on: let it."""
+        """The peer goes on: let it. Its answer to a report of ours is not that."""
+        if isinstance(event.message, N_EVENT_REPORT_RSP):
+            return
         with self._changed:
             for waiting in self._of(event):
                 waiting.busy = True

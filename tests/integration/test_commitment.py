@@ -140,6 +140,17 @@ def test_a_modality_that_stays_gets_its_report_on_its_own_association(house: Hou
         wait_until(lambda: house.node.status()["unreported"] == 0, what="the end of the promise", seconds=120)
 
 
+def test_a_modality_that_asks_twice_and_stays_gets_both_reports_on_its_own_association(house: House) -> None:
+    """Its answer to the first is no reason to wait with the second."""
+    with CommittingPeer(aet="CR1") as modality:
+        for transaction in ("1.4.1", "1.4.2"):
+            assert modality.ask(house.node.port, transaction, NOBODY, stay=True, here=transaction == "1.4.2") == 0
+        wait_until(lambda: house.node.status()["unreported"] == 0, what="the end of both promises", seconds=15)
+        reports = [modality.next("reported") for _ in range(2)]
+        assert [(report["transaction"], report["here"]) for report in reports] == [("1.4.1", True), ("1.4.2", True)]
+        modality.release()
+
+
 def test_a_modality_without_an_address_that_leaves_is_shown_until_it_is_named(tmp_path, pacs: CommittingPeer) -> None:
     """Asking twice is one promise; killing the node between the question and its report loses nothing."""
     made = House(tmp_path, pacs)

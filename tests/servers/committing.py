@@ -63,10 +63,14 @@ class CommittingPeer:
         self._tell({"do": "report", "calling": calling or self.aet} | command)
         return int(self.next("answered")["status"])
 
-    def ask(self, port: int, transaction: str, references: list, *, stay: bool, echoes: int = 0) -> int:
-        """Ask for commitment and return the status; `stay`: keep the association open, after so many C-ECHOs."""
+    def ask(
+        self, port: int, transaction: str, references: list, *, stay: bool, echoes: int = 0, here: bool = False
+    ) -> int:
+        """Ask for commitment and return the status; `stay`: keep the association open, after so many C-ECHOs; `here`:
+        over the association that the last one left open.
+        """
         command = {"port": port, "transaction": transaction, "references": references, "stay": stay, "echoes": echoes}
-        self._tell({"do": "ask"} | command)
+        self._tell({"do": "ask", "here": here} | command)
         return int(self.next("answered")["status"])
 
     def release(self) -> None:
@@ -129,7 +133,7 @@ class _Caller:
         association.release()
 
     def _ask(self, command: dict[str, Any]) -> None:
-        association = self._opened(command)
+        association = self._association if command["here"] else self._opened(command)
         ds = Dataset()
         ds.TransactionUID = command["transaction"]
         ds.ReferencedSOPSequence = _items(command["references"])
