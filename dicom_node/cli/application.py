@@ -7,6 +7,7 @@ import typer
 from dicom_node import __version__
 from dicom_node.cli import (
     config_commands,
+    echo_command,
     file_commands,
     label_command,
     ledger_commands,
@@ -41,6 +42,7 @@ app.command("serve")(serve_command.serve)
 app.command("classify")(file_commands.classify)
 app.command("import")(file_commands.import_)
 app.command("send")(file_commands.send)
+app.command("echo")(echo_command.echo)
 app.command("status")(ledger_commands.status)
 app.command("show")(ledger_commands.show)
 app.command("label")(label_command.label)
