@@ -8,30 +8,24 @@ from typing import Any
 from dicom_node.instance import Delivery, Event
 from dicom_node.label import Label
 from dicom_node.ports import Promises, Records
-from dicom_node.record import InstanceRecord
+from dicom_node.record import DestinationCounts, InstanceRecord
+from dicom_node.standing import StandingImage
 from dicom_node.verdict import Outcome, Recognition, Verdict
 
 
-def status_view(records: Records, promises: Promises, *, now: datetime) -> dict[str, Any]:
+def status_view(
+    records: Records, promises: Promises, *, now: datetime, configured: Sequence[str] = ()
+) -> dict[str, Any]:
     """The answer of `status --json`: the counts of DESIGN 4.2, ages in seconds, destinations, peers that have not got
     our report on what they asked us to keep, periodic jobs.
+
+    `configured`: destinations that are named also where none of them ever had a delivery.
     """
     oldest = records.oldest_received()
     return {
         **asdict(records.counts()),
         "oldest_received_seconds": _age(oldest, now),
-        "destinations": [
-            {
-                "name": row.destination,
-                "pending": row.pending,
-                "uncommitted": row.uncommitted,
-                "delivered": row.delivered,
-                "failed": row.failed,
-                "oldest_due_seconds": _age(row.oldest_due, now),
-                "last_error": row.last_error,
-            }
-            for row in records.destinations()
-        ],
+        "destinations": [_destination_view(row, now) for row in _with_new(records.destinations(), configured)],
         "promises": [
             {
                 "calling_ae": promise.calling_ae,
@@ -47,6 +41,40 @@ def status_view(records: Records, promises: Promises, *, now: datetime) -> dict[
         "jobs": [
             {"name": job.name, "last_run": _iso(job.last_run), "next_run": _iso(job.next_run)} for job in records.jobs()
         ],
+    }
+
+
+def _with_new(known: Sequence[DestinationCounts], configured: Sequence[str]) -> list[DestinationCounts]:
+    """The destinations that had a delivery and those that did not, by name."""
+    new = set(configured) - {row.destination for row in known}
+    empty = {"pending": 0, "delivered": 0, "failed": 0}
+    rows = [DestinationCounts(destination=name, **empty, oldest_due=None, last_error=None) for name in new]
+    return sorted([*known, *rows], key=lambda row: row.destination)
+
+
+def _destination_view(row: DestinationCounts, now: datetime) -> dict[str, Any]:
+    return {
+        "name": row.destination,
+        "pending": row.pending,
+        "uncommitted": row.uncommitted,
+        "delivered": row.delivered,
+        "failed": row.failed,
+        "oldest_due_seconds": _age(row.oldest_due, now),
+        "last_error": row.last_error,
+    }
+
+
+def standing_view(image: StandingImage) -> dict[str, Any]:
+    """One image of `list --json`. `deliveries`: those that put it on the list."""
+    instance, verdict = image.instance, _verdict_view(image.verdict) or {}
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "study_uid": instance.study_uid,
+        "received_at": _iso(instance.received_at),
+        "modality": instance.modality,
+        "body_part": instance.body_part,
+        **{key: verdict.get(key) for key in ("outcome", "region", "confidence", "decision", "reason")},
+        "deliveries": [_delivery_view(delivery) for delivery in image.deliveries],
     }
 
 
@@ -122,6 +150,11 @@ def _event_view(event: Event) -> dict[str, Any]:
 
 def _label_view(label: Label) -> dict[str, Any]:
     return {"region": label.region, "by": label.by, "at": _iso(label.at)}
+
+
+def to_the_second(time: str | None) -> str:
+    """An ISO time in UTC, as these views have it, for people."""
+    return time[:19].replace("T", " ") + "Z" if time else ""
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from dicom_node.cli import (
     file_commands,
     label_command,
     ledger_commands,
+    list_command,
     model_commands,
     rule_commands,
     serve_command,
@@ -44,6 +45,7 @@ app.command("import")(file_commands.import_)
 app.command("send")(file_commands.send)
 app.command("echo")(echo_command.echo)
 app.command("status")(ledger_commands.status)
+app.command("list")(list_command.list_images)
 app.command("show")(ledger_commands.show)
 app.command("label")(label_command.label)
 app.command("requeue")(ledger_commands.requeue)
