@@ -183,7 +183,12 @@ class Node:
         names = {destination.name for destination in self._config.destinations}
         for row in self._ledger.records.destinations():
             if row.pending and row.destination not in names:
-                log.error("deliveries_without_destination", destination=row.destination, pending=row.pending)
+                log.error(
+                    "deliveries_without_destination",
+                    destination=row.destination,
+                    pending=row.pending,
+                    hint=f"configure it again, or run: dicom-node give-up --destination {row.destination}",
+                )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,6 +1,8 @@
 """Images of the past before today's rules: for `rules replay`, and to deliver what no destination wanted then."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from dicom_node.classify import Plan, planned
@@ -20,23 +22,53 @@ def route_again(record: InstanceRecord, plan: Plan, spool: Spool) -> Routing:
     return route(plan.rules, [stop.name for stop in plan.stops], _facts(record, spool))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replanning:
+    """What planning for the past came to. `added`: deliveries. Of the images that got none, `served` have one already,
+    the files of `gone` are not here any more, and `unwanted` go nowhere by today's configuration.
+    """
+
+    added: int = 0
+    served: int = 0
+    gone: int = 0
+    unwanted: int = 0
+
+
 def plan_unrouted(
-    *, records: Records, outbox: Outbox, spool: Spool, plan: Plan, uids: Sequence[str], now: datetime
-) -> int:
-    """Give settled images that have no delivery the ones that today's configuration wants; returns how many it gave.
-    `uids`: of SOP instances, series or studies; empty for all.
+    *,
+    records: Records,
+    outbox: Outbox,
+    spool: Spool,
+    plan: Plan,
+    uids: Sequence[str],
+    now: datetime,
+    destination: str | None = None,
+) -> Replanning:
+    """Give settled images that have no delivery the ones that today's configuration wants. `uids`: of SOP instances,
+    series or studies; empty for all. With `destination` it gives those to that one, and to images that have none there.
 
     Images arrive before a destination is configured, or match no rule of their day: they are kept, and wait for this.
     """
-    count = 0
+    tally: Counter[str] = Counter()
+    wanted = frozenset(uids)
     for record in settled_records(records):
-        if record.deliveries or record.verdict is None or not record.instance.spooled:
+        if record.verdict is None or (wanted and wanted.isdisjoint(_own_uids(record))):
             continue
-        if uids and not _own_uids(record) & set(uids):
-            continue
-        names = route_again(record, plan, spool).destinations
-        count += outbox.plan(record.instance.id, planned(names, record.verdict.decision, plan.stops, now), now=now)
-    return count
+        if _is_served(record, destination):
+            tally["served"] += 1
+        elif not record.instance.spooled:
+            tally["gone"] += 1
+        else:
+            names = route_again(record, plan, spool).destinations
+            chosen = [name for name in names if destination in (None, name)]
+            deliveries = planned(chosen, record.verdict.decision, plan.stops, now)
+            tally["added"] += outbox.plan(record.instance.id, deliveries, now=now)
+            tally["unwanted"] += not chosen
+    return Replanning(**tally)
+
+
+def _is_served(record: InstanceRecord, destination: str | None) -> bool:
+    return any(destination in (None, delivery.destination) for delivery in record.deliveries)
 
 
 def settled_records(records: Records) -> Iterator[InstanceRecord]:

@@ -13,6 +13,7 @@ from dicom_node.cli import (
     ledger_commands,
     list_command,
     model_commands,
+    requeue_commands,
     rule_commands,
     serve_command,
 )
@@ -48,7 +49,8 @@ app.command("status")(ledger_commands.status)
 app.command("list")(list_command.list_images)
 app.command("show")(ledger_commands.show)
 app.command("label")(label_command.label)
-app.command("requeue")(ledger_commands.requeue)
+app.command("requeue")(requeue_commands.requeue)
+app.command("give-up")(requeue_commands.give_up)
 app.command("migrate")(ledger_commands.migrate_schema)
 app.add_typer(rule_commands.app, name="rules")
 app.add_typer(config_commands.app, name="config")

@@ -1,8 +1,6 @@
-"""`status`, `show`, `requeue` and `migrate`: the ledger for people and scripts."""
+"""`status`, `show` and `migrate`: the ledger for people and scripts."""
 
 import json
-from collections.abc import Sequence
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -12,11 +10,7 @@ from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
 from dicom_node.clock import utc_now
-from dicom_node.config import Config
-from dicom_node.config.plan import plan_of
-from dicom_node.errors import ConfigError, NodeError
-from dicom_node.instance import DeliveryState
-from dicom_node.ports import Ledger
+from dicom_node.errors import NodeError
 from dicom_node.presentation import records_view, status_view
 
 
@@ -115,50 +109,6 @@ def _print_record(view: dict[str, Any]) -> None:
 def _seconds(time: str | None) -> str:
     """An ISO time for people: UTC, to the second."""
     return time[:19].replace("T", " ") + "Z" if time else ""
-
-
-class Requeueable(StrEnum):
-    """What can be put into the queue: failed deliveries, delivered ones to send again, sent ones to which their
-    destination has not committed itself, waiting ones to send at once, and images that no destination wanted when they
-    came.
-    """
-
-    FAILED = "failed"
-    DELIVERED = "delivered"
-    SENT = "sent"
-    PENDING = "pending"
-    UNROUTED = "unrouted"
-
-
-def requeue(
-    uids: Annotated[list[str] | None, typer.Argument(help="SOP, series or study UIDs; all when none is given.")] = None,
-    state: Annotated[Requeueable, typer.Option(help="Which deliveries to put back.")] = Requeueable.FAILED,
-    config: ConfigOption = None,
-) -> None:
-    """Put deliveries back into the queue, due now; `--state unrouted` routes images that have none by today's rules."""
-    settings = read_config(config)
-    if state is Requeueable.DELIVERED and not uids:
-        raise ConfigError("name the UIDs of what to send again: without, it would be everything that ever arrived")
-    with opened_ledger(settings, create=False) as ledger:
-        if state is Requeueable.UNROUTED:
-            count = _route_unrouted(settings, ledger, uids or [])
-        else:
-            count = ledger.outbox.requeue(state=DeliveryState(state), uids=uids or [], now=utc_now())
-    typer.echo(f"{count} {'delivery' if count == 1 else 'deliveries'} put back")
-
-
-def _route_unrouted(settings: Config, ledger: Ledger, uids: Sequence[str]) -> int:
-    from dicom_node.past import plan_unrouted
-    from dicom_node.spool import Spool
-
-    return plan_unrouted(
-        records=ledger.records,
-        outbox=ledger.outbox,
-        spool=Spool(settings.spool_dir, settings.node.disk_reserve),
-        plan=plan_of(settings),
-        uids=uids,
-        now=utc_now(),
-    )
 
 
 def migrate_schema(config: ConfigOption = None) -> None:

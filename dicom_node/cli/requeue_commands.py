@@ -1,0 +1,128 @@
+"""`requeue` and `give-up`: deliveries back into the queue, and out of it."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dicom_node.cli.destination_names import configured_names, require_configured, require_known
+from dicom_node.cli.options import ConfigOption, opened_ledger, read_config
+from dicom_node.clock import utc_now
+from dicom_node.config import Config
+from dicom_node.config.plan import plan_of
+from dicom_node.errors import ConfigError
+from dicom_node.instance import DeliveryState
+from dicom_node.ports import Ledger, Records
+
+if TYPE_CHECKING:
+    from dicom_node.past import Replanning
+
+
+class Requeueable(StrEnum):
+    """What can be put into the queue: failed deliveries, delivered ones to send again, sent ones to which their
+    destination has not committed itself, waiting ones to send at once, and images that no destination wanted when they
+    came.
+    """
+
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    SENT = "sent"
+    PENDING = "pending"
+    UNROUTED = "unrouted"
+
+
+def requeue(
+    uids: Annotated[list[str] | None, typer.Argument(help="SOP, series or study UIDs; all when none is given.")] = None,
+    state: Annotated[Requeueable, typer.Option(help="Which deliveries to put back.")] = Requeueable.FAILED,
+    destination: Annotated[
+        str | None, typer.Option(help="Only deliveries to this destination.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put deliveries back into the queue, due now. `--state unrouted` routes images that have none by today's rules;
+    with `--destination`, those that have none to that one, as when it was added later.
+    """
+    settings = read_config(config)
+    if destination is not None:
+        require_configured(destination, settings)
+    if state is Requeueable.DELIVERED and not uids:
+        raise ConfigError("name the UIDs of what to send again: without, it would be everything that ever arrived")
+    with opened_ledger(settings, create=False) as ledger:
+        if state is Requeueable.UNROUTED:
+            planning = _plan_past(settings, ledger, uids or [], destination)
+            count, why = planning.added, _why_nothing_planned(planning, settings, destination)
+        else:
+            wanted = DeliveryState(state)
+            count = ledger.outbox.requeue(state=wanted, uids=uids or [], destination=destination, now=utc_now())
+            why = "" if count else _why_nothing_requeued(ledger.records, wanted, uids or [], destination)
+    typer.echo(f"{_deliveries(count)} put back" + ("" if count else f": {why}"))
+
+
+def give_up(
+    destination: Annotated[str, typer.Option(help="The destination that will not be reached again.")],
+    still_configured: Annotated[
+        bool, typer.Option("--still-configured", help="Also for a destination that the configuration has.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make all that waits for a destination fail, so that it waits no more; once the destination is configured again,
+    `requeue --destination` brings it back. Until then the files stay: retention removes none that a destination lacks.
+    """
+    settings = read_config(config)
+    configured = destination in configured_names(settings)
+    if configured and not still_configured:
+        raise ConfigError(
+            f"{destination} is configured, and what waits for it is tried again by itself; take it out of the "
+            "configuration first and restart the node, or say --still-configured"
+        )
+    with opened_ledger(settings, create=False) as ledger:
+        require_known(destination, settings, [row.destination for row in ledger.records.destinations()])
+        error = f"given up by hand: `dicom-node requeue --destination {destination}` sends it after all"
+        count = ledger.outbox.give_up(destination, error=error, now=utc_now())
+    typer.echo(f"{_deliveries(count)} to {destination} given up" + ("" if count else ": none was waiting"))
+
+
+def _plan_past(settings: Config, ledger: Ledger, uids: Sequence[str], destination: str | None) -> "Replanning":
+    from dicom_node.past import plan_unrouted
+    from dicom_node.spool import Spool
+
+    return plan_unrouted(
+        records=ledger.records,
+        outbox=ledger.outbox,
+        spool=Spool(settings.spool_dir, settings.node.disk_reserve),
+        plan=plan_of(settings),
+        uids=uids,
+        destination=destination,
+        now=utc_now(),
+    )
+
+
+def _why_nothing_planned(planning: "Replanning", settings: Config, destination: str | None) -> str:
+    if not settings.destinations:
+        return "no destination is configured"
+    kinds = [
+        (planning.served, f"with a delivery to {destination}" if destination else "with a delivery"),
+        (planning.gone, "whose file is not here any more"),
+        (planning.unwanted, f"that today's rules do not send to {destination or 'any destination'}"),
+    ]
+    told = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+    return f"the images that have a verdict are {told}" if told else "no such image has a verdict yet"
+
+
+def _why_nothing_requeued(records: Records, state: DeliveryState, uids: Sequence[str], destination: str | None) -> str:
+    to = f" to {destination}" if destination else ""
+    if uids and not any(records.find(uid) for uid in uids):
+        return "the ledger knows nothing of these UIDs"
+    if uids:
+        return f"these images have no delivery{to} that is {state}; `dicom-node show UID` says what they have"
+    rows = [row for row in records.destinations() if destination in (None, row.destination)]
+    if not rows:
+        return f"there never was a delivery{to}; `--state unrouted` makes those that today's rules want"
+    if state is DeliveryState.PENDING and any(row.pending for row in rows):
+        return f"those{to} that are pending wait for their study to close"
+    return f"no delivery{to} is {state}"
+
+
+def _deliveries(count: int) -> str:
+    return f"{count} {'delivery' if count == 1 else 'deliveries'}"
