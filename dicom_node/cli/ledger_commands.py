@@ -1,6 +1,7 @@
 """`status`, `show` and `migrate`: the ledger for people and scripts."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -8,50 +9,55 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dicom_node.cli.destination_names import configured_names
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
 from dicom_node.clock import utc_now
 from dicom_node.errors import NodeError
-from dicom_node.presentation import records_view, status_view
+from dicom_node.presentation import records_view, status_view, to_the_second
+
+# Each figure of `status`, in its order, and what it counts.
+FIGURES = {
+    "received": "images",
+    "classified": "images that have a verdict",
+    "forwarded": "images that every destination of theirs has",
+    "pending": "images without a verdict, and deliveries that are not made",
+    "failed": "deliveries that failed for good, or were given up",
+    "abstained": "images of which the model named no region",
+    "review": "images whose header a person should look at",
+    "unrouted": "images that have a verdict and no delivery",
+    "lost": "images whose file is gone",
+    "uncommitted": "deliveries that were sent, and are pending until their destination commits itself",
+    "unreported": "requests for commitment whose answer the peer has not got",
+}
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Counts per state, queue ages, destinations and the next periodic jobs."""
-    with opened_ledger(read_config(config), create=False) as ledger:
-        view = status_view(ledger.records, ledger.promises, now=utc_now())
+    """Counts per state, queue ages, destinations and the next periodic jobs; `list` names the images behind a count."""
+    settings = read_config(config)
+    names = configured_names(settings)
+    with opened_ledger(settings, create=False) as ledger:
+        view = status_view(ledger.records, ledger.promises, now=utc_now(), configured=names)
     if as_json:
         typer.echo(json.dumps(view))
         return
-    _print_status(view)
+    _print_status(view, configured=names)
 
 
-def _print_status(view: dict[str, Any]) -> None:
+def _print_status(view: dict[str, Any], *, configured: Sequence[str]) -> None:
     console = Console()
-    names = (
-        *("received", "classified", "forwarded", "pending", "failed", "abstained", "review", "unrouted", "lost"),
-        *("uncommitted", "unreported"),
-    )
-    counts = Table("", "count", title="Images", title_justify="left")
-    for name in names:
-        counts.add_row(name, str(view[name]))
+    counts = Table("", "count", "of", title="Images and deliveries", title_justify="left")
+    for name, counted in FIGURES.items():
+        counts.add_row(name, str(view[name]), counted)
     console.print(counts)
     if view["destinations"]:
-        table = Table("destination", "pending", "uncommitted", "delivered", "failed", "waits for", "last error")
-        for row in view["destinations"]:
-            waits = "" if row["oldest_due_seconds"] is None else f"{row['oldest_due_seconds']:.0f} s"
-            table.add_row(
-                row["name"],
-                str(row["pending"]),
-                str(row["uncommitted"]),
-                str(row["delivered"]),
-                str(row["failed"]),
-                waits,
-                row["last_error"] or "",
-            )
-        console.print(table)
+        console.print(_destinations(view["destinations"]))
+    for row in view["destinations"]:
+        if row["name"] not in configured:
+            typer.echo(_farewell(row["name"], row["pending"] + row["uncommitted"]))
     if view["promises"]:
         table = Table("commitment for", "objects", "asked at", "attempts", "last error")
         for row in view["promises"]:
-            asked_at = _seconds(row["asked_at"])
+            asked_at = to_the_second(row["asked_at"])
             table.add_row(
                 row["calling_ae"], str(row["objects"]), asked_at, str(row["attempts"]), row["last_error"] or ""
             )
@@ -59,8 +65,23 @@ def _print_status(view: dict[str, Any]) -> None:
     if view["jobs"]:
         table = Table("job", "last run", "next run")
         for job in view["jobs"]:
-            table.add_row(job["name"], _seconds(job["last_run"]), _seconds(job["next_run"]))
+            table.add_row(job["name"], to_the_second(job["last_run"]), to_the_second(job["next_run"]))
         console.print(table)
+
+
+def _farewell(name: str, waiting: int) -> str:
+    """What to tell of a destination that is configured no more."""
+    gone = f"{name} is not configured any more"
+    return f"{gone}; `dicom-node give-up --destination {name}` lets fail what waits for it" if waiting else gone
+
+
+def _destinations(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("destination", "pending", "uncommitted", "delivered", "failed", "waits for", "last error")
+    for row in rows:
+        waits = "" if row["oldest_due_seconds"] is None else f"{row['oldest_due_seconds']:.0f} s"
+        figures = (str(row[key]) for key in ("pending", "uncommitted", "delivered", "failed"))
+        table.add_row(escape(row["name"]), *figures, waits, escape(row["last_error"] or ""))
+    return table
 
 
 def show(
@@ -97,18 +118,13 @@ def _print_record(view: dict[str, Any]) -> None:
         table.add_row("decision", f"{verdict['decision']}: {verdict['reason']}")
         table.add_row("written", verdict["body_part"] or "as received")
     for label in view["labels"][-1:]:
-        table.add_row("label", escape(f"{label['region']}, by {label['by']}, {_seconds(label['at'])}"))
+        table.add_row("label", escape(f"{label['region']}, by {label['by']}, {to_the_second(label['at'])}"))
     for delivery in view["deliveries"]:
         error = f", {delivery['last_error']}" if delivery["last_error"] else ""
         table.add_row(f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}")
     for event in view["events"]:
-        table.add_row(_seconds(event["at"]), f"{event['kind']} {event['detail']}".strip())
+        table.add_row(to_the_second(event["at"]), f"{event['kind']} {event['detail']}".strip())
     console.print(table)
-
-
-def _seconds(time: str | None) -> str:
-    """An ISO time for people: UTC, to the second."""
-    return time[:19].replace("T", " ") + "Z" if time else ""
 
 
 def migrate_schema(config: ConfigOption = None) -> None:

@@ -1,0 +1,205 @@
+"""`list`, `requeue`, `give-up` and `status` on a ledger whose node does not run."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicom_node.ledger import SqlLedger, open_ledger
+from dicom_node.standing import Standing
+from dicom_node.verdict import Decision, Outcome
+from tests.configurations import destination
+from tests.contract.ledger.racing import due, settled, to, verdict
+from tests.servers.node import NodeProcess
+from tests.stories import NOON, arrival
+
+REFUSED = "refused [/bold] for\ngood"
+
+
+@contextmanager
+def opened(node: NodeProcess) -> Iterator[SqlLedger]:
+    """The ledger of a node, for the time of a test's own writing."""
+    ledger = open_ledger(f"sqlite:///{node.folder / 'data' / 'ledger.sqlite'}")
+    yield ledger
+    ledger.close()
+
+
+def make_node(folder: Path) -> NodeProcess:
+    """A node that is not running, with the destinations pacs, which has deliveries, and new, which has none. In its
+    ledger are the images 1.2.3.1 to 1.2.3.7; old is not configured any more.
+    """
+    node = NodeProcess(folder, destination("pacs", 1) + destination("new", 2))
+    with opened(node) as ledger:
+        for number in (1, 2):
+            settled(ledger, number, deliveries=to("old", "pacs"))
+        for number, change in ((3, {"outcome": Outcome.ABSTAINED}), (4, {"decision": Decision.REVIEW})):
+            instance = ledger.intake.add(arrival(number, body_part="B\x1b[2J")).instance
+            ledger.work.settle(instance.id, verdict(**change), recognition=None, deliveries=to("old", due=None))
+        settled(ledger, 5)
+        ledger.repairs.lose(settled(ledger, 6).id, now=NOON)
+        ledger.intake.add(arrival(7))
+        ledger.outbox.fail(due(ledger, "pacs", limit=1)[0].id, error=REFUSED, now=NOON)
+    return node
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory) -> NodeProcess:
+    """Such a node, for tests that change nothing."""
+    return make_node(tmp_path_factory.mktemp("still") / "node")
+
+
+@pytest.fixture
+def node(tmp_path) -> NodeProcess:
+    """Such a node, for tests that change something."""
+    return make_node(tmp_path / "node")
+
+
+def listed(node: NodeProcess, *arguments: str) -> list[dict[str, Any]]:
+    return list(json.loads(node.run("list", *arguments, "--json").stdout))
+
+
+def status(node: NodeProcess) -> dict[str, Any]:
+    return dict(json.loads(node.run("status", "--json").stdout))
+
+
+def refused(node: NodeProcess, *arguments: str) -> str:
+    """The sentence with which a wrong command is refused."""
+    done = node.run(*arguments, check=False)
+    assert done.returncode == 2, done.stderr
+    [sentence] = done.stderr.splitlines()
+    return sentence
+
+
+def test_list_names_as_many_images_as_status_counts(still) -> None:
+    counted = status(still)
+    for state in (Standing.ABSTAINED, Standing.REVIEW, Standing.UNROUTED, Standing.LOST):
+        assert len(listed(still, "--state", state, "--limit", "1000000")) == counted[state] > 0
+    views = listed(still, "--state", "pending")
+    assert sum(len(view["deliveries"]) or 1 for view in views) == counted["pending"] > 0
+
+
+def test_list_says_of_an_image_what_one_looks_for(still) -> None:
+    (view,) = listed(still, "--state", "failed")
+    (delivery,) = view.pop("deliveries")
+    assert view == {
+        "sop_instance_uid": "1.2.3.1",
+        "study_uid": "1.2.1",
+        "received_at": NOON.isoformat(),
+        "modality": "CR",
+        "body_part": "",
+        "outcome": "tagged",
+        "region": "hand",
+        "confidence": 0.97,
+        "decision": "fills",
+        "reason": "The header is empty.",
+    }
+    assert (delivery["destination"], delivery["state"], delivery["last_error"]) == ("pacs", "failed", REFUSED)
+    (waiting, *_) = listed(still, "--state", "pending", "--limit", "1")
+    assert (waiting["sop_instance_uid"], waiting["outcome"], waiting["deliveries"]) == ("1.2.3.7", None, [])
+
+
+def test_list_for_people_has_one_line_an_image_whatever_headers_and_errors_hold(still) -> None:
+    heading, row = still.run("list", "--state", "failed").stdout.splitlines()
+    assert heading.split()[:2] == ["received", "at"]
+    assert row.startswith("2026-03-01 12:00:00Z  1.2.3.1 ")
+    assert row.rstrip().endswith("tagged hand 0.97  pacs: refused [/bold] for good")
+    _, row = still.run("list", "--state", "review").stdout.splitlines()
+    assert "B [2J" in row
+    assert "\x1b" not in row
+    assert still.run("list", "--state", "unreadable").stdout == "no image is unreadable\n"
+
+
+def test_list_begins_with_what_came_last_and_says_what_it_leaves_out(still) -> None:
+    every = [view["sop_instance_uid"] for view in listed(still, "--state", "pending")]
+    assert every == ["1.2.3.7", "1.2.3.4", "1.2.3.3", "1.2.3.2", "1.2.3.1"]
+    *rows, rest = still.run("list", "--state", "pending", "--limit", "2").stdout.splitlines()
+    assert ["1.2.3.7" in rows[1], "1.2.3.4" in rows[2], len(rows)] == [True, True, 3]
+    assert rest == "… and 3 more"
+    done = still.run("list", "--state", "pending", "--limit", "2", "--json")
+    assert (len(json.loads(done.stdout)), done.stderr) == (2, "… and 3 more\n")
+
+
+def test_list_refuses_a_destination_that_nobody_knows_or_that_says_nothing(still) -> None:
+    told = refused(still, "list", "--state", "failed", "--destination", "pcas")
+    assert told == "error: nothing is known of a destination 'pcas'; known are new, old, pacs"
+    assert "goes with failed, uncommitted, pending" in refused(
+        still, "list", "--state", "lost", "--destination", "pacs"
+    )
+    assert still.run("list", "--state", "failed", "--destination", "new").stdout == "no image is failed at new\n"
+
+
+def test_what_a_removed_destination_left_behind_is_given_up_and_comes_back_with_it(node) -> None:
+    assert node.run("give-up", "--destination", "old").stdout == "4 deliveries to old given up\n"
+    assert node.run("give-up", "--destination", "old").stdout == "0 deliveries to old given up: none was waiting\n"
+    old, pacs = status(node)["destinations"][1:]
+    assert (old["pending"], old["failed"], pacs["pending"], pacs["failed"]) == (0, 4, 1, 1)
+    assert old["last_error"].startswith("given up by hand: ")
+    assert "given up by hand" in node.run("list", "--state", "failed", "--destination", "old").stdout
+    assert "no destination 'old' is configured; configured are pacs, new" in refused(
+        node, "requeue", "--destination", "old"
+    )
+    node.file.write_text(node.file.read_text() + destination("old", 3))
+    assert node.run("requeue", "--destination", "old").stdout == "4 deliveries put back\n"
+    assert [row["failed"] for row in status(node)["destinations"]] == [0, 0, 1]
+
+
+def test_what_is_configured_is_given_up_only_when_that_is_said(node) -> None:
+    assert "pacs is configured" in refused(node, "give-up", "--destination", "pacs")
+    assert "known are new, old, pacs" in refused(node, "give-up", "--destination", "elsewhere")
+    assert status(node)["destinations"][2]["pending"] == 1
+    done = node.run("give-up", "--destination", "pacs", "--still-configured")
+    assert done.stdout == "1 delivery to pacs given up\n"
+
+
+def test_a_destination_that_was_added_later_is_given_the_images_of_the_past(node) -> None:
+    """All that are settled and have their file, though most of them have deliveries to others."""
+    again = ("requeue", "--state", "unrouted", "--destination", "new")
+    assert node.run(*again, "1.2.3.1").stdout == "1 delivery put back\n"
+    assert node.run(*again).stdout == "4 deliveries put back\n"
+    why = "the images that have a verdict are 5 with a delivery to new, 1 whose file is not here any more"
+    assert node.run(*again).stdout == f"0 deliveries put back: {why}\n"
+    new = status(node)["destinations"][0]
+    assert (new["name"], new["pending"]) == ("new", 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--destination", "new"], "there never was a delivery to new; `--state unrouted` makes those that"),
+        (["--state", "sent", "--destination", "pacs"], "no delivery to pacs is sent"),
+        (["--destination", "pacs", "1.404"], "the ledger knows nothing of these UIDs"),
+        (["--destination", "pacs", "1.2.3.2"], "these images have no delivery to pacs that is failed; `dicom-node"),
+        (["--state", "unrouted", "1.2.3.7"], "no such image has a verdict yet"),
+    ],
+)
+def test_requeue_says_why_it_found_nothing(still, arguments, why) -> None:
+    assert still.run("requeue", *arguments).stdout.startswith(f"0 deliveries put back: {why}")
+
+
+def test_status_says_what_each_figure_counts_and_names_destinations_that_are_new_or_gone(still) -> None:
+    view = status(still)["destinations"]
+    assert [row["name"] for row in view] == ["new", "old", "pacs"]
+    assert set(view[0].values()) == {"new", 0, None}
+    printed = still.run("status").stdout.splitlines()
+    lines = [line.split("│")[1:-1] for line in printed if line.startswith("│")]
+    rows = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines}
+    assert rows["failed"][0] == "1"
+    assert rows["failed"][1].startswith("deliveries")
+    assert rows["received"] == ["7", "images"]
+    assert {"new", "old", "pacs"} <= set(rows)
+    assert [line for line in printed if "not configured" in line] == [
+        "old is not configured any more; `dicom-node give-up --destination old` lets fail what waits for it"
+    ]
+
+
+def test_a_node_that_starts_names_the_way_out_for_what_nobody_will_fetch(node) -> None:
+    node.spool.mkdir()
+    (node.spool / "region-node-spool").touch()  # as on a disk that is mounted, and has lost these files
+    with node:
+        pass
+    log = node.log.read_text()
+    assert "deliveries_without_destination" in log
+    assert "dicom-node give-up --destination old" in log
