@@ -61,7 +61,7 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
     from dicom_node.ledger import open_ledger
 
     file = _file_of(config)
-    new = create and file is not None and not file.exists()
+    new = file is not None and not _is_there(file) and create
     try:
         ledger = open_ledger(config.ledger_url, create=create)
     except LedgerError as error:
@@ -74,6 +74,15 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {file} cannot be reached ({error.strerror}): give this command as the node's user"
+        ) from error
 
 
 def _not_there(config: Config, error: LedgerError) -> LedgerError:

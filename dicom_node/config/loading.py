@@ -19,12 +19,15 @@ DEFAULT_FILE = Path("node.toml")
 
 
 def find_config_file(given: Path | None) -> Path | None:
-    """The file to read: the one that was named, else ./node.toml where it exists, else none."""
-    if given is None:
-        return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
-    if not given.is_file():
+    """The file to read: the one that was named, else ./node.toml where it exists, else none. Raises ConfigError."""
+    path = given or DEFAULT_FILE
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise ConfigError(f"the configuration file {path} cannot be reached ({error.strerror})") from error
+    if given is not None and not there:
         raise ConfigError(f"there is no configuration file {given}; check the path after --config")
-    return given
+    return path if there else None
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:

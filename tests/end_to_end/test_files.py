@@ -208,6 +208,22 @@ def test_a_ledger_that_is_not_there_is_named_and_not_made(node, command) -> None
     assert not (node.folder / "data").exists()
 
 
+@pytest.mark.parametrize("command", [["status"], ["import"]])
+def test_a_ledger_that_cannot_be_reached_is_named(node, file_of, command) -> None:
+    """As in a folder that is another user's; root, who may everything, meets it with names that are too long."""
+    folder = "x" * 300
+    node.file.write_text(
+        node.file.read_text().replace(f'data_dir = "{node.folder / "data"}"', f'data_dir = "{folder}"')
+    )
+    done = node.run(*command, *([file_of(bright())] if command == ["import"] else []), check=False)
+    assert done.returncode == 1
+    [sentence] = done.stderr.splitlines()
+    assert sentence.startswith("error: the ledger ")
+    assert sentence.endswith(
+        "x/ledger.sqlite cannot be reached (File name too long): give this command as the node's user"
+    )
+
+
 def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
     """As when it is given in another folder than the node's: these images would never be sent on."""
     first, second = node.run("import", file_of(bright())), node.run("import", file_of(dark()))

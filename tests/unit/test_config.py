@@ -151,6 +151,12 @@ def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         find_config_file(tmp_path / "absent.toml")
 
 
+def test_a_file_that_cannot_be_reached_is_an_error_and_no_traceback(tmp_path: Path) -> None:
+    """As in a folder that is another user's; root, who may everything, meets it with names that are too long."""
+    with pytest.raises(ConfigError, match=r"x cannot be reached \(File name too long\)"):
+        find_config_file(tmp_path / ("x" * 300))
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("250ms", 0.25), ("30s", 30), ("1.5m", 90), ("15min", 900), ("2h", 7200), ("7d", 604800), (0, 0), ("0", 0)],
