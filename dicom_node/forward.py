@@ -148,10 +148,12 @@ def _fail(delivery: Delivery, error: str, *, outbox: Outbox, now: datetime) -> D
 def _postpone(
     delivery: Delivery, error: TransientError, *, outbox: Outbox, retry: Retry, now: datetime, chance: float
 ) -> DeliveryState:
-    due_at = retry.next_attempt(attempts=delivery.attempts + 1, planned_at=delivery.planned_at, now=now, chance=chance)
+    # Patience counts from the first failure: before it, the delivery may have waited for a review, or for this node.
+    planned_at = delivery.planned_at if delivery.attempts else now
+    due_at = retry.next_attempt(attempts=delivery.attempts + 1, planned_at=planned_at, now=now, chance=chance)
     if due_at is None:
         return _fail(delivery, f"gave up after {delivery.attempts + 1} attempts: {error}", outbox=outbox, now=now)
-    outbox.postpone(delivery.id, error=str(error), due_at=due_at)
+    outbox.postpone(delivery.id, error=str(error), planned_at=planned_at, due_at=due_at)
     log.warning(
         "delivery_postponed",
         destination=delivery.destination,

@@ -101,8 +101,8 @@ class Outbox(Protocol):
         on to commit itself to keep them: SENT. What it was asked of an earlier sending counts no more.
         """
 
-    def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
-        """A transient failure: count the attempt, keep the error, try again at `due_at`."""
+    def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
+        """A transient failure: count the attempt, keep error and times (patience counts from the first), try again."""
 
     def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         """A permanent failure: FAILED until somebody requeues it."""

@@ -20,7 +20,8 @@ class Retry:
     give_up_after: timedelta | None = None
 
     def next_attempt(self, *, attempts: int, planned_at: datetime, now: datetime, chance: float) -> datetime | None:
-        """The time of the next attempt after `attempts` (1 or more) have failed, or None to give up.
+        """The time of the next attempt after `attempts` (1 or more) have failed, or None to give up, for which time
+        counts from `planned_at`.
 
         `chance` is uniform in [0, 1). The pause lies in [(1 - jitter) * p, p],
         p = min(longest, first * factor ** (attempts - 1)).

@@ -202,7 +202,9 @@ def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_re
     over = refusals >= most_refusals
     state = DeliveryState.FAILED if over else DeliveryState.PENDING
     error = f"the destination did not commit itself to keep it: {explained_reason(missing)}"
-    connection.execute(troubled(row["id"], error).values(state=state, refusals=refusals, due_at=now))
+    # It is sent as if for the first time, and patience with what goes wrong then begins anew.
+    anew = {"state": state, "refusals": refusals, "planned_at": now, "due_at": now, "attempts": 0}
+    connection.execute(troubled(row["id"], error).values(anew))
     return "failed" if over else "uncommitted"
 
 

@@ -108,9 +108,9 @@ class SqlOutbox:
                 forget_asking(connection, delivery_id)
                 connection.execute(insert(sent_objects), rows)
 
-    def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
+    def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
         with self._database.writing() as connection:
-            connection.execute(_failed_attempt(delivery_id, error).values(due_at=due_at))
+            connection.execute(_failed_attempt(delivery_id, error).values(planned_at=planned_at, due_at=due_at))
 
     def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         refused = _failed_attempt(delivery_id, error).values(state=DeliveryState.FAILED)

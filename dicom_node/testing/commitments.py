@@ -89,7 +89,8 @@ class MemoryCommitments(Room):
     def _deny(self, one: Delivery, missing: int, now: datetime, most_refusals: int) -> None:
         over = one.refusals + 1 >= most_refusals
         state = DeliveryState.FAILED if over else DeliveryState.PENDING
-        self._shelf.deliveries[one.id] = replace(one, state=state, refusals=one.refusals + 1, due_at=now)
+        anew = replace(one, state=state, planned_at=now, due_at=now, attempts=0)
+        self._shelf.deliveries[one.id] = replace(anew, refusals=one.refusals + 1)
         error = f"the destination did not commit itself to keep it: {explained_reason(missing)}"
         self._shelf.trouble(one.id, error)
         self._shelf.note_way("failed" if over else "uncommitted", one, now)

@@ -77,10 +77,13 @@ class MemoryOutbox(Room):
             shelf.asked[delivery_id] = []
             shelf.note_way("sent", one, now)
 
-    def postpone(self, delivery_id: int, *, error: str, due_at: datetime) -> None:
-        with self._shelf.lock:
+    def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
+        shelf = self._shelf
+        with shelf.lock:
             if self._count_failure(delivery_id, error):
-                self._shelf.deliveries[delivery_id] = replace(self._shelf.deliveries[delivery_id], due_at=due_at)
+                shelf.deliveries[delivery_id] = replace(
+                    shelf.deliveries[delivery_id], planned_at=planned_at, due_at=due_at
+                )
 
     def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         with self._shelf.lock:

@@ -152,9 +152,27 @@ def test_a_permanent_failure_stops_until_somebody_requeues_it(ledger) -> None:
 def test_a_destination_s_patience_can_end(ledger) -> None:
     [delivery] = claim(ledger)
     retry = Retry(give_up_after=timedelta(hours=1))
-    late = NOON + timedelta(hours=2)
+    for minutes in (0, 59):
+        at = NOON + timedelta(minutes=minutes)
+        attempt(ledger, delivery, Line(TransientError("away")), now=at, retry=retry)
+        delivery = kept(ledger, delivery)
+        assert delivery.state is DeliveryState.PENDING
+    late = NOON + timedelta(hours=1)
     assert attempt(ledger, delivery, Line(TransientError("away")), now=late, retry=retry) is DeliveryState.FAILED
-    assert kept(ledger, delivery).last_error == "gave up after 1 attempts: away"
+    assert kept(ledger, delivery).last_error == "gave up after 3 attempts: away"
+
+
+def test_patience_begins_with_the_first_failure_however_long_the_image_waited_before(ledger) -> None:
+    """It was held for review, or the node was off over the weekend: a short outage then is no reason to give up."""
+    [delivery] = claim(ledger)
+    retry = Retry(give_up_after=timedelta(hours=12))
+    monday = NOON + timedelta(hours=60)
+    for hours in (0, 11):
+        at = monday + timedelta(hours=hours)
+        assert attempt(ledger, delivery, Line(TransientError("away")), now=at, retry=retry) is DeliveryState.PENDING
+        delivery = kept(ledger, delivery)
+    late = monday + timedelta(hours=12)
+    assert attempt(ledger, delivery, Line(TransientError("away")), now=late, retry=retry) is DeliveryState.FAILED
 
 
 def test_a_destination_that_is_away_ends_the_round_and_the_rest_waits(ledger) -> None:

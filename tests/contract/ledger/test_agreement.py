@@ -121,7 +121,11 @@ class TwoLedgers(RuleBasedStateMachine):
     def tell(self, delivery: Delivery, success: str) -> None:
         details = {
             "delivered": {"sent_uid": copies[delivery.id % 3], "written": "HAND", "now": self.now},
-            "postpone": {"error": f"away {delivery.id} at {self.now}", "due_at": self.now + 2 * SECOND},
+            "postpone": {
+                "error": f"away {delivery.id} at {self.now}",
+                "planned_at": self.now,
+                "due_at": self.now + 2 * SECOND,
+            },
             "fail": {"error": f"refused {delivery.id} at {self.now}", "now": self.now},
         }
         if success:
@@ -129,7 +133,7 @@ class TwoLedgers(RuleBasedStateMachine):
 
     @rule(number=few)
     def report_late(self, number: int) -> None:
-        self.both("outbox", "postpone", number, error="late", due_at=self.now)
+        self.both("outbox", "postpone", number, error="late", planned_at=self.now, due_at=self.now)
 
     @rule(destination=places, uids=st.lists(st.sampled_from(copies), min_size=1, max_size=2), wait=st.integers(0, 3))
     def send(self, destination: str, uids: list[str], wait: int) -> None:

@@ -107,6 +107,7 @@ def test_what_is_not_committed_is_sent_again_and_then_fails(ledger: Ledger) -> N
     assert way(ledger, 2).state is DeliveryState.DELIVERED
     denied = way(ledger)
     assert (denied.state, denied.refusals, denied.due_at) == (DeliveryState.PENDING, 1, NOON + 5 * SECOND)
+    assert (denied.planned_at, denied.attempts) == (NOON + 5 * SECOND, 0)
     assert "0112 (no such object instance)" in denied.last_error
     (again,) = due(ledger, now=NOON + 6 * SECOND)
     take(ledger, again)

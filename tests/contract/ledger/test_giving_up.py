@@ -72,7 +72,7 @@ def test_what_arrives_although_it_was_given_up_has_arrived(ledger: Ledger) -> No
     settled(ledger, 1, deliveries=to("OLD"))
     (delivery,) = due(ledger, "OLD")
     ledger.outbox.give_up("OLD", error="given up by hand", now=NOON)
-    ledger.outbox.postpone(delivery.id, error="away", due_at=NOON)
+    ledger.outbox.postpone(delivery.id, error="away", planned_at=NOON, due_at=NOON)
     assert states(ledger, 1) == {"OLD": DeliveryState.FAILED}
     ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=LATER)
     assert states(ledger, 1) == {"OLD": DeliveryState.DELIVERED}

@@ -102,7 +102,7 @@ def test_a_file_that_came_back_goes_again_to_whoever_had_it_or_refused_it(ledger
     for delivery in due(ledger, "PACS"):
         ledger.outbox.delivered(delivery.id, sent_uid="1.9", written="HAND", now=NOON)
     ledger.outbox.fail(due(ledger, "AI")[0].id, error="the file is gone", now=NOON)
-    ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", due_at=NOON + 9 * SECOND)
+    ledger.outbox.postpone(due(ledger, "STORE")[0].id, error="away", planned_at=NOON, due_at=NOON + 9 * SECOND)
     ledger.repairs.lose(instance.id, now=NOON)
     later = NOON + SECOND
     ledger.intake.restore(instance.id, path="ab/anew.dcm", now=later)

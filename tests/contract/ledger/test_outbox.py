@@ -1,5 +1,7 @@
 """What the forwarder of a destination may rely on."""
 
+from datetime import timedelta
+
 import pytest
 
 from dicom_node.commitment import SopReference
@@ -107,10 +109,11 @@ def test_text_that_no_database_column_holds_costs_no_delivery(ledger: Ledger) ->
 def test_a_transient_failure_counts_and_waits_for_its_time(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.postpone(delivery.id, error="the peer is away", due_at=NOON + SECOND)
-    assert due(ledger) == []
-    (again,) = due(ledger, now=NOON + SECOND)
-    assert (again.attempts, again.last_error, again.planned_at) == (1, "the peer is away", NOON)
+    began = NOON + timedelta(hours=9)
+    ledger.outbox.postpone(delivery.id, error="the peer is away", planned_at=began, due_at=began + SECOND)
+    assert due(ledger, now=began) == []
+    (again,) = due(ledger, now=began + SECOND)
+    assert (again.attempts, again.last_error, again.planned_at) == (1, "the peer is away", began)
 
 
 def test_a_permanent_failure_waits_for_a_person(ledger: Ledger) -> None:
@@ -128,7 +131,7 @@ def test_a_late_failure_does_not_undo_a_delivery(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
     ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
-    ledger.outbox.postpone(delivery.id, error="timeout", due_at=NOON)
+    ledger.outbox.postpone(delivery.id, error="timeout", planned_at=NOON, due_at=NOON)
     ledger.outbox.fail(delivery.id, error="timeout", now=NOON)
     assert state_of(ledger).state is DeliveryState.DELIVERED
     assert ledger.records.destinations()[0].last_error is None
@@ -138,7 +141,7 @@ def test_the_way_of_an_image_is_kept_as_events(ledger: Ledger) -> None:
     """Each is there once, also when a worker reports late; a transient failure shows in the delivery alone."""
     settled(ledger, deliveries=to("AI", "PACS"))
     (to_ai,), (to_pacs,) = due(ledger, "AI"), due(ledger, "PACS")
-    ledger.outbox.postpone(to_ai.id, error="away", due_at=NOON)
+    ledger.outbox.postpone(to_ai.id, error="away", planned_at=NOON, due_at=NOON)
     ledger.outbox.fail(to_ai.id, error="refused", now=NOON + SECOND)
     for seconds in (2, 3):
         ledger.outbox.delivered(to_pacs.id, sent_uid="1.9", written=None, now=NOON + seconds * SECOND)

@@ -25,7 +25,7 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "restore": lambda ledger: ledger.intake.restore(1, path="ab/1.dcm", now=NOON),
     "decided value": lambda ledger: ledger.work.decided_value(series_uid="1.2.2", when=When.AT_ONCE),
     "delivered": lambda ledger: ledger.outbox.delivered(2, sent_uid="1.9", written=None, now=NOON),
-    "postpone": lambda ledger: ledger.outbox.postpone(2, error="away", due_at=NOON),
+    "postpone": lambda ledger: ledger.outbox.postpone(2, error="away", planned_at=NOON, due_at=NOON),
     "fail": lambda ledger: ledger.outbox.fail(2, error="refused", now=NOON),
     "plan": lambda ledger: ledger.outbox.plan(1, to("AI"), now=NOON),
     "requeue": lambda ledger: ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.1"], now=NOON),

@@ -48,7 +48,7 @@ def test_every_destination_tells_how_it_stands(ledger: Ledger) -> None:
         ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     (first, second) = due(ledger, "b")
     ledger.outbox.fail(first.id, error="refused", now=NOON)
-    ledger.outbox.postpone(second.id, error="away", due_at=NOON + SECOND)
+    ledger.outbox.postpone(second.id, error="away", planned_at=NOON, due_at=NOON + SECOND)
 
     def row(name: str, **over) -> DestinationCounts:
         nothing = {"pending": 0, "delivered": 0, "failed": 0, "oldest_due": None, "last_error": None}
@@ -70,10 +70,10 @@ def test_trouble_lasts_as_long_as_an_image_has_it(ledger: Ledger) -> None:
     def trouble() -> str | None:
         return ledger.records.destinations()[0].last_error
 
-    ledger.outbox.postpone(late.id, error="away", due_at=NOON)
+    ledger.outbox.postpone(late.id, error="away", planned_at=NOON, due_at=NOON)
     ledger.outbox.fail(refused.id, error="refused", now=NOON)
     assert trouble() == "refused"
-    ledger.outbox.postpone(late.id, error="still away", due_at=NOON)
+    ledger.outbox.postpone(late.id, error="still away", planned_at=NOON, due_at=NOON)
     assert trouble() == "still away"
     for delivery in (fine, late):
         ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
@@ -92,7 +92,7 @@ def test_the_trouble_of_one_destination_is_not_that_of_another(ledger: Ledger) -
 def test_trouble_is_over_once_the_image_arrives(ledger: Ledger) -> None:
     settled(ledger, 1, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.postpone(delivery.id, error="away", due_at=NOON)
+    ledger.outbox.postpone(delivery.id, error="away", planned_at=NOON, due_at=NOON)
     assert ledger.records.destinations()[0].last_error == "away"
     ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     assert ledger.records.destinations()[0].last_error is None
