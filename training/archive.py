@@ -10,7 +10,7 @@ import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,7 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.object_file import open_object
 from dicom_node.part10 import is_dicom
 from training.errors import TrainingError
+from training.images import LeftOut, Picture
 from training.key import Key, Shares
 from training.manifest import OOD_PREFIX, Row, is_region
 
@@ -41,25 +42,23 @@ class Looked:
     """What one file gave. `patient` and `uid` identify somebody: they are for grouping and for `Key`, no further.
 
     `image` (S, S) uint8 as the model sees it, or None with a `reason`; `region` as in a manifest, empty where the
-    header does not say one.
+    header does not say one; `reviewed`: a person said it.
     """
 
     label: str
     image: UInt8Array | None = None
     reason: str = ""
     region: str = ""
+    reviewed: bool = False
     view: str = ""
     patient: str = ""
     uid: str = ""
     source: str = ""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Deidentified:
-    """Images with rows, and what was left out with why; `file`s are numbers in the order of reading."""
-
-    images: list[tuple[Row, UInt8Array]]
-    left_out: list[tuple[str, str]]
+    @property
+    def weight(self) -> int:
+        """What its region counts: nothing, as a header's, or as a person's."""
+        return (1 + self.reviewed) if self.region else 0
 
 
 @contextmanager
@@ -111,10 +110,12 @@ def look_at(
     if reason is not None:
         return Looked(label=label, reason=reason)
     uid, view = _text(ds, "SOPInstanceUID"), _text(ds, "ViewPosition").upper()
+    said = labels.get(uid) or reviewed
     return Looked(
         label=label,
         image=_fitted(grey_from_dataset(ds), size),
-        region=labels.get(uid) or reviewed or said_region(header_region(ds)),
+        region=said or said_region(header_region(ds)),
+        reviewed=bool(said),
         view=view if view in VIEWS else "",
         patient=_patient(ds, label),
         uid=uid,
@@ -151,41 +152,46 @@ def _fitted(grey: npt.NDArray[np.float32], size: int) -> UInt8Array:
     return np.round(model_input(grey, size) * 255.0).astype(np.uint8)
 
 
-def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Path) -> Deidentified:
-    """Give each image a number for a name and its patient's group, and write it as a picture under `out`.
+def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Path) -> Iterator[Picture | LeftOut]:
+    """Give each image a number for a name and its patient's group, and write it as a picture under `out`; the links
+    back are written when all were taken.
 
     The same object, or the very same pixels, a second time is left out: under another patient's ID it would be on
-    both sides of the split.
+    both sides of the split. If it is the one that a person labelled, or the only one with a label, the first gets that.
     """
     (out / PICTURES).mkdir(parents=True, exist_ok=True)
-    images: list[tuple[Row, UInt8Array]] = []
-    left_out: list[tuple[str, str]] = []
     links: list[tuple[str, str, str]] = []
-    first: dict[bytes, str] = {}
+    first: dict[bytes, tuple[Row, int]] = {}
     for number, one in enumerate(looked):
         name = f"{PICTURES}/{number:06d}.png"
         links.append((name, one.label, one.uid))
         if one.image is None:
-            left_out.append((name, one.reason))
+            yield LeftOut(file=name, why=one.reason)
             continue
-        earlier = first.setdefault(hashlib.sha256(one.image.tobytes()).digest(), name)
-        if earlier != name:
-            left_out.append((name, f"the same pixels as {earlier}"))
+        row, digest = _row(one, out / name, key, shares), hashlib.sha256(one.image.tobytes()).digest()
+        if digest in first:
+            earlier, weight = first[digest]
+            better = replace(earlier, region=one.region) if one.weight > weight else None
+            first[digest] = (better or earlier, max(weight, one.weight))
+            yield LeftOut(file=name, why=f"the same pixels as {PICTURES}/{earlier.file.name}", instead=better)
             continue
-        group = key.group(one.patient)
+        first[digest] = row, one.weight
         cv2.imwrite(str(out / name), one.image)
-        row = Row(
-            file=out / name,
-            region=one.region,
-            group=group,
-            use=shares.use(group),
-            view=one.view,
-            source=one.source,
-            origin=key.origin(one.uid),
-        )
-        images.append((row, one.image))
+        yield row, one.image
     key.keep_links(links)
-    return Deidentified(images=images, left_out=left_out)
+
+
+def _row(one: Looked, file: Path, key: Key, shares: Shares) -> Row:
+    group = key.group(one.patient)
+    return Row(
+        file=file,
+        region=one.region,
+        group=group,
+        use=shares.use(group),
+        view=one.view,
+        source=one.source,
+        origin=key.origin(one.uid),
+    )
 
 
 def read_labels(path: Path | None) -> dict[str, str]:

@@ -75,7 +75,12 @@ class RunEncoder:
         self._backbone, self._device = load_backbone(folder), device
 
     def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
-        return embed(self._backbone, torch.from_numpy(images), self._device, advance).double().numpy()
+        # Batch by batch: the images may lie in a file that is larger than memory, and may not be written to.
+        parts = [
+            embed(self._backbone, torch.from_numpy(np.array(images[start : start + BATCH])), self._device, advance)
+            for start in range(0, len(images), BATCH)
+        ]
+        return torch.cat(parts).double().numpy() if parts else np.zeros((0, EMBEDDING))
 
     @torch.no_grad()
     def maps(self, images: UInt8Array, regions: Ints, weight: Floats) -> Floats:

@@ -3,10 +3,11 @@
 import csv
 import json
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
@@ -18,11 +19,14 @@ import numpy.typing as npt
 from dicom_node.errors import UndecodableError
 from dicom_node.imaging import IMAGING_VERSION, model_input, picture_from_file
 from training.errors import TrainingError
-from training.manifest import COLUMNS, Row, read_manifest
+from training.image_file import growing, in_order
+from training.manifest import COLUMNS, Row, check_groups, read_manifest
 
 UInt8Array = npt.NDArray[np.uint8]
 
 IMAGES, MANIFEST, ABOUT, UNREADABLE = "images.npy", "manifest.csv", "about.json", "unreadable.csv"
+BLOCK = 16
+"""Pictures that a worker reads at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,8 +47,10 @@ class ImageSet:
         return np.array([row.target for row in self.rows], np.int64)
 
     def where(self, keep: Callable[[Row], bool]) -> Self:
-        """The rows for which `keep` is true."""
+        """The rows for which `keep` is true; without a copy where those are all."""
         chosen = [index for index, row in enumerate(self.rows) if keep(row)]
+        if len(chosen) == len(self.rows):
+            return self
         return replace(self, images=self.images[chosen], rows=tuple(self.rows[index] for index in chosen))
 
 
@@ -59,50 +65,92 @@ def prepare(
     Raises:
         TrainingError: not one picture could be read.
     """
-    good, bad = read_pictures(rows, size=size, workers=workers, advance=advance)
-    return write_set(good, out, size=size, unreadable=bad)
+    return write_set(read_pictures(rows, size=size, workers=workers, advance=advance), out, size=size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A file that gives no image, with why; `instead` replaces the earlier row of the same file that it names."""
+
+    file: str
+    why: str
+    instead: Row | None = None
+
+
+Picture = tuple[Row, UInt8Array]
 
 
 def read_pictures(
     rows: Sequence[Row], *, size: int, workers: int, advance: Callable[[int], None] = lambda _n: None
-) -> tuple[list[tuple[Row, UInt8Array]], list[tuple[str, str]]]:
-    """Decode, clean and fit every row's picture: those that can be read, and the others' files with why not."""
-    results: list[UInt8Array | str] = []
+) -> Iterator[Picture | LeftOut]:
+    """Decode, clean and fit every row's picture: in order, and never more than a few in memory at once."""
+    blocks = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
     # Not forked: OpenCV's own threads do not come along into a forked child, which then waits for them for ever.
     with ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn")) as pool:
-        for result in pool.map(partial(_prepare_one, size=size), [row.file for row in rows], chunksize=16):
-            results.append(result)
-            advance(1)
-    good = [(row, image) for row, image in zip(rows, results, strict=True) if not isinstance(image, str)]
-    bad = [(str(row.file), why) for row, why in zip(rows, results, strict=True) if isinstance(why, str)]
-    return good, bad
+        for made in in_order(pool, partial(_prepare_block, size=size), blocks, ahead=4 * workers):
+            yield from made
+            advance(len(made))
 
 
-def write_set(
-    good: Sequence[tuple[Row, UInt8Array]], out: Path, *, size: int, unreadable: Sequence[tuple[str, str]] = ()
-) -> ImageSet:
-    """Write images with their rows as a prepared data set, and beside them what could not be read, with why.
+def write_set(items: Iterable[Picture | LeftOut], out: Path, *, size: int) -> ImageSet:
+    """Write images with their rows, as they come, as a prepared data set, and beside them what was left out, with why.
 
     What says that the set is whole goes first and comes back last: one that was killed is not taken for finished.
 
+    Returns:
+        The set, with its pixels left in the file.
+
     Raises:
-        TrainingError: there is not one image.
+        TrainingError: there is not one image, or a group (a patient) has rows of more than one use.
     """
     out.mkdir(parents=True, exist_ok=True)
     (out / ABOUT).unlink(missing_ok=True)
-    _write_csv(out / UNREADABLE, ("file", "reason"), unreadable)
-    if not good:
-        raise TrainingError(f"Not one of the {len(unreadable)} pictures could be read; {out / UNREADABLE} says why.")
-    made = ImageSet(images=np.stack([image for _, image in good]), rows=tuple(row for row, _ in good))
-    np.save(out / IMAGES, made.images)
-    _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in made.rows])
-    declare_whole(out, size=size, n=len(good), unreadable=len(unreadable))
-    return made
+    taken = _Taken()
+    with growing(out / IMAGES, size=size) as append:
+        for item in items:
+            if isinstance(item, LeftOut):
+                taken.leave_out(item)
+            else:
+                taken.take(*item)
+                append(item[1])
+    _write_csv(out / UNREADABLE, ("file", "reason"), [(each.file, each.why) for each in taken.left_out])
+    if not taken.rows:
+        raise TrainingError(
+            f"Not one of the {len(taken.left_out)} pictures could be read; {out / UNREADABLE} says why."
+        )
+    check_groups(taken.rows)
+    _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in taken.rows])
+    declare_whole(out, size=size, n=len(taken.rows), unreadable=len(taken.left_out), twins=taken.twins)
+    return ImageSet(images=_pixels(out, mapped=True), rows=tuple(taken.rows))
 
 
-def declare_whole(out: Path, *, size: int, n: int, unreadable: int = 0) -> None:
+class _Taken:
+    """The rows of a set that is being written, what was left out, and how many `twins` there are: images that show the
+    very pixels of an earlier one of another group or use.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.left_out: list[LeftOut] = []
+        self.twins = 0
+        self._place: dict[Path, int] = {}
+        self._first: dict[bytes, Row] = {}
+
+    def take(self, row: Row, image: UInt8Array) -> None:
+        earlier = self._first.setdefault(sha256(image.tobytes()).digest(), row)
+        self.twins += (earlier.group, earlier.use) != (row.group, row.use)
+        self._place[row.file] = len(self.rows)
+        self.rows.append(row)
+
+    def leave_out(self, item: LeftOut) -> None:
+        self.left_out.append(item)
+        if item.instead is not None:
+            self.rows[self._place[item.instead.file]] = item.instead
+
+
+def declare_whole(out: Path, *, size: int, n: int, unreadable: int = 0, twins: int = 0) -> None:
     """Say, as the last thing, that `out` holds a whole set of `n` images of `size` px; all at once or not at all."""
-    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": n, "unreadable": unreadable}
+    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": n, "unreadable": unreadable, "twins": twins}
     written = out / (ABOUT + ".new")
     written.write_text(json.dumps(about) + "\n", encoding="utf-8")
     written.replace(out / ABOUT)
@@ -118,7 +166,7 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
     folder = path if path.is_dir() else path.parent
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        images = np.load(folder / IMAGES, mmap_mode="r" if mapped else None)
+        images = _pixels(folder, mapped=mapped)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not a prepared data set: run `python -m training prepare` first.") from error
     if about["imaging_version"] != IMAGING_VERSION:
@@ -136,24 +184,34 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
 
 
 def joined(sets: Sequence[ImageSet]) -> ImageSet:
-    """Several sets as one.
+    """Several sets as one; a single one as it is, without a copy.
 
     Raises:
         TrainingError: they differ in size, or there are none.
     """
     if len({each.size for each in sets}) != 1:
         raise TrainingError("The data sets were prepared at different sizes; prepare them with one recipe.")
+    if len(sets) == 1:
+        return sets[0]
     return ImageSet(
         images=np.concatenate([each.images for each in sets]), rows=tuple(row for each in sets for row in each.rows)
     )
 
 
-def _prepare_one(file: Path, size: int) -> UInt8Array | str:
+def _pixels(folder: Path, *, mapped: bool) -> UInt8Array:
+    return np.asanyarray(np.load(folder / IMAGES, mmap_mode="r" if mapped else None))
+
+
+def _prepare_block(rows: Sequence[Row], size: int) -> list[Picture | LeftOut]:
     cv2.setNumThreads(1)  # the pool already uses every core
+    return [_prepared(row, size) for row in rows]
+
+
+def _prepared(row: Row, size: int) -> Picture | LeftOut:
     try:
-        return np.round(model_input(picture_from_file(file), size) * 255.0).astype(np.uint8)
+        return row, np.round(model_input(picture_from_file(row.file), size) * 255.0).astype(np.uint8)
     except (UndecodableError, OSError) as error:
-        return str(error)
+        return LeftOut(file=str(row.file), why=str(error))
 
 
 def _line(row: Row, folder: Path) -> tuple[str, ...]:

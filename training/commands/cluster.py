@@ -105,7 +105,7 @@ def _label(whole: ImageSet, given: dict[int, str], out: Path, *, ledger: str | N
     if ledger is not None:
         named |= _agreed_names(counted(numbers, read_reviewed(whole.rows, ledger, key, out=out)), named)
     made = weakly_labelled(whole, numbers, named)
-    write_set(list(zip(made.rows, made.images, strict=True)), out / LABELLED, size=whole.size)
+    write_set(zip(made.rows, made.images, strict=True), out / LABELLED, size=whole.size)
     counts = Counter(row.region for row in made.rows)
     discarded = sum(name == DISCARD for name in named.values())
     Console().print(dict(sorted(counts.items())))

@@ -1,5 +1,6 @@
 """What the commands share: their options, and what they read before they begin."""
 
+import json
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -65,8 +66,10 @@ def say(metrics: dict[str, Any]) -> None:
 
 
 def gather(paths: list[Path], recipe: Recipe, out: Path) -> ImageSet:
-    """Prepared folders as they are; a plain manifest is prepared into the run folder first."""
-    whole = joined([load(path) for path in prepared(paths, recipe, out)])
+    """Prepared folders as they are, the pixels of a single one left in its file; a plain manifest is prepared into the
+    run folder first.
+    """
+    whole = joined([load(path, mapped=True) for path in prepared(paths, recipe, out)])
     check_groups(whole.rows)
     if whole.size != recipe.data.size:
         raise TrainingError(f"The data was prepared at {whole.size} px, the recipe says {recipe.data.size}.")
@@ -99,6 +102,17 @@ def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
     with progress("prepare", len(rows)) as shown:
         prepare_images(rows, size=size, out=into, workers=os.cpu_count() or 1, advance=shown.advance)
     made_from.write_text(digest + "\n", encoding="utf-8")
+    warn_of_twins(into)
+
+
+def warn_of_twins(folder: Path) -> None:
+    """Say where a prepared folder has images that are the same to the pixel and do not stay on one side."""
+    twins = json.loads((folder / ABOUT).read_text(encoding="utf-8")).get("twins", 0)
+    if twins:
+        Console(stderr=True).print(
+            f"{twins} images in {folder} have the very pixels of an earlier one with another group or use: what is "
+            "measured on them may have been learned. Give them one group and use, or remove them from the manifest."
+        )
 
 
 def device_here() -> torch.device:

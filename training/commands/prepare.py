@@ -1,8 +1,9 @@
 """`python -m training prepare`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.media import MediaFile
-from training.archive import Deidentified, Looked, deidentified, files_of, look, read_labels
-from training.commands.inputs import OutOption, RecipeOption, SeedOption
+from training.archive import Looked, deidentified, files_of, look, read_labels
+from training.commands.inputs import OutOption, RecipeOption, SeedOption, warn_of_twins
 from training.counts import region_counts, write_counts
 from training.errors import TrainingError
-from training.images import ImageSet, UInt8Array, read_pictures, write_set
-from training.key import Key, Shares, keep_shares, open_key
+from training.image_file import in_order
+from training.images import ImageSet, LeftOut, Picture, read_pictures, write_set
+from training.key import Shares, keep_shares, open_key
 from training.ledger_files import ledger_files
 from training.manifest import USES, Row, check_groups, read_manifest
 from training.progress import progress
@@ -49,58 +51,51 @@ def prepare(
     if not paths and ledger is None:
         raise TrainingError("There is nothing to prepare: name --data or --ledger.")
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
-    images, left_out = _from_manifests(manifests, size, workers)
+    rows = [row for path in manifests for row in read_manifest(path)]
+    check_groups(rows)
+    left_out: list[tuple[str, str]] = []
     with files_of([path for path in paths if path not in manifests]) as found:
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
         shares, given = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
+        parts = [_from_manifests(rows, size, workers)]
         if files:
             opened = open_key(key, out=out)
             keep_shares(opened, shares)
-            archive = _from_archive(
+            looked = _looked(
                 files,
                 lambda media, name, said: look(media, size=size, source=name, labels=given, reviewed=said),
-                key=opened,
-                shares=shares,
-                out=out,
-                workers=workers,
+                workers,
             )
-            images, left_out = images + archive.images, left_out + archive.left_out
-    check_groups([row for row, _ in images])
-    made = write_set(images, out, size=size, unreadable=left_out)
+            parts.append(deidentified(looked, opened, shares, out=out))
+        made = write_set(_listed(chain.from_iterable(parts), left_out), out, size=size)
     write_counts(made, left_out, out / "index.html", seed=seed)
     _say(made, len(left_out), out)
+    warn_of_twins(out)
 
 
-def _from_manifests(
-    paths: list[Path], size: int, workers: int
-) -> tuple[list[tuple[Row, UInt8Array]], list[tuple[str, str]]]:
-    rows = [row for path in paths for row in read_manifest(path)]
-    check_groups(rows)
-    if not rows:
-        return [], []
-    with progress("prepare", len(rows)) as shown:
-        return read_pictures(rows, size=size, workers=workers, advance=shown.advance)
+def _from_manifests(rows: list[Row], size: int, workers: int) -> Iterator[Picture | LeftOut]:
+    if rows:
+        with progress("prepare", len(rows)) as shown:
+            yield from read_pictures(rows, size=size, workers=workers, advance=shown.advance)
 
 
-def _from_archive(
-    files: list[tuple[MediaFile, str, str]],
-    reader: Callable[[MediaFile, str, str], Looked | None],
-    *,
-    key: Key,
-    shares: Shares,
-    out: Path,
-    workers: int,
-) -> Deidentified:
+def _looked(
+    files: list[tuple[MediaFile, str, str]], reader: Callable[[MediaFile, str, str], Looked | None], workers: int
+) -> Iterator[Looked]:
     """Threads, not processes: members of one archive share its open file, and decoding lets go of the interpreter."""
     with progress("read", len(files)) as shown, ThreadPoolExecutor(max_workers=workers) as pool:
+        for one in in_order(pool, lambda file: reader(*file), files, ahead=4 * workers):
+            shown.advance(1)
+            if one is not None:
+                yield one
 
-        def looked() -> Iterator[Looked]:
-            for one in pool.map(lambda file: reader(*file), files):
-                shown.advance(1)
-                if one is not None:
-                    yield one
 
-        return deidentified(looked(), key, shares, out=out)
+def _listed(items: Iterable[Picture | LeftOut], left_out: list[tuple[str, str]]) -> Iterator[Picture | LeftOut]:
+    """The same items; what is left out is listed as it passes."""
+    for item in items:
+        if isinstance(item, LeftOut):
+            left_out.append((item.file, item.why))
+        yield item
 
 
 def _say(made: ImageSet, left_out: int, out: Path) -> None:

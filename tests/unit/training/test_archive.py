@@ -190,6 +190,21 @@ def test_a_reviewed_label_goes_before_the_header_also_from_the_ledger(tmp_path, 
     assert not any(b"GEHEIM" in file.read_bytes() for file in out.rglob("*") if file.is_file())
 
 
+def test_of_equal_images_the_label_of_a_person_is_kept(tmp_path, recipe):
+    """The second copy was reviewed, the first has what its header says; and a header's goes before none."""
+    folder, labels = tmp_path / "export", tmp_path / "labels.csv"
+    for place, parts in (("a", ["HAND", ""]), ("b", ["HAND", "LSPINE"])):
+        (folder / place).mkdir(parents=True)
+        for number, part in enumerate(parts):
+            ds = radiograph(number, part=part)
+            ds.SOPInstanceUID += f".{'ab'.index(place) + 1}"
+            as_file(ds, folder / place)
+    labels.write_text("sop_instance_uid,region\n1.2.826.0.1.999.0.2,wrist\n")
+    given = ["--data", folder, "--labels", labels, "--recipe", recipe, "--out", tmp_path / "o"]
+    assert training("prepare", *given) == 0
+    assert sorted(row.region for row in load(tmp_path / "o").rows) == ["lumbar_spine", "wrist"]
+
+
 def test_a_table_of_labels_that_names_no_region_is_refused(tmp_path, tree, recipe, capsys):
     """A slip of the pen would be a class of its own, or end the run late."""
     labels = tmp_path / "labels.csv"

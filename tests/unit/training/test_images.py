@@ -1,13 +1,18 @@
 """The cache holds what the node's imaging makes, and says what it could not read."""
 
 import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dicom_node.imaging import model_input, picture_from_file
 from tests.unit.training.small import SIZE, write_manifest
+from training import image_file
 from training.errors import TrainingError
+from training.image_file import in_order
 from training.images import joined, load, prepare, write_set
 from training.manifest import read_manifest
 
@@ -66,18 +71,76 @@ def test_a_manifest_that_lost_a_line_is_refused(tmp_path, rows):
         load(tmp_path)
 
 
-def test_a_set_that_was_killed_while_it_replaced_another_is_not_taken_for_finished(tmp_path, rows, monkeypatch):
+def test_a_set_that_was_killed_while_it_replaced_another_is_not_taken_for_finished(tmp_path, rows):
     """The older set said that it was whole; half of the new one lies there now."""
     made = prepare(rows[:4], size=SIZE, out=tmp_path, workers=1)
 
-    def killed(*_):
+    def killed_after_two():
+        yield from list(zip(made.rows, made.images, strict=True))[:2]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.images.np.save", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_set(list(zip(made.rows, made.images, strict=True)), tmp_path, size=SIZE)
+        write_set(killed_after_two(), tmp_path, size=SIZE)
     with pytest.raises(TrainingError, match="not a prepared data set"):
         load(tmp_path)
+
+
+def test_images_are_written_as_they_come_and_not_held(tmp_path, rows, monkeypatch):
+    """Of 300 images of 256 px (20 MB) never more than a few lie in memory, and the file is numpy's own."""
+
+    def endless():
+        for number in range(300):
+            yield replace(rows[0], file=tmp_path / f"{number}.png"), np.full((256, 256), number % 251, np.uint8)
+
+    monkeypatch.setattr(image_file, "BUFFER", 8192)
+    tracemalloc.start()
+    made = write_set(endless(), tmp_path / "cache", size=256)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(made.images, np.memmap)
+    assert held < 4_000_000
+    again = np.load(tmp_path / "cache" / "images.npy")
+    assert again.shape == (300, 256, 256)
+    assert again[299, 0, 0] == 299 % 251
+
+
+def test_work_is_done_in_order_and_not_far_ahead_of_who_takes_it():
+    """Otherwise decoded images pile up where writing is slower."""
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        return number
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = in_order(pool, work, range(1000), ahead=5)
+        assert [next(results) for _ in range(3)] == [0, 1, 2]
+        assert len(begun) <= 8
+        results.close()
+
+
+def test_one_set_is_not_copied_and_all_rows_of_it_neither(tmp_path, rows):
+    """Audit, clusters and evaluation read archives that are larger than memory."""
+    prepare(rows[:4], size=SIZE, out=tmp_path, workers=1)
+    data = joined([load(tmp_path, mapped=True)])
+    assert isinstance(data.where(lambda _: True).images, np.memmap)
+    assert len(data.where(lambda row: row.region == rows[0].region).rows) == 1
+
+
+def test_a_set_may_be_written_over_the_one_that_it_is_made_from(tmp_path, rows):
+    """The old file stays for whoever has it mapped."""
+    made = prepare(rows[:4], size=SIZE, out=tmp_path, workers=1)
+    expected = np.array(made.images)
+    write_set(zip(made.rows, made.images, strict=True), tmp_path, size=SIZE)
+    assert np.array_equal(load(tmp_path).images, expected)
+
+
+def test_the_same_pixels_on_two_sides_are_counted(tmp_path, rows):
+    """Not those that stay with their group and use."""
+    image = np.zeros((SIZE, SIZE), np.uint8)
+    others = [rows[0], rows[0], replace(rows[0], group="x"), replace(rows[0], group="y", use="evaluate")]
+    write_set(((row, image) for row in others), tmp_path, size=SIZE)
+    assert json.loads((tmp_path / "about.json").read_text())["twins"] == 2
 
 
 def test_sets_of_different_sizes_are_not_joined(tmp_path, rows):

@@ -95,3 +95,12 @@ def test_a_patient_who_is_learned_from_and_measured_on_is_refused_on_every_way(t
     with pytest.raises(TrainingError, match="1 groups have rows"):
         prepared([split], RECIPE, tmp_path / "other")
     assert not (tmp_path / "other" / "prepared-0").exists()
+
+
+def test_it_is_said_where_one_picture_is_learned_from_and_measured_on(tmp_path, manifest, capsys):
+    """Under the names of two patients; nobody would see it in the numbers."""
+    lines = manifest.read_text().splitlines()
+    twin = lines[1].replace(",g0,", ",somebody else,").replace(",tune,", ",train,")
+    manifest.write_text("\n".join([*lines, twin]) + "\n")
+    assert len(gather([manifest], RECIPE, tmp_path / "run").rows) == 5
+    assert "1 images in" in capsys.readouterr().err
