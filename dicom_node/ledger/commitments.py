@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +23,9 @@ from dicom_node.ledger.queueing import troubled, troubled_together
 from dicom_node.ledger.rows import storable
 from dicom_node.ledger.schema import commitment_deliveries as links
 from dicom_node.ledger.schema import commitments, deliveries, is_sent, is_troubled, sent_objects
+
+# Deliveries that are waived in one transaction: others who write have their turn in between.
+PORTION = 5000
 
 
 class SqlCommitments:
@@ -99,20 +101,30 @@ class SqlCommitments:
         return Outcome.TAKEN
 
     def waive(self, destination: str, *, now: datetime) -> int:
-        waiting = select(deliveries.c.id, deliveries.c.instance_id).where(
-            deliveries.c.destination == destination, is_sent
+        count = 0
+        while some := self._waive_some(destination, now):
+            count += some
+        return count
+
+    def _waive_some(self, destination: str, now: datetime) -> int:
+        some = (
+            select(deliveries.c.id)
+            .where(deliveries.c.destination == destination, is_sent)
+            .order_by(deliveries.c.due_at, deliveries.c.id)
+            .limit(PORTION)
+            .with_for_update()
         )
         with self._database.writing() as connection:
-            rows = connection.execute(waiting.order_by(deliveries.c.id).with_for_update()).all()
-            happened = [Event(kind=_deliver(connection, key, now), at=now, instance_id=of) for key, of in rows]
-            keep_events(connection, (replace(event, detail=destination) for event in happened))
-        return len(rows)
+            ids = connection.scalars(some).all()
+            _deliver(connection, ids, now)
+        return len(ids)
 
 
-def forget_asking(connection: Connection, delivery_id: int) -> None:
+def forget_asking(connection: Connection, delivery_ids: Sequence[int]) -> None:
     """What was sent, and what was asked about it, matters no more."""
-    connection.execute(delete(links).where(links.c.delivery_id == delivery_id))
-    connection.execute(delete(sent_objects).where(sent_objects.c.delivery_id == delivery_id))
+    for portion in in_portions(delivery_ids):
+        connection.execute(delete(links).where(links.c.delivery_id.in_(portion)))
+        connection.execute(delete(sent_objects).where(sent_objects.c.delivery_id.in_(portion)))
 
 
 def _forget_between(connection: Connection, delivery_ids: Sequence[int]) -> None:
@@ -177,27 +189,27 @@ def _judge(
     waiting = connection.execute(asked).mappings().all()
     ids = [row["id"] for row in waiting]
     objects, latest = _objects_of(connection, ids), _latest_asking(connection, ids)
-    happened = []
+    committed = []
     for row in waiting:
         missing = missing_from(report, objects[row["id"]])
         if missing is None:
-            kind = _deliver(connection, row["id"], now)
+            committed.append(row["id"])
         elif latest[row["id"]] == commitment_id:
-            kind = _deny(connection, row, missing, now, most_refusals)
-        else:
-            continue  # it was asked for again, and that answer is the one that counts
-        happened.append(Event(kind=kind, at=now, instance_id=row["instance_id"], detail=row["destination"]))
-    keep_events(connection, happened)
+            _deny(connection, row, missing, now, most_refusals)
+        # else it was asked for again, and that answer is the one that counts
+    _deliver(connection, committed, now)
 
 
-def _deliver(connection: Connection, delivery_id: int, now: datetime) -> str:
+def _deliver(connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
     done = {"state": DeliveryState.DELIVERED, "delivered_at": now, "trouble": None}
-    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(done))
-    forget_asking(connection, delivery_id)
-    return "delivered"
+    for portion in in_portions(delivery_ids):
+        change = update(deliveries).where(deliveries.c.id.in_(portion)).values(done)
+        changed = connection.execute(change.returning(deliveries.c.instance_id, deliveries.c.destination)).all()
+        keep_events(connection, [_event("delivered", row, now) for row in sorted(changed)])
+    forget_asking(connection, delivery_ids)
 
 
-def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_refusals: int) -> str:
+def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_refusals: int) -> None:
     refusals = row["refusals"] + 1
     over = refusals >= most_refusals
     state = DeliveryState.FAILED if over else DeliveryState.PENDING
@@ -205,7 +217,15 @@ def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_re
     # It is sent as if for the first time, and patience with what goes wrong then begins anew.
     anew = {"state": state, "refusals": refusals, "planned_at": now, "due_at": now, "attempts": 0}
     connection.execute(troubled(row["id"], error).values(anew))
-    return "failed" if over else "uncommitted"
+    keep_events(
+        connection, [_event("failed" if over else "uncommitted", (row["instance_id"], row["destination"]), now)]
+    )
+
+
+def _event(kind: str, way: Sequence[Any], now: datetime) -> Event:
+    """An event of an instance's way to a destination."""
+    instance_id, destination = way
+    return Event(kind=kind, at=now, instance_id=instance_id, detail=destination)
 
 
 def _objects_of(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[SopReference]]:

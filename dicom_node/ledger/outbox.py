@@ -105,7 +105,7 @@ class SqlOutbox:
         ]
         with self._database.writing() as connection:
             if _execute_as(connection, taken, kind="sent", now=now):
-                forget_asking(connection, delivery_id)
+                forget_asking(connection, [delivery_id])
                 connection.execute(insert(sent_objects), rows)
 
     def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:

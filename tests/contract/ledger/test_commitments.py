@@ -2,10 +2,11 @@
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.event import listen
 
 from dicom_node.commitment import LATEST_ASKED, NO_ANSWER, CommitmentReport, Failure, Outcome, SopReference
 from dicom_node.instance import Delivery, DeliveryState
-from dicom_node.ledger import open_ledger
+from dicom_node.ledger import commitments, open_ledger
 from dicom_node.ledger.engine import read_url
 from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import SECOND, due, race, settled, to
@@ -223,6 +224,25 @@ def test_of_all_that_is_asked_in_vain_the_first_and_the_latest_few_are_remembere
     assert [way(ledger, n).state for n in (1, 2)] == [DeliveryState.DELIVERED, DeliveryState.SENT]
     answer(ledger, "1.6.30", "1.2.3.2", failed=("1.2.3.3",), most=1)
     assert [way(ledger, n).state for n in (2, 3)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def test_waiving_takes_as_many_statements_for_many_deliveries_as_for_few(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receivers open their port after it: for 100,000 deliveries they waited a minute."""
+    monkeypatch.setattr(commitments, "PORTION", 20)
+    ledger = open_ledger(url)
+    sent(ledger, *range(50))
+    statements = []
+    engine = ledger._database._engine
+    listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    assert ledger.commitments.waive("PACS", now=NOON) == 50
+    counts = ledger.records.counts()
+    assert (counts.uncommitted, counts.forwarded) == (0, 50)
+    ledger.close()
+    assert len([each for each in statements if not each.startswith(("BEGIN", "SET", "SHOW"))]) < 25
+    assert rows(url, "SELECT count(*) FROM sent_objects") == [(0,)]
+    assert rows(url, "SELECT count(*) FROM events WHERE kind = 'delivered' AND detail = 'PACS'") == [(50,)]
 
 
 def rows(url: str, query: str) -> list[tuple]:
