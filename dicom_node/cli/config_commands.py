@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -34,7 +35,7 @@ def check(config: ConfigOption = None) -> None:
 
 def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     """What the configuration comes to, as lines. Raises NodeError for what cannot work."""
-    from dicom_node.config.folders import check_audit_file, check_data_dir
+    from dicom_node.config.folders import check_audit_file, check_data_dir, check_folder
     from dicom_node.config.summary import summary_of
     from dicom_node.config.tls import check_tls
     from dicom_node.ledger.engine import read_url
@@ -42,10 +43,13 @@ def _checked(settings: Config) -> Iterator[tuple[str, str]]:
 
     check_data_dir(settings)
     check_audit_file(settings)
+    ledger = read_url(settings.ledger_url)
+    if ledger.get_backend_name() == "sqlite":
+        check_folder("ledger.url", Path(ledger.database or "").parent)
     yield "listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}"
     yield "web", _web(settings.web)
     yield "data", str(settings.node.data_dir)
-    yield "ledger", read_url(settings.ledger_url).render_as_string(hide_password=True)
+    yield "ledger", ledger.render_as_string(hide_password=True)
     yield "model", open_model(settings).model_id
     yield from summary_of(settings)
     for destination in settings.destinations:

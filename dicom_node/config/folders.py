@@ -9,8 +9,8 @@ from dicom_node.errors import ConfigError, StartError, is_of_the_path
 
 def check_data_dir(config: Config) -> None:
     """Raise ConfigError or, where it may pass, StartError unless spool and ledger can be written or made."""
-    _check_folder("node.data_dir", config.node.data_dir)
-    _check_folder("node.data_dir", config.spool_dir)
+    check_folder("node.data_dir", config.node.data_dir)
+    check_folder("node.data_dir", config.spool_dir)
 
 
 def check_audit_file(config: Config) -> None:
@@ -18,7 +18,7 @@ def check_audit_file(config: Config) -> None:
     file = config.audit.file
     if file is None:
         return
-    _check_folder("audit.file", file.parent)
+    check_folder("audit.file", file.parent)
     try:
         if file.exists():
             file.open("ab").close()
@@ -26,8 +26,11 @@ def check_audit_file(config: Config) -> None:
         raise _unwritable("audit.file", file, error) from error
 
 
-def _check_folder(key: str, folder: Path) -> None:
-    """Of a folder that is not there yet, the nearest one above it that is; what is tried leaves nothing behind."""
+def check_folder(key: str, folder: Path) -> None:
+    """Raise ConfigError or, where it may pass, StartError, naming key and folder, unless it can be written or made.
+
+    Of a folder that is not there yet, the nearest one above it that is; what is tried leaves nothing behind.
+    """
     try:
         there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
         with TemporaryFile(dir=there):

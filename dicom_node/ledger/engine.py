@@ -23,6 +23,7 @@ LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+NO_DATABASE = "The ledger's file is no SQLite database: set [ledger] url to another file."
 BUSY = "The ledger is busy: somebody has been writing to it for too long. Try again."
 
 T = TypeVar("T")
@@ -58,13 +59,18 @@ class Database:
     def make_room(self) -> None:
         """Make an SQLite ledger's folder, and let its readers and its writer work side by side (WAL).
 
-        Raises ConfigError where there can be no such folder, LedgerError.
+        Raises ConfigError where there can be no such folder or the file is something else, LedgerError.
         """
         if self.file is None:
             return
         _make_folder(self.file.parent)
-        with translated(), self._engine.connect() as connection:
-            _turn_to_wal(connection)
+        try:
+            with translated(), self._engine.connect() as connection:
+                _turn_to_wal(connection)
+        except LedgerError as error:
+            if str(error) == NO_DATABASE:
+                raise ConfigError(NO_DATABASE) from error
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -215,7 +221,7 @@ _SQLITE_ADVICE = (
     ("full", "The ledger's disk is full: free some space."),
     ("readonly", "The ledger's file cannot be written: check the owner and permissions of it and its folder."),
     ("unable to open", "The ledger's file cannot be opened: check that its folder exists and may be written."),
-    ("not a database", "The ledger's file is no SQLite database: set [ledger] url to another file."),
+    ("not a database", NO_DATABASE),
     ("malformed", "The ledger's file is damaged: stop the node and restore it from a backup."),
     ("i/o error", "The ledger's disk reports an error: check the disk."),
     ("no such table", "The ledger's tables are missing: run `dicom-node migrate`."),

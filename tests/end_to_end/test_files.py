@@ -192,10 +192,15 @@ def test_what_serve_would_trip_over_fails_the_check_as_well(node) -> None:
         done = node.run(*command, check=False)
         assert done.returncode == 2
         assert done.stderr.startswith("error: node.data_dir: /proc/nope cannot be written (No such file or directory)")
-    node.file.write_text(f'{whole}[audit]\nfile = "/proc/x/audit.xml"\n')
-    done = node.run("config", "check", check=False)
-    assert done.returncode == 2
-    assert "audit.file: /proc/x cannot be written" in done.stderr
+    ledger = '[ledger]\nurl = "sqlite:////proc/y/ledger.sqlite"\n'
+    for section, words in (
+        ('[audit]\nfile = "/proc/x/audit.xml"\n', "audit.file: /proc/x"),
+        (ledger, "ledger.url: /proc/y"),
+    ):
+        node.file.write_text(whole + section)
+        done = node.run("config", "check", check=False)
+        assert done.returncode == 2
+        assert f"{words} cannot be written" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["status"], ["show", "1.2.3"], ["requeue"], ["rules", "replay"]])

@@ -128,7 +128,7 @@ def test_a_url_that_cannot_work_is_refused_with_one_that_can(url: str) -> None:
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"certainly no database" * 100)
-    with pytest.raises(LedgerError, match="no SQLite database"):
+    with pytest.raises(ConfigError, match="no SQLite database"):
         open_ledger(f"sqlite:///{file}")
 
 
