@@ -67,6 +67,8 @@ def test_the_supervised_baseline_is_augmented_like_the_head():
 
 @pytest.mark.parametrize("name", ["simclr", "byol", "supcon"])
 def test_linear_evaluation_is_the_papers(name):
-    """Section 3.3: Adam with 5e-2 and without weight decay."""
+    """Section 3.3: Adam with 5e-2 and without weight decay; supplement, table 1, right column."""
     probe = read_recipe(RECIPES / f"{name}.toml").probe
     assert (probe.learning_rate, probe.weight_decay, probe.head) == (5e-2, 0.0, "fit")
+    for key, value in {**HEAD, **OURS_AND_OFF}.items():
+        assert getattr(probe.augment, key) == value, key
