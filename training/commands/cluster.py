@@ -25,7 +25,7 @@ from training.errors import TrainingError
 from training.images import ImageSet, write_set
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
-from training.runs import METRICS, write_json, write_run
+from training.runs import METRICS, recipe_of, write_json, write_run
 
 LABELLED = "labelled"
 
@@ -51,7 +51,9 @@ def cluster(
     """Sort images into clusters with contact sheets; with --names or --ledger, turn their names into weak labels."""
     if names is not None or ledger is not None:
         given = read_names(names) if names is not None else {}
-        _label(gather(data, read_recipe(recipe) if recipe else Recipe(), out), given, out, ledger=ledger, key=key)
+        # Without --recipe the one that the clusters were made with: its size is the model's.
+        chosen = read_recipe(recipe) if recipe else recipe_of(out)
+        _label(gather(data, chosen, out), given, out, ledger=ledger, key=key)
         return
     if source is None:
         raise TrainingError(

@@ -32,7 +32,8 @@ def export(
         typer.Option("--data", help="Prepared folders, real images first of all, by which the smaller file is judged."),
     ] = None,
     turns: Annotated[
-        int, typer.Option(help="A mean over 4 quarter turns, or 8 with mirrored ones; as calibrated when 0.")
+        int,
+        typer.Option(help="Views that are averaged: what the run was calibrated on, or nothing is exported; 0: that."),
     ] = 0,
     float16: Annotated[bool, typer.Option("--float16", help="Store model.onnx itself in half the size.")] = False,  # noqa: FBT002 - Typer's way
 ) -> None:
@@ -66,19 +67,25 @@ def export(
 
 
 def export_run(source: Path, path: Path, *, turns: int = 0) -> float:
-    """Write a calibrated run's model file, with the views that it was calibrated on unless `turns` says otherwise.
+    """Write a calibrated run's model file, with the views that it was calibrated on.
 
     Returns:
         The largest difference from torch.
 
     Raises:
-        TrainingError: the run was not calibrated, or the file differs too much.
+        TrainingError: the run was not calibrated, or on other views than `turns`, or the file differs too much.
     """
     from training.export import export as write_onnx
     from training.heads import load_classifier
 
     card, classifier = card_of_run(source), load_classifier(source)
-    turns = turns or recipe_of(source).calibrate.turns
+    calibrated = recipe_of(source).calibrate.turns
+    if turns not in (0, calibrated):
+        raise TrainingError(
+            f"The thresholds of {source} were chosen on {calibrated} views of each image: to export {turns}, "
+            f"calibrate it with turns = {turns} in [calibrate] of the recipe."
+        )
+    turns = calibrated
     if turns != 1:
         card = replace(card, training={**card.training, "turns": turns})
     return write_onnx(classifier, card, path, turns=turns)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ABOUT, IMAGES, ImageSet, joined, load
 from training.images import prepare as prepare_images
-from training.manifest import check_groups, read_manifest
+from training.manifest import Row, check_groups, read_manifest
 from training.pool import Pool
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe, read_recipe
@@ -59,6 +59,21 @@ def held_rows(pool: Pool, size: int, own: Sequence[DataRecipe], before: Sequence
             "The data has no rows of a region that nothing was learned from: add tune rows or raise data.held_out."
         )
     return held
+
+
+def check_labels(learned: Iterable[Row], held: Iterable[Row]) -> None:
+    """Refuse, before anything is computed, to fit a head or to measure one where no row shows a region.
+
+    Raises:
+        TrainingError: none of one of them does.
+    """
+    if not any(row.target >= 0 for row in learned):
+        raise TrainingError("The data has no rows of a region to learn from: label some with the use train.")
+    if not any(row.target >= 0 for row in held):
+        raise TrainingError(
+            "The data has no train rows of a region that nothing was learned from: add groups (patients), or raise "
+            "data.held_out before the backbone is trained."
+        )
 
 
 def say(metrics: dict[str, Any]) -> None:

@@ -13,7 +13,15 @@ from rich.console import Console
 
 from dicom_node.model.session import Model
 from training.adapting import seen_by
-from training.commands.inputs import DataOption, OutOption, RecipeOption, device_here, prepared, recipe_for
+from training.commands.inputs import (
+    DataOption,
+    OutOption,
+    RecipeOption,
+    check_labels,
+    device_here,
+    prepared,
+    recipe_for,
+)
 from training.drawn import drawn, subset
 from training.errors import TrainingError
 from training.heads import Classifier, embed, load_backbone, trained_classifier
@@ -113,6 +121,7 @@ def _probed(
     before = splits_of(told_of(source))
     learned = drawn(pool.where(lambda row: is_learned_from(row, recipe.data)), size)
     held = drawn(pool.where(lambda row: may_calibrate(row, [recipe.data], before)), size)
+    check_labels(learned.rows, held.rows)
     backbone = load_backbone(source)
     with progress("embed", len(learned.rows) + len(held.rows)) as shown:
         known, asked = (

@@ -8,7 +8,16 @@ import typer
 from rich.console import Console
 
 from dicom_node.model.session import Model
-from training.commands.inputs import OutOption, RecipeOption, SeedOption, device_here, prepared, recipe_for, say
+from training.commands.inputs import (
+    OutOption,
+    RecipeOption,
+    SeedOption,
+    check_labels,
+    device_here,
+    prepared,
+    recipe_for,
+    say,
+)
 from training.errors import TrainingError
 
 KEPT_OUT = ("per_region", "parent")
@@ -86,6 +95,8 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
     size = chosen.data.size
     pool = open_pool(prepared(data, chosen, out), at_least=size).where(lambda row: row.is_labelled)
     learned, before = pool.where(lambda row: is_learned_from(row, chosen.data)), splits_of(told_of(source))
+    held = drawn(pool.where(lambda row: row.use == "train" and may_calibrate(row, [chosen.data], before)), size)
+    check_labels(learned.rows if chosen.probe.head == "fit" else held.rows, held.rows)
     if chosen.probe.head == "keep":
         classifier = load_classifier(source)
     else:
@@ -94,9 +105,6 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
             views = cached_views(backbone, shown_once, chosen.probe, seed=seed, device=device, advance=shown.advance)
         weight, bias = fit_head(views, shown_once, chosen.probe, chosen.data, seed=seed)
         classifier = Classifier(backbone=backbone, weight=weight, bias=bias)
-    held = drawn(pool.where(lambda row: row.use == "train" and may_calibrate(row, [chosen.data], before)), size)
-    if not held.rows:
-        raise TrainingError("The data has no rows that nothing was learned from: raise data.held_out.")
     with progress("embed", len(held.rows)) as shown:
         embeddings = embed(classifier.backbone, torch.from_numpy(held.images), device, advance=shown.advance)
     probabilities = softmax(classifier.logits(embeddings).double().numpy())

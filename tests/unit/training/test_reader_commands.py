@@ -74,12 +74,13 @@ def test_the_audit_leaves_candidates_and_a_page(made, tmp_path):
 
 @pytest.mark.slow
 def test_clusters_named_by_a_person_become_a_data_set(made, tmp_path):
+    """Whose size is the first call's, not the default one."""
     out = tmp_path / "c"
     assert run(made, "cluster", out, "--from", made / "run", "--name-from-labels") == 0
     assert self_contained(out / "index.html")
     metrics = json.loads((out / "metrics.json").read_text())
     assert 0 < metrics["nmi"] <= metrics["nmi_at_most"] + 1e-9
-    assert run(made, "cluster", out, "--names", out / "names.csv") == 0
+    assert training("cluster", "--data", made / "data", "--out", out, "--names", out / "names.csv") == 0
     named = load(out / "labelled")
     truth = {row.file.name: row.region for row in load(made / "data").rows}
     assert 0 < len(named.rows) <= len(truth)

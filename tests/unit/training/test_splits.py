@@ -124,3 +124,34 @@ def test_calibration_leaves_out_what_the_stage_before_learned_from(tmp_path, dat
     (run / "run.json").write_text(json.dumps({**told, "earlier": of(held_out=0.2)}))
     assert training("calibrate", "--data", folder, "--from", run, "--out", out) == 0
     assert calibrated_groups(out) == len(held_groups(rows, 0.2)) < len(held_groups(rows, 0.5))
+
+
+@pytest.mark.parametrize("command", [["probe"], ["low-label", "--share", 1.0]])
+@pytest.mark.parametrize(
+    ("held_out", "region", "sentence"),
+    [
+        (0.2, "", "no rows of a region to learn from"),
+        (0.0, "rib", "no train rows of a region that nothing was learned"),
+    ],
+)
+def test_a_head_needs_labels_to_learn_from_and_to_measure_on(tmp_path, capsys, command, held_out, region, sentence):
+    """Said before the images are embedded, and without a traceback."""
+    made = small_set(per_region=2)
+    rows = [replace(each, region=region, group=f"g{number}") for number, each in enumerate(made.rows)]
+    write_set(zip(rows, made.images, strict=True), tmp_path / "data", size=SIZE)
+    run = a_run(tmp_path / "run", held_out)
+    assert training(*command, "--data", tmp_path / "data", "--from", run, "--out", tmp_path / "o") == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_views_than_the_thresholds_were_chosen_on_are_refused(tmp_path, capsys):
+    """A file with four views and one view's thresholds would keep no promise."""
+    run = a_run(tmp_path / "run", 0.2)
+    told = json.loads((run / "run.json").read_text())
+    thresholds = {"min_confidence": 0.5, "reject_statistic": "energy", "reject_above": 0.0}
+    (run / "run.json").write_text(json.dumps({**told, "thresholds": thresholds}))
+    (run / "metrics.json").write_text("{}")
+    assert training("export", "--from", run, "--turns", 4, "--out", tmp_path / "o") == 2
+    assert "calibrate it with turns = 4" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "o" / "model.onnx").exists()
+    assert training("export", "--from", run, "--turns", 1, "--out", tmp_path / "o") == 0
