@@ -1,16 +1,19 @@
 """Short values of single elements as text, from their bytes: the data set stays as it is, down to the padding."""
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Any
 
+from pydicom.charset import decode_bytes
 from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
+from pydicom.valuerep import TEXT_VR_DELIMS
 
 LONGEST_TEXT = 64
 # What stands for a code that cannot be read: something is said of the region, and nobody knows what.
 UNREADABLE_CODE = "?"
 
+_ESCAPE = b"\x1b"
 _CODE_VALUE = 0x00080100
 _LONG_CODE_VALUE = 0x00080119
 _URN_CODE_VALUE = 0x00080120
@@ -28,6 +31,24 @@ def body_part_of(ds: Dataset) -> str:
     Latin-1 or UTF-8, whatever Specific Character Set says.
     """
     return _first_value(ds, _BODY_PART_EXAMINED, words)
+
+
+def person_text_of(ds: Dataset, tag: int) -> str:
+    """The first value of an element of LO or SH in the data set's character set (PS3.5 section 6.1); where it declares
+    none, or the value does not fit in, in UTF-8 or Latin-1.
+    """
+    return _first_value(ds, tag, lambda value: _in_character_set(value, ds.original_character_set))
+
+
+def _in_character_set(value: bytes, declared: str | MutableSequence[str]) -> str:
+    if isinstance(declared, str):  # no Specific Character Set: pydicom's default
+        return words(value)
+    if _ESCAPE in value:  # code extensions (PS3.5 section 6.1.2.5)
+        return decode_bytes(value, declared, TEXT_VR_DELIMS)
+    try:
+        return value.decode(declared[0])
+    except (UnicodeDecodeError, LookupError):
+        return words(value)
 
 
 def region_codes_of(ds: Dataset) -> str:

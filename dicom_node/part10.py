@@ -23,7 +23,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from dicom_node import __version__
 from dicom_node.content import Content, as_file, in_pieces
-from dicom_node.element_text import body_part_of, region_codes_of, text_of
+from dicom_node.element_text import body_part_of, person_text_of, region_codes_of, text_of
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
 
@@ -213,7 +213,7 @@ def patient_id_of(dataset: Content, transfer_syntax_uid: str) -> str:
 
     Raises NotUnderstoodError as `read_identity` does.
     """
-    return text_of(_head(dataset, transfer_syntax_uid), _PATIENT_ID)
+    return person_text_of(_head(dataset, transfer_syntax_uid), _PATIENT_ID)
 
 
 def inflate(deflated: Content, limit: int) -> bytes:

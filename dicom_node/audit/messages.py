@@ -51,7 +51,9 @@ class Remote:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What was transferred of one study: how many instances of which SOP class; none where that is not known yet."""
+    """What was transferred of one study: how many instances of which SOP class; none where that is not known yet. `uid`
+    and `patient_id` are empty where the images have none.
+    """
 
     uid: str
     patient_id: str
@@ -216,7 +218,7 @@ def _participant(
 
 
 def _study(message: Element, study: Study) -> None:
-    identified = _object(message, study.uid, _STUDY_UID, kind="2", role="3", name="Study")
+    identified = _object(message, study.uid or "unknown", _STUDY_UID, kind="2", role="3", name="Study")
     description = SubElement(identified, "ParticipantObjectDescription") if study.instances else identified
     for sop_class_uid, count in study.instances.items():
         SubElement(description, "SOPClass", {"UID": _clean(sop_class_uid), "NumberOfInstances": str(count)})

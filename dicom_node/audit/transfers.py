@@ -29,6 +29,10 @@ LONGEST_SECONDS = 600.0
 QUIET_SECONDS = 5.0
 
 
+# Study Instance UID, where it is empty the PatientID, and whether the images were new.
+_Key = tuple[str, str, bool]
+
+
 @dataclass(kw_only=True)
 class _Transfer:
     study_uid: str
@@ -43,28 +47,31 @@ class _Transfer:
 
 
 class ReceptionWatch:
-    """The Watch of a receiver (dimse.watch): one message per study and association, when that ends."""
+    """The Watch of a receiver (dimse.watch): one message per study and association, when that ends; of images without a
+    study, one per patient.
+    """
 
     def __init__(self, trail: Trail, messages: Messages, now: Callable[[], datetime]) -> None:
         self._trail = trail
         self._messages = messages
         self._now = now
         self._lock = Lock()
-        self._open: dict[int, dict[tuple[str, bool], _Transfer]] = {}
+        self._open: dict[int, dict[_Key, _Transfer]] = {}
 
     def stored(self, association: int, incoming: Incoming, receipt: Receipt) -> None:
         """Count an object towards its study. Who the patient is, is read once for each."""
         with self._lock, _never_raising():
-            key = (receipt.instance.study_uid, not receipt.duplicate)
+            study_uid, new = receipt.instance.study_uid, not receipt.duplicate
+            key = study_uid, "" if study_uid else _patient_of(incoming), new
             transfers = self._open.setdefault(association, {})
             if any(monotonic() - transfer.began > LONGEST_SECONDS for transfer in transfers.values()):
                 self._tell(transfers)
             if key not in transfers:
                 transfers[key] = _Transfer(
-                    study_uid=key[0],
-                    patient_id=_patient_id(incoming.dataset, incoming.transfer_syntax_uid),
+                    study_uid=study_uid,
+                    patient_id=_patient_of(incoming),
                     remote=Remote(ae_title=incoming.calling_ae, address=incoming.peer),
-                    new=key[1],
+                    new=new,
                     began=monotonic(),
                 )
             transfers[key].instances[incoming.sop_class_uid] += 1
@@ -76,7 +83,7 @@ class ReceptionWatch:
     def refused(self, *, peer: str, calling_ae: str, why: str) -> None:
         self._trail.note(self._messages.alert(Remote(ae_title=calling_ae, address=peer), why=why, at=self._now()))
 
-    def _tell(self, transfers: dict[tuple[str, bool], _Transfer]) -> None:
+    def _tell(self, transfers: dict[_Key, _Transfer]) -> None:
         for transfer in transfers.values():
             self._trail.note(
                 self._messages.received(transfer.study(), transfer.remote, new=transfer.new, at=self._now())
@@ -128,12 +135,14 @@ class AuditedTransport:
 
     def _count(self, path: Path, began: datetime) -> None:
         sop_class_uid, study_uid, patient_id = _subject(path)
-        if self._going is None or self._going.study_uid != study_uid:
+        going = self._going
+        if going is None or going.study_uid != study_uid or (not study_uid and going.patient_id != patient_id):
             self._tell()
-            self._going = _Transfer(study_uid=study_uid, patient_id=patient_id, remote=self._to, began=monotonic())
+            going = _Transfer(study_uid=study_uid, patient_id=patient_id, remote=self._to, began=monotonic())
+            self._going = going
             if not self._export:
-                self._trail.note(self._messages.begin(self._going.study(), self._to, at=began))
-        self._going.instances[sop_class_uid] += 1
+                self._trail.note(self._messages.begin(going.study(), self._to, at=began))
+        going.instances[sop_class_uid] += 1
         self._used = monotonic()
 
     def _tell(self) -> None:
@@ -164,6 +173,10 @@ def _subject(path: Path) -> tuple[str, str, str]:
     except (OSError, NotUnderstoodError):
         return "", "", ""
     return identity.sop_class_uid, identity.study_uid, _patient_id(content[offset:], syntax)
+
+
+def _patient_of(incoming: Incoming) -> str:
+    return _patient_id(incoming.dataset, incoming.transfer_syntax_uid)
 
 
 def _patient_id(dataset: Content, transfer_syntax_uid: str) -> str:
