@@ -81,5 +81,11 @@ def _same(file: int, path: Path) -> bool:
 
 
 def _write_all(file: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(file, content) :]
+    """All or, on a full disk, nothing: what comes later must not stand behind half a message."""
+    before = os.fstat(file).st_size
+    try:
+        while content:
+            content = content[os.write(file, content) :]
+    except OSError:
+        os.ftruncate(file, before)
+        raise

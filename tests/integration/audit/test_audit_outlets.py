@@ -141,6 +141,33 @@ def test_the_file_is_rotated_and_no_more_than_was_asked_for_is_kept(tmp_path: Pa
     assert lines == [b"message %04d" % number for number in range(40 - len(lines), 40)]
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from dicom_node.audit.file import AuditFile
+from dicom_node.errors import TransientError
+sink = AuditFile(Path(sys.argv[1]), longest=1 << 20, keep=1)
+sink.write(b"first")
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, unlimited[1]))
+try:
+    sink.write(b"second")
+    print("written")
+except TransientError:
+    print("full")
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+sink.write(b"second")
+"""
+
+
+def test_a_message_for_which_there_is_no_room_leaves_no_part_of_it(tmp_path: Path, root: Path) -> None:
+    """It is written again, and behind half of itself it would be no XML."""
+    file = tmp_path / "audit.xml"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, file], cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout == "full\n"
+    assert file.read_text() == "first\nsecond\n"
+
+
 WRITER = """
 import sys
 from pathlib import Path
