@@ -6,7 +6,6 @@ SOP Instance UID; without their salt nobody can try out IDs, and the salt is kep
 Names of files and folders are often patients' names, so they do not go along either.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from training.errors import TrainingError
 from training.images import LeftOut, Picture
 from training.key import Key, Shares
 from training.manifest import OOD_PREFIX, Row, is_region
+from training.table_files import read_table
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -133,10 +133,13 @@ def said_region(header: HeaderRegion) -> str:
 def _patient(ds: Dataset, label: str) -> str:
     """Whoever it is, else the study, else the file alone: too small a group can leak, but a missing ID must not join
     strangers.
+
+    The issuer of the ID does not count: where only some modalities set it, it would make two of one patient, and two
+    patients of one ID lose nothing by being on one side together.
     """
     patient = _text(ds, "PatientID")
     if patient:
-        return f"patient {patient.upper()} of {_text(ds, 'IssuerOfPatientID').upper()}"
+        return f"patient {patient.upper()} of "  # the end is there for keys of older releases
     study = _text(ds, "StudyInstanceUID")
     return f"study {study}" if study else f"file {label}"
 
@@ -203,8 +206,7 @@ def read_labels(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            read = {line["sop_instance_uid"].strip(): line["region"].strip() for line in csv.DictReader(stream)}
+        read = {str(line["sop_instance_uid"]).strip(): (line["region"] or "").strip() for line in read_table(path)}
     except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
         raise TrainingError(f"{path} is no CSV with the columns sop_instance_uid and region.") from error
     unknown = next((region for region in read.values() if region and not is_region(region)), None)

@@ -13,6 +13,7 @@ from training.images import ImageSet
 from training.manifest import Row
 from training.metrics import Ints
 from training.pages import inlined, sheet, write_page
+from training.table_files import read_table
 
 CLUSTERS, NAMES = "clusters.csv", "names.csv"
 TYPICAL, FAR = 8, 4
@@ -90,10 +91,9 @@ def _write(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]])
 
 def _read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
+        lines = read_table(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"{path} cannot be read: {error}.") from error
     if not lines or not set(columns) <= set(lines[0]):
         raise TrainingError(f"{path} is no CSV with the columns {', '.join(columns)}.")
-    return lines
+    return [{name: value or "" for name, value in line.items()} for line in lines]

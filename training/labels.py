@@ -1,6 +1,5 @@
 """A hospital's own few labelled images: a CSV file with `file` and `region`, read through the node's imaging."""
 
-import csv
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dicom_node.errors import UndecodableError
+from dicom_node.errors import NodeError, UndecodableError, is_of_the_machine
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
 from dicom_node.model.card import LABELS
 from dicom_node.object_file import open_object
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import OOD_PREFIX, Row
+from training.table_files import read_table
 
 PICTURES = {".png", ".jpg", ".jpeg"}
 SOURCE = "labels"
@@ -39,8 +39,7 @@ def read_labels(path: Path) -> list[Label]:
         TrainingError: the file is missing or empty, a column is, a region is unknown, or a named image is not there.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.DictReader(stream))
+        lines = read_table(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"The labels {path} cannot be read: {error}.") from error
     if not lines:
@@ -76,8 +75,13 @@ def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda
     def load_one(label: Label) -> tuple[npt.NDArray[np.uint8], str]:
         try:
             grey, patient = _grey(label.file)
-        except (UndecodableError, OSError) as error:
+        except (NodeError, OSError) as error:
             raise TrainingError(f"{path}, line {label.line}: {label.file}: {error}") from error
+        except Exception as error:  # damaged objects raise what pydicom and the decoders raise
+            if is_of_the_machine(error):
+                raise
+            why = f"the object cannot be read ({type(error).__name__})"
+            raise TrainingError(f"{path}, line {label.line}: {label.file}: {why}") from error
         advance(1)
         return np.round(model_input(grey, size) * 255.0).astype(np.uint8), label.group or patient
 

@@ -1,6 +1,5 @@
 """Manifests: which image shows what, where it came from, and what it may be used for."""
 
-import csv
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from dicom_node.model.card import LABELS
 from training.errors import TrainingError
 from training.recipe import DataRecipe
+from training.table_files import read_table
 
 OOD, UNLABELLED = -1, -2
 OOD_PREFIX = "ood:"
@@ -48,13 +48,16 @@ def read_manifest(path: Path) -> list[Row]:
     """Read one manifest (CSV; file paths relative to it).
 
     Raises:
-        TrainingError: the file is missing, lacks a column, or names an unknown region or use.
+        TrainingError: the file is missing, is empty, lacks a column, or names an unknown region or use.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
+        lines = read_table(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"The manifest {path} cannot be read: {error}.") from error
+    if not lines:
+        raise TrainingError(
+            f"The manifest {path} has no rows: one line for each image, under the names of the columns."
+        )
     return [_row(line, path, number) for number, line in enumerate(lines, start=2)]
 
 

@@ -155,6 +155,16 @@ def test_a_missing_patient_id_joins_no_strangers(tmp_path, recipe):
     assert sizes == [1, 1, 1, 2, 4]
 
 
+def test_a_patient_whose_issuer_only_some_modalities_set_is_one_group(tmp_path, recipe):
+    """Otherwise the same person would be learned from and evaluated on."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for number, issuer in enumerate(("", "HOSPITAL", "Hospital^1.2^ISO")):
+        as_file(radiograph(number, IssuerOfPatientID=issuer), folder)
+    assert training("prepare", "--data", folder, "--recipe", recipe, "--out", tmp_path / "o") == 0
+    assert len({row.group for row in load(tmp_path / "o").rows}) == 1
+
+
 def test_archives_are_read_where_they_lie(tmp_path, tree, recipe):
     """A zip of an export gives what the export gives."""
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:

@@ -65,6 +65,14 @@ def test_what_cannot_be_decoded_is_named(folder):
         load_labelled(write(folder, [("a.png", "hand"), ("e.png", "hand")]), 32)
 
 
+def test_a_damaged_object_is_named_with_its_line(folder):
+    """The decoders raise what they raise, also NotImplementedError."""
+    content = (folder / "c.dcm").read_bytes()
+    (folder / "f.dcm").write_bytes(content.replace(b"\x28\x00\x10\x00US", b"\x28\x00\x10\x00ZZ"))
+    with pytest.raises(TrainingError, match=r"line 2.*f\.dcm"):
+        load_labelled(write(folder, [("f.dcm", "hand")]), 32)
+
+
 def test_an_empty_or_missing_file_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="empty"):
         read_labels(write(tmp_path, []))
