@@ -15,7 +15,7 @@ from dicom_node.model.card import Thresholds
 from training.manifest import OOD, Row
 from training.metrics import Bools, Floats, softmax
 from training.recipe import CalibrateRecipe
-from training.rejection import Rejection, Statistic, energy, evidence
+from training.rejection import Rejection, Statistic, auroc, energy, evidence
 
 FEW = 30
 """A source with fewer rows than this decides nothing on its own."""
@@ -63,7 +63,8 @@ def choose_rejection(
     rows: Sequence[Row],
     recipe: CalibrateRecipe,
 ) -> tuple[Rejection, dict[str, Any]]:
-    """The statistic that the recipe names, or with `auto` the one whose worst out-of-domain kind has the best AUROC.
+    """The statistic that the recipe names, or with `auto` the one whose worst out-of-domain kind has the best AUROC;
+    kinds of few rows count as one.
 
     Without out-of-domain rows there is nothing to choose by, and `auto` means energy, which needs no parameters.
 
@@ -88,7 +89,11 @@ def choose_rejection(
         return candidates[recipe.reject], found
     if not (targets == OOD).any():
         return candidates["energy"], found
-    best = max(candidates, key=lambda name: (min(found[name]["auroc_per_kind"].values()), found[name]["auroc"]))
+    kinds = _large_enough([mask & (targets == OOD) for mask in _masks([row.region for row in rows])])
+    for name, each in candidates.items():
+        score = each.score(embeddings, logits)
+        found[name]["auroc_worst"] = min(auroc(score[kind], score[targets >= 0]) for kind in kinds)
+    best = max(candidates, key=lambda name: (found[name]["auroc_worst"], found[name]["auroc"]))
     return candidates[best], found
 
 

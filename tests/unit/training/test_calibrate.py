@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.calibrate import choose_thresholds, fit_temperature, worst_temperature
-from training.manifest import Row
+from training.calibrate import choose_rejection, choose_thresholds, fit_temperature, worst_temperature
+from training.manifest import OOD, Row
 from training.recipe import CalibrateRecipe
 from training.rejection import energy
 
@@ -123,3 +123,31 @@ def test_without_strange_rows_nothing_that_was_seen_is_rejected():
     logits = made_logits(np.full(40, 0.9), np.ones(40, bool))
     got = choose_thresholds(logits, rows(40), CalibrateRecipe())
     assert (energy(logits) <= got.reject_above).all()
+
+
+def test_a_kind_of_a_few_strange_rows_does_not_choose_the_rejection_alone():
+    """One that is better on 100 chests loses nothing by three odd rows of another kind, as long as all of those few
+    together are told apart.
+    """
+    kinds = ["ood:chest"] * 100 + ["ood:page"] * 3 + ["ood:dental"] * 20
+    named = rows(100) + [rows(1, kind)[0] for kind in kinds]
+    target = np.array([row.target for row in named])
+    strange = np.where(target == OOD, 1.0, 0.0)
+    good, even = strange.copy(), strange + np.random.default_rng(0).normal(0, 1.0, len(named))
+    good[200:203] = -1.0
+    candidates = {"energy": Scored(even), "knn": Scored(good)}
+    logits = made_logits(np.full(len(named), 0.9), np.ones(len(named), bool))
+    best, found = choose_rejection(candidates, logits, logits, named, CalibrateRecipe())
+    assert found["knn"]["auroc_per_kind"]["ood:page"] == 0.0
+    assert found["knn"]["auroc_worst"] == pytest.approx(20 / 23)
+    assert best is candidates["knn"]
+
+
+class Scored:
+    """A statistic whose scores are given."""
+
+    def __init__(self, scores):
+        self.scores = scores
+
+    def score(self, embeddings, logits):
+        return self.scores
