@@ -32,8 +32,10 @@ def steadiness(
         and `abstains`, left out where nothing was named. Each share has a 95 % bootstrap interval over groups.
 
     Raises:
-        TrainingError: a picture cannot be read.
+        TrainingError: there are no rows, or a picture cannot be read.
     """
+    if not rows:
+        raise TrainingError("There is no picture to change: give rows of a region, or unlabelled ones.")
     answers = []
     for number, row in enumerate(rows):
         answers.append(_answers(model, row.file, np.random.default_rng([seed, number])))

@@ -14,7 +14,16 @@ from rich.table import Table
 from dicom_node.model.card import LABELS
 from training.audit import Audit, classes_of, fitted_head
 from training.audit import audit as run_audit
-from training.commands.inputs import DataOption, FromOption, OutOption, RecipeOption, SeedOption, device_here, gather
+from training.commands.inputs import (
+    DataOption,
+    FromOption,
+    OutOption,
+    RecipeOption,
+    SeedOption,
+    check_uses,
+    device_here,
+    gather,
+)
 from training.embeddings import Encoder, open_encoder
 from training.errors import TrainingError
 from training.images import ImageSet
@@ -46,6 +55,7 @@ def audit(
     shown: Annotated[int, typer.Option(help="Candidates on the page.")] = 200,
 ) -> None:
     """Find labels that are probably wrong: candidates.csv, worst first, and a page to look through."""
+    check_uses(use)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     labelled = gather(data, chosen, out).where(

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from dicom_node.model.session import Model
-from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, gather
+from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, check_uses, gather
 from training.errors import TrainingError
 from training.evaluate import evaluate as run_evaluate
 from training.manifest import OOD
@@ -30,9 +30,12 @@ def evaluate(
     """Measure a model file on labelled rows, per source and region, with intervals."""
     if perturb and turn:
         raise TrainingError("--perturb turns the pictures itself: leave out --turn.")
+    check_uses(use)
     model = Model.open(source)
     sized = Recipe(data=DataRecipe(size=model.card.input_size))
     chosen = gather(data, sized, out).where(lambda row: not use or row.use in use)
+    if not chosen.rows:
+        raise TrainingError(f"The data has no rows with the use {' or '.join(use or ())}.")
     with progress("evaluate", len(chosen.rows)) as shown:
         measured = run_evaluate(model, chosen, turn=turn, advance=shown.advance)
     Console().print(evaluation_table(measured["cells"]))

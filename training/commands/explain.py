@@ -1,6 +1,5 @@
 """`python -m training explain`."""
 
-import csv
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,23 @@ from rich.console import Console
 
 from dicom_node.model.card import LABELS
 from training.audit import CLASSES, OUTSIDE, Audit, Head, audit, classes_of, fitted_head
-from training.commands.inputs import DataOption, FromOption, OutOption, RecipeOption, SeedOption, device_here, gather
+from training.commands.inputs import (
+    DataOption,
+    FromOption,
+    OutOption,
+    RecipeOption,
+    SeedOption,
+    check_uses,
+    device_here,
+    gather,
+)
+from training.corrections import read_corrections
 from training.embeddings import Encoder, open_encoder
 from training.errors import TrainingError
 from training.explain import cleaned, guided_grad_cam, share_on, with_border, with_gauge
 from training.figures import confusion, matrix_figure, points_figure, projected
 from training.images import ImageSet, UInt8Array
-from training.manifest import OOD_PREFIX, is_region
+from training.manifest import OOD_PREFIX
 from training.metrics import Floats, Ints
 from training.pages import colour_of, inlined, inlined_figure, overlaid, signed, write_page
 from training.progress import progress
@@ -41,10 +50,11 @@ def explain(
         list[Path] | None, typer.Option(help="Other models for the attention on borders and gauges.")
     ] = None,
     corrected: Annotated[
-        Path | None, typer.Option(help="Labels after a re-reading (CSV: file name, region; empty: unusable).")
+        Path | None, typer.Option(help="Labels after a re-reading (CSV: file, region; empty: unusable).")
     ] = None,
 ) -> None:
     """One page on what the model looks at: activation maps, Guided Grad-CAM, t-SNE, confusion before and after."""
+    check_uses(use)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     labelled = gather(data, chosen, out).where(lambda row: row.is_labelled and row.use in (use or USES))
@@ -165,24 +175,9 @@ def _corrected(made: Audit, path: Path | None) -> tuple[Ints, str]:
             f"Nobody has re-read these images: all {len(made.found.rows)} proposals of the audit are taken as right, "
             "so the second matrix is the best case, not a result. Give a re-reading with --corrected."
         )
-    read = _reading(path)
-    for index, row in enumerate(made.rows):
-        region = read.get(row.file.name)
-        if region is not None:
-            name = OUTSIDE if region.startswith(OOD_PREFIX) else region
-            after[index] = CLASSES.index(name) if region else -1
+    read = read_corrections(path, made.rows)
+    for index, region in read.items():
+        name = OUTSIDE if region.startswith(OOD_PREFIX) else region
+        after[index] = CLASSES.index(name) if region else -1
     changed, unusable = int((after != made.given).sum()), int((after < 0).sum())
     return after, f"{len(read)} images were read again; {changed} labels changed, {unusable} are unusable."
-
-
-def _reading(path: Path) -> dict[str, str]:
-    """A re-reading: file name -> region, `ood:<kind>`, or empty."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            read = {Path(line["file"]).name: line["region"].strip() for line in csv.DictReader(stream)}
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
-        raise TrainingError(f"{path} is no CSV with the columns file and region.") from error
-    unknown = sorted({region for region in read.values() if region and not is_region(region)})
-    if unknown:
-        raise TrainingError(f"{path} names '{unknown[0]}', which is neither one of the 14 regions nor 'ood:<kind>'.")
-    return read

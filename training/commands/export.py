@@ -23,6 +23,9 @@ from training.smaller import as_float16
 PICTURES = 2500
 """At most so many of --data are looked at: a tenth of a point is then two or three images."""
 
+LEAST = 3
+"""A third of them gives int8 its ranges, the others judge."""
+
 
 def export(
     out: OutOption,
@@ -115,4 +118,9 @@ def card_of_run(source: Path) -> ModelCard:
 def _judges(data: list[Path], size: int) -> ImageSet:
     """Rows that nothing is ever fitted to but thresholds may be: all uses but `evaluate`."""
     pool = open_pool(data, at_least=size).where(lambda row: row.use != "evaluate")
+    if len(pool.rows) < LEAST:
+        raise TrainingError(
+            f"The data has {len(pool.rows)} rows that are not for evaluation, too few to judge a smaller file by: "
+            f"give {LEAST} at least."
+        )
     return drawn(pool, size, at_most=PICTURES)

@@ -15,7 +15,7 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ABOUT, IMAGES, ImageSet, joined, load
 from training.images import prepare as prepare_images
-from training.manifest import Row, check_groups, read_manifest
+from training.manifest import USES, Row, check_groups, read_manifest
 from training.pool import Pool
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe, read_recipe
@@ -59,6 +59,17 @@ def held_rows(pool: Pool, size: int, own: Sequence[DataRecipe], before: Sequence
             "The data has no rows of a region that nothing was learned from: add tune rows or raise data.held_out."
         )
     return held
+
+
+def check_uses(uses: Sequence[str] | None) -> None:
+    """Refuse, before anything is read, a use that no row can have.
+
+    Raises:
+        TrainingError: there is one.
+    """
+    for use in uses or ():
+        if use not in USES:
+            raise TrainingError(f"--use {use}: the uses are {', '.join(USES)}.")
 
 
 def check_labels(learned: Iterable[Row], held: Iterable[Row]) -> None:
