@@ -67,8 +67,8 @@ class Work(Protocol):
         False, and nothing written, when the instance was settled before: the first verdict stands.
         """
 
-    def release(self, instance_ids: Sequence[int]) -> None:
-        """Give unfinished claims back at once, and take the attempt back: what failed was not the instance's doing."""
+    def release(self, instance_ids: Sequence[int], *, worker: str) -> None:
+        """Give a worker's own unfinished claims back at once, and their attempts: it was not the instances' doing."""
 
     def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
         """The body part that copies of a whole series get (None: as received). The first proposal stands for good."""
@@ -107,8 +107,8 @@ class Outbox(Protocol):
     def fail(self, delivery_id: int, *, error: str, now: datetime) -> None:
         """A permanent failure: FAILED until somebody requeues it."""
 
-    def release(self, delivery_ids: Sequence[int]) -> None:
-        """Give unfinished claims back at once, without counting an attempt."""
+    def release(self, delivery_ids: Sequence[int], *, worker: str) -> None:
+        """Give a worker's own unfinished claims back at once, without counting an attempt."""
 
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
         """Add deliveries to a SETTLED instance, for destinations that it has none for; returns how many were added."""

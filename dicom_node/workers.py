@@ -133,7 +133,7 @@ class Classifying:
         is no fault of the image, which is given back in the next round. A ledger that refuses values has not failed.
         """
         if self._owed:
-            self._work.release(self._owed)
+            self._work.release(self._owed, worker=self._worker)
             self._owed = []
         self._take()
         count = self._settle_oldest(self._at_once)
@@ -148,7 +148,8 @@ class Classifying:
         claimed = self._claimed()
         suspect = next((instance for instance in claimed if instance.attempts > 1), None)
         if suspect is not None:
-            self._work.release([instance.id for instance in claimed if instance is not suspect])
+            others = [instance.id for instance in claimed if instance is not suspect]
+            self._work.release(others, worker=self._worker)
             self._settle_oldest(len(self._in_hand))
             claimed = [suspect]
         self._in_hand.extend((instance, self._pool.submit(self._look, instance)) for instance in claimed)
@@ -254,5 +255,5 @@ class Lane:
         """Also what could not be given back earlier, because the ledger was away."""
         self._owed += [delivery.id for delivery in deliveries]
         if self._owed:
-            self._outbox.release(self._owed)
+            self._outbox.release(self._owed, worker=self._worker)
             self._owed = []

@@ -117,10 +117,12 @@ class SqlOutbox:
         with self._database.writing() as connection:
             _execute_as(connection, refused, kind="failed", now=now)
 
-    def release(self, delivery_ids: Sequence[int]) -> None:
+    def release(self, delivery_ids: Sequence[int], *, worker: str) -> None:
         with self._database.writing() as connection:
             for ids in in_portions(delivery_ids):
-                held = update(deliveries).where(deliveries.c.id.in_(ids), is_pending)
+                held = update(deliveries).where(
+                    deliveries.c.id.in_(ids), is_pending, deliveries.c.lease_owner == worker
+                )
                 connection.execute(held.values(lease_owner=None, lease_until=None))
 
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:

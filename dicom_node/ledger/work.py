@@ -82,13 +82,11 @@ class SqlWork:
             keep_events(connection, [event])
         return True
 
-    def release(self, instance_ids: Sequence[int]) -> None:
+    def release(self, instance_ids: Sequence[int], *, worker: str) -> None:
         one_less = case((instances.c.attempts > 0, instances.c.attempts - 1), else_=0)
         with self._database.writing() as connection:
             for ids in in_portions(instance_ids):
-                held = update(instances).where(
-                    instances.c.id.in_(ids), is_received, instances.c.lease_until.is_not(None)
-                )
+                held = update(instances).where(instances.c.id.in_(ids), is_received, instances.c.lease_owner == worker)
                 connection.execute(held.values(lease_owner=None, lease_until=None, attempts=one_less))
 
     def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:

@@ -101,10 +101,11 @@ class MemoryOutbox(Room):
         self._shelf.trouble(delivery_id, error)
         return True
 
-    def release(self, delivery_ids: Sequence[int]) -> None:
+    def release(self, delivery_ids: Sequence[int], *, worker: str) -> None:
         with self._shelf.lock:
             for delivery_id in delivery_ids:
-                self._shelf.delivery_leases.pop(delivery_id, None)
+                if self._shelf.delivery_holders.get(delivery_id) == worker:
+                    self._shelf.delivery_leases.pop(delivery_id, None)
 
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
         shelf = self._shelf

@@ -51,11 +51,13 @@ class MemoryWork(Room):
             )
             return True
 
-    def release(self, instance_ids: Sequence[int]) -> None:
+    def release(self, instance_ids: Sequence[int], *, worker: str) -> None:
         shelf = self._shelf
         with shelf.lock:
             for instance in shelf.in_state(InstanceState.RECEIVED):
-                if instance.id in instance_ids and shelf.leases.pop(instance.id, None) is not None:
+                held = instance.id in shelf.leases and shelf.holders[instance.id] == worker
+                if held and instance.id in instance_ids:
+                    del shelf.leases[instance.id]
                     shelf.instances[instance.id] = replace(instance, attempts=max(instance.attempts - 1, 0))
 
     def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:

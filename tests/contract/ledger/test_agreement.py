@@ -99,9 +99,11 @@ class TwoLedgers(RuleBasedStateMachine):
     def restore(self, number: int) -> None:
         self.both("intake", "restore", number, path=f"ab/{number}.dcm", now=self.now)
 
-    @rule(numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]))
-    def release(self, numbers: list[int], room: str) -> None:
-        self.both(room, "release", numbers)
+    @rule(
+        numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]), worker=st.sampled_from(["w", "v"])
+    )
+    def release(self, numbers: list[int], room: str, worker: str) -> None:
+        self.both(room, "release", numbers, worker=worker)
 
     @rule(series_uid=series, when=st.sampled_from(When), proposed=parts)
     def series_value(self, series_uid: str, when: When, proposed: str | None) -> None:

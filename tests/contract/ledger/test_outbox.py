@@ -159,11 +159,20 @@ def test_the_way_of_an_image_is_kept_as_events(ledger: Ledger) -> None:
     ]
 
 
+def test_what_another_worker_holds_by_now_is_not_given_back(ledger: Ledger) -> None:
+    settled(ledger, deliveries=to("PACS"))
+    (slow,) = due(ledger)
+    later = NOON + LEASE
+    ledger.outbox.claim(destination="PACS", worker="v", limit=1, now=later, lease=LEASE)
+    ledger.outbox.release([slow.id], worker="w")
+    assert due(ledger, now=later) == []
+
+
 def test_giving_back_counts_no_attempt(ledger: Ledger) -> None:
     settled(ledger, deliveries=to("PACS"))
     (delivery,) = due(ledger)
-    ledger.outbox.release([delivery.id])
-    ledger.outbox.release([])
+    ledger.outbox.release([delivery.id], worker="w")
+    ledger.outbox.release([], worker="w")
     assert due(ledger) == [delivery]
 
 

@@ -47,9 +47,19 @@ def test_a_verdict_whose_text_no_database_column_holds_settles_its_image(ledger:
 def test_a_claim_that_was_given_back_can_be_taken_at_once(ledger: Ledger) -> None:
     ledger.intake.add(arrival())
     (taken,) = claim(ledger)
-    ledger.work.release([taken.id])
-    ledger.work.release([])
+    ledger.work.release([taken.id], worker="w")
+    ledger.work.release([], worker="w")
     assert [one.id for one in claim(ledger)] == [taken.id]
+
+
+def test_what_another_worker_holds_by_now_is_not_given_back(ledger: Ledger) -> None:
+    """Several nodes share a ledger, and a lease may have run out."""
+    ledger.intake.add(arrival())
+    (slow,) = claim(ledger)
+    (taken,) = claim(ledger, now=NOON + LEASE, worker="v")
+    ledger.work.release([slow.id], worker="w")
+    assert claim(ledger, now=NOON + LEASE) == []
+    assert ledger.records.find("1.2.3.1")[0].instance.attempts == taken.attempts == 2
 
 
 def test_giving_back_takes_the_attempt_back_once(ledger: Ledger) -> None:
@@ -60,7 +70,7 @@ def test_giving_back_takes_the_attempt_back_once(ledger: Ledger) -> None:
     (taken,) = claim(ledger, now=NOON + 2 * LEASE)
     assert taken.attempts == 3
     for _ in range(5):
-        ledger.work.release([taken.id])
+        ledger.work.release([taken.id], worker="w")
     assert ledger.records.find("1.2.3.1")[0].instance.attempts == 2
     assert claim(ledger)[0].attempts == 3
 
@@ -70,7 +80,7 @@ def test_giving_back_what_nobody_claimed_or_what_is_settled_changes_nothing(ledg
     ledger.intake.add(arrival(2, received_at=NOON - SECOND))
     (done,) = claim(ledger, limit=1)
     ledger.work.settle(done.id, verdict(), recognition=None, deliveries=[])
-    ledger.work.release([fresh.id, done.id, 404])
+    ledger.work.release([fresh.id, done.id, 404], worker="w")
     attempts = [record.instance.attempts for record in ledger.records.find("1.2.1")]
     assert attempts == [1, 0]
 
