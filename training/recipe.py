@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from training.errors import TrainingError
+from training.limits import within_limits
 from training.simulate.recipe import SimulateRecipe
 
 Range = tuple[float, float]
@@ -202,7 +203,7 @@ def read_recipe(path: Path | None) -> Recipe:
     """Read a recipe; the defaults when there is none.
 
     Raises:
-        TrainingError: the file cannot be read, or has an unknown key or a value of the wrong kind.
+        TrainingError: the file cannot be read, or has an unknown key or a value that cannot be meant.
     """
     if path is None:
         return Recipe()
@@ -232,7 +233,7 @@ def _build(default: Any, values: dict[str, Any], where: str) -> Any:
         if dataclasses.is_dataclass(current) and isinstance(value, dict):
             changes[name] = _build(current, value, f"{where}{name}.")
         else:
-            changes[name] = _checked(value, hints[name], where + name)
+            changes[name] = within_limits(where + name, _checked(value, hints[name], where + name))
     return dataclasses.replace(default, **changes)
 
 
@@ -242,12 +243,16 @@ def _checked(value: Any, kind: Any, name: str) -> Any:
             return value
         choices = ", ".join(map(str, get_args(kind)))
         raise TrainingError(f"The recipe's '{name}' is {value!r}; it must be one of {choices}.")
-    if kind == Range and isinstance(value, list | tuple) and len(value) == 2:
+    if kind == Range and isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value)):
         return float(value[0]), float(value[1])
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
         return tuple(value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if kind is float and _is_number(value):
         return float(value)
     if not isinstance(kind, types.GenericAlias) and isinstance(value, kind) and not isinstance(value, bool):
         return value
     raise TrainingError(f"The recipe's '{name}' is {value!r}, which is not a {_KINDS.get(kind, str(kind))}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,9 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from training.errors import TrainingError
+from training.limits import LIMITS
 from training.recipe import Recipe, read_recipe, recipe_from
 
 RECIPES = Path(__file__).parents[3] / "recipes"
@@ -30,12 +32,30 @@ def test_what_is_not_named_keeps_its_default():
         ({"pretrain": {"batch": True}}, "not a whole number"),
         ({"pretrain": {"augment": {"scale": 3}}}, "not a pair of numbers"),
         ({"data": 3}, "'data' is 3"),
+        ({"pretrain": {"batch": 0}}, "'pretrain.batch' is 0; it must be 1 or more"),
+        ({"pretrain": {"augment": {"gamma": ["a", "b"]}}}, "not a pair of numbers"),
+        ({"pretrain": {"augment": {"gamma": [0, 1]}}}, "must be above 0"),
+        ({"probe": {"augment": {"scale": [1.5, 0.5]}}}, "the smaller number comes first"),
+        ({"pretrain": {"temperature": float("nan")}}, "must be above 0"),
+        ({"data": {"held_out": 1.5}}, "must lie between 0 and 1"),
+        ({"audit": {"folds": 1}}, "must be 2 or more"),
+        ({"probe": {"views": 0}}, "must be 1 or more"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(values, sentence):
     """The sentence names the key, and the nearest valid one where there is one."""
     with pytest.raises(TrainingError, match=sentence):
         recipe_from(values)
+
+
+def test_every_limit_is_of_a_key_that_there_is_and_lets_its_default_pass():
+    """A key that was renamed would lose its limit without a word."""
+    values = dataclasses.asdict(Recipe())
+    values["augment"] = values["pretrain"]["augment"]
+    for name, (low, high) in LIMITS.items():
+        section, key = name.split(".")
+        for each in np.atleast_1d(values[section][key]):
+            assert low <= each <= high, name
 
 
 def test_a_recipe_survives_the_run_folder():
