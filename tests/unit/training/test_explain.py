@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.unit.training.small import small_set
+from training.cli import main
 from training.encoder import Backbone, pooled
 from training.explain import Pluggable, cleaned, guided_grad_cam, share_on, with_border, with_gauge
 from training.figures import confusion
@@ -143,3 +144,21 @@ def test_the_paper_s_regions_agree_with_its_mean():
     shares = papers()["langer2024"]["per_region"]["SimCLR"].values()
     mean = sum(n * share for n, share in zip(counts, shares, strict=True)) / sum(counts)
     assert mean == pytest.approx(0.966, abs=0.0005)
+
+
+@pytest.mark.parametrize(
+    ("point", "cells"),
+    [
+        ({"per_region": 5, "labels": {"mean": 70.0}}, ["5 a region", "70"]),
+        ({"label": "10 %", "share": 0.1, "labels": {"mean": 12.4}}, ["10 %", "12"]),
+    ],
+)
+def test_the_report_says_how_many_labels_each_line_of_the_curve_had(tmp_path, point, cells):
+    """Of `low-label --from-model`, which counts images a region, as of --from, which counts shares."""
+    (tmp_path / "run").mkdir()
+    curve = [{**point, "top1": {"mean": 0.5, "sd": 0.1}}]
+    (tmp_path / "run" / "metrics.json").write_text(json.dumps({"curve": curve}))
+    with pytest.raises(SystemExit):
+        main(["report", "--from", str(tmp_path / "run"), "--out", str(tmp_path / "o")])
+    page = (tmp_path / "o" / "index.html").read_text()
+    assert "".join(f"<td{style}>{cell}</td>" for style, cell in zip((' class="text"', ""), cells, strict=True)) in page
