@@ -71,7 +71,8 @@ def resume(out: Path, state: State, about: dict[str, Any]) -> int:
         )
     if _learned_by_saved(saved.get("recipe", {})) != about["recipe"]:
         raise TrainingError(f"{path} belongs to another recipe: choose another --out.")
-    if saved.get("data") != about["data"]:
+    # Checkpoints of older releases have of a fingerprint only what the rows say.
+    if saved.get("data") not in (about["data"], about["data"].partition("-")[0]):
         raise TrainingError(f"{path} belongs to other data: choose another --out.")
     # Checkpoints of older releases do not say what they began with.
     if saved.get("first", about["first"]) != about["first"]:

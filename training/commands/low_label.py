@@ -33,7 +33,7 @@ from training.pool import open_pool
 from training.pretrain import pretrain
 from training.probe import fit_head
 from training.progress import progress
-from training.recipe import Recipe
+from training.recipe import DataRecipe, Recipe
 from training.reopen import head_of_file, open_file
 from training.runs import METRICS, write_json
 from training.splits import may_calibrate, splits_of
@@ -88,7 +88,7 @@ def low_label(
 def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int], seeds: int) -> list[dict[str, Any]]:
     model = Model.open(path)
     graph, card = open_file(path)
-    pool = open_pool(prepared(data, Recipe(), out), at_least=card.input_size)
+    pool = open_pool(prepared(data, Recipe(data=DataRecipe(size=card.input_size)), out), at_least=card.input_size)
     rows = drawn(pool.where(lambda row: row.is_labelled and row.use != "evaluate"), card.input_size)
     with progress("predict", len(rows.rows)) as shown:
         embeddings, _, scores = seen_by(model, rows, advance=shown.advance)

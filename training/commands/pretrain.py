@@ -56,7 +56,8 @@ def pretrain(
         return
     save_weights(out, trained.weights)
     done = {"step": trained.step, "steps": trained.steps}
-    write_json(out / METRICS, {"loss": shown.mean_loss, "n": len(learned.rows), **done})
+    if shown.mean_loss is not None or not (out / METRICS).exists():  # a finished run that is repeated has no new loss
+        write_json(out / METRICS, {"loss": shown.mean_loss, "n": len(learned.rows), **done})
     now, earlier = datetime.now(UTC), told_of(source) if source else None
     write_run(
         out, command="pretrain", recipe=chosen, seed=seed, data=learned, now=now, earlier=earlier,

@@ -5,6 +5,7 @@ number of workers nor an interruption changes a byte. Images come in blocks; a b
 renamed into `unfinished/`, and about.json (or, for files, the manifest) appears last.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -185,15 +186,25 @@ def _begin(job: Job) -> None:
         "size": job.size,
         "format": job.format,
         "imaging_version": IMAGING_VERSION,
+        "atlas": _meshes(job.atlas),
         "recipe": json.loads(json.dumps(asdict(job.recipe))),
     }
     told = job.out / SIMULATION
     if told.exists():
-        if json.loads(told.read_text(encoding="utf-8")) != about:
+        # Folders of older releases do not say which meshes they were made from.
+        if {"atlas": about["atlas"], **json.loads(told.read_text(encoding="utf-8"))} != about:
             raise TrainingError(f"{job.out} holds another simulation ({SIMULATION}): choose another folder.")
         return
     (job.out / UNFINISHED).mkdir(parents=True, exist_ok=True)
     told.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _meshes(atlas: Path) -> str:
+    """A digest of the meshes by which the images are made, wherever they lie."""
+    digest = hashlib.sha256()
+    for path in sorted(atlas.glob("*.stl")):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _pixels(job: Job, *, begin: bool) -> "np.memmap[tuple[int, ...], np.dtype[np.uint8]] | None":

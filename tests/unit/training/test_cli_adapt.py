@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import cv2
@@ -13,10 +14,10 @@ import torch
 from dicom_node.model.card import LABELS
 from dicom_node.model.session import Model
 from tests.unit.training.networks import SIZE, write_file
-from tests.unit.training.small import bar, small_set
+from tests.unit.training.small import bar, small_set, write_manifest
 from training.cli import main
 from training.embeddings import open_encoder
-from training.images import write_set
+from training.images import load, write_set
 from training.reopen import head_of_file
 from training.runs import load_weights
 
@@ -132,6 +133,25 @@ def test_training_begins_with_a_files_weights(tmp_path, file, data):
     expected = head_of_file(onnx.load(file))
     assert load_weights(out)["method"]["head.weight"].numpy() == pytest.approx(expected.weight)
     assert json.loads((out / "run.json").read_text())["earlier"]["model"] == Model.open(file).model_id
+
+
+def test_a_finished_run_that_is_repeated_keeps_its_loss(tmp_path, data):
+    """It has nothing left to do, and so no loss of its own."""
+    recipe, out = tmp_path / "r.toml", tmp_path / "out"
+    recipe.write_text(f"[data]\nsize = {SIZE}\n[pretrain]\nsamples = 24\nbatch = 24\n")
+    for _ in range(2):
+        assert training("pretrain", "--data", data, "--recipe", recipe, "--out", out) == 0
+        assert json.loads((out / "metrics.json").read_text())["loss"] > 0
+
+
+def test_few_labels_of_a_plain_manifest_are_prepared_at_the_models_size(tmp_path, file):
+    """Not at the default one."""
+    manifest, out = write_manifest(tmp_path / "raw", per_region=4), tmp_path / "out"
+    lines = [re.sub(",g[0-9],", f",p{number},", line) for number, line in enumerate(manifest.read_text().splitlines())]
+    manifest.write_text("\n".join(lines) + "\n")
+    arguments = ["--data", manifest, "--per-region", 1, "--seeds", 1, "--out", out]
+    assert training("low-label", "--from-model", file, *arguments) == 0
+    assert load(out / "prepared-0").size == SIZE
 
 
 @pytest.mark.slow

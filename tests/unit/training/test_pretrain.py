@@ -1,5 +1,7 @@
 """The one loop learns, and a killed run continues as if nothing had happened."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from tests.unit.training.small import SIZE, small_set
 from training.errors import TrainingError
 from training.images import write_set
-from training.pool import open_pool
+from training.pool import Pool, open_pool
 from training.pretrain import pretrain
 from training.recipe import recipe_from
 
@@ -142,6 +144,30 @@ def test_the_average_is_handed_on_in_place_of_the_last_step(tmp_path):
     first = flat(pretrain(data, recipe(), seed=5, out=_new(tmp_path / "c"), device=CPU, stop_after=0))
     name = "method.head.weight"
     assert 0 < (averaged[name] - first[name]).norm() < (last[name] - first[name]).norm()
+
+
+def test_a_fingerprint_is_of_the_rows_the_size_and_the_pixels(tmp_path):
+    """The same rows, prepared anew at another size or from other pixels, are other data; where they lie is not."""
+    data = small_set(per_region=2)
+    bright, wide = np.minimum(data.images, 200), np.repeat(np.repeat(data.images, 2, axis=1), 2, axis=2)
+    moved = tuple(replace(row, file=tmp_path / row.file) for row in data.rows)
+    same, *others = (Pool.of(each).fingerprint for each in (
+        replace(data, rows=moved), replace(data, images=bright), replace(data, images=wide),
+        replace(data, rows=data.rows[::-1]),
+    ))  # fmt: skip
+    assert same == Pool.of(data).fingerprint
+    assert len({same, *others}) == 4
+
+
+def test_a_checkpoint_of_an_older_release_goes_on_with_the_same_rows(tmp_path):
+    """Its fingerprint says nothing of pixels."""
+    data, out = small_set(), _new(tmp_path / "a")
+    pretrain(data, recipe(steps=2), seed=1, out=out, device=CPU, stop_after=1)
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)
+    torch.save({**saved, "data": saved["data"].partition("-")[0]}, out / "checkpoint.pt")
+    assert pretrain(data, recipe(steps=2), seed=1, out=out, device=CPU).step == 2
+    with pytest.raises(TrainingError, match="other data"):
+        pretrain(small_set(3), recipe(steps=2), seed=1, out=out, device=CPU)
 
 
 def test_a_pool_of_folders_gives_the_rows_of_each_and_larger_images_become_views_of_the_models_size(tmp_path):

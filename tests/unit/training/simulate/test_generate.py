@@ -1,6 +1,7 @@
 """Generating: the seed alone decides, however many workers there are and whenever they are killed."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,22 @@ def test_a_finished_folder_is_left_alone(whole: Path) -> None:
 def test_a_folder_with_another_simulation_is_refused(whole: Path, other: dict) -> None:
     with pytest.raises(TrainingError, match="another simulation"):
         simulate(job(whole, **other), workers=1)
+
+
+def test_other_meshes_are_another_simulation_and_an_older_folder_that_does_not_tell_is_taken(tmp_path: Path) -> None:
+    """By their content, wherever they lie; half of the images would otherwise show another skeleton."""
+    folders = [tmp_path / name for name in "abc"]
+    for folder, content in zip(folders, (b"bone", b"bone", b"other bone"), strict=True):
+        folder.mkdir()
+        (folder / "femur.stl").write_bytes(content)
+    first, moved, other = (job(tmp_path / "out", count=2, atlas=folder) for folder in folders)
+    simulate(first, workers=1)
+    simulate(moved, workers=1)
+    with pytest.raises(TrainingError, match="another simulation"):
+        simulate(other, workers=1)
+    told = tmp_path / "out" / "simulation.json"
+    told.write_text(json.dumps({k: v for k, v in json.loads(told.read_text()).items() if k != "atlas"}))
+    simulate(other, workers=1)
 
 
 def test_pictures_prepared_from_files_are_those_of_the_cache(whole: Path, tmp_path: Path) -> None:
