@@ -244,6 +244,7 @@ class Node:
             now=self._now,
             web=section,
             report=lambda a: self._auditor.signed_in(name=a.name, address=a.address, succeeded=a.succeeded),
+            destinations=[destination.name for destination in self._config.destinations],
         )
         return WebServer(app, host=section.host, port=section.port, credentials=credentials_of(section))
 

@@ -19,7 +19,7 @@ from dicom_node.verdict import Recognition, Verdict
 
 
 class When(StrEnum):
-    """When a destination gets images; a series has one body part per `When` (DESIGN section 3)."""
+    """When a destination gets images; a series has one body part per `When`."""
 
     AT_ONCE = "at_once"
     STUDY_CLOSED = "study_closed"

@@ -16,7 +16,7 @@ from dicom_node.verdict import Outcome, Recognition, Verdict
 def status_view(
     records: Records, promises: Promises, *, now: datetime, configured: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The answer of `status --json`: the counts of DESIGN 4.2, ages in seconds, destinations, peers that have not got
+    """The answer of `status --json`: the counts, ages in seconds, destinations, peers that have not got
     our report on what they asked us to keep, periodic jobs.
 
     `configured`: destinations that are named also where none of them ever had a delivery.

@@ -42,8 +42,10 @@ def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> Commit
     """What we can say at this moment: committed is what the ledger knows and whose file is in the spool.
 
     An object that retention has removed, because every destination has it, is not ours to commit to any more: a peer
-    that sends it again makes it so. Raises LedgerError.
+    that sends it again makes it so. Raises LedgerError, and OutOfResourcesError while the spool is away: a final "no
+    such object" for want of a disk would be a lie.
     """
+    spool.check_here()
     classes: dict[str, set[str]] = {}
     uids = [reference.sop_instance_uid for reference in promise.references]
     for instance in promises.here(sorted(set(uids))):

@@ -1,4 +1,4 @@
-"""The command line: `dicom-node`, also `python -m dicom_node` (DESIGN 4.2)."""
+"""The command line: `dicom-node`, also `python -m dicom_node`."""
 
 from dicom_node.cli.application import app, main
 

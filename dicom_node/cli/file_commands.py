@@ -35,7 +35,6 @@ from dicom_node.errors import (
 from dicom_node.media import MediaFile, media_files
 from dicom_node.part10 import file_header, incoming_from_file, is_dicom
 from dicom_node.receive import receive
-from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome, Sighting
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def _classified(eye: "Eye", media: MediaFile) -> dict[str, Any] | None:
 
 
 def _view(media: MediaFile, sighting: Sighting | None, model_id: str, error: str | None) -> dict[str, Any]:
-    """The line of `classify --json` (DESIGN 4.2)."""
+    """The line of `classify --json`."""
     recognition = sighting.recognition if sighting else None
     region = sighting.region if sighting else None
     return {
@@ -109,10 +108,12 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
     The running node, or the next one, classifies and forwards them.
     """
+    from dicom_node.receiving import open_spool
+
     settings = read_config(config)
-    spool = Spool(settings.spool_dir, settings.node.disk_reserve)
     taken: dict[str, int] = {"taken in": 0, "here already": 0}
     with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
+        spool = open_spool(settings, ledger)
 
         def take(path: Path) -> None:
             incoming = incoming_from_file(path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import")

@@ -1,4 +1,4 @@
-"""The sections of the configuration and what each key may hold (DESIGN 4.3)."""
+"""The sections of the configuration and what each key may hold."""
 
 from datetime import timedelta
 from enum import StrEnum

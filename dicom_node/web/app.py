@@ -1,6 +1,6 @@
 """The FastAPI application, made from what it shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,11 @@ def create_app(
     now: Callable[[], datetime],
     web: WebSection | None = None,
     report: Callable[[Attempt], None] = lambda _: None,
+    destinations: Sequence[str] = (),
 ) -> FastAPI:
-    """`check_ready` raises a NodeError, with the reason, while the node cannot take images. `report`: see Gate."""
+    """`check_ready` raises a NodeError, with the reason, while the node cannot take images. `report`: see Gate;
+    `destinations`: the names of those that are configured.
+    """
     web = web or WebSection()
     # No pages for docs: FastAPI's load scripts from the Internet, into the origin in which somebody is signed in.
     app = FastAPI(
@@ -71,7 +74,7 @@ def create_app(
     @app.get("/api/v1/status")
     def status() -> dict[str, Any]:
         """The same as `dicom-node status --json`."""
-        return status_view(ledger.records, ledger.promises, now=now())
+        return status_view(ledger.records, ledger.promises, now=now(), configured=destinations)
 
     @app.get("/api/v1/instances/{uid}")
     def instances(uid: str) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from dicom_node.commitment import (
     SopReference,
     explained_reason,
 )
-from dicom_node.errors import AbortedError, TransientError
+from dicom_node.errors import AbortedError, OutOfResourcesError, TransientError
 from dicom_node.instance import DeliveryState
-from dicom_node.promise import Telling, keep_request
+from dicom_node.promise import Telling, keep_request, made_report
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
@@ -106,6 +106,17 @@ def told(ledger: MemoryLedger, spool: Spool, peer: Peer, promise, *, now=NOON) -
     house.now = now
     house.telling.tell([promise])
     return house.left().get(promise.transaction_uid, PromiseState.REPORTED)
+
+
+def test_while_the_spool_is_away_nobody_hears_that_we_have_nothing(ledger, tmp_path) -> None:
+    spool = Spool.opened(tmp_path / "spool", 0, expected=lambda: False)
+    stored(ledger, spool, 1)
+    promise = asked(ledger, reference(1))
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    with pytest.raises(OutOfResourcesError, match="disk is mounted"):
+        made_report(promise, promises=ledger.promises, spool=spool)
+    (tmp_path / "elsewhere").rename(tmp_path / "spool")
+    assert made_report(promise, promises=ledger.promises, spool=spool).failed == ()
 
 
 def test_committed_is_what_is_kept_under_this_class_and_all_else_has_its_reason(ledger, spool) -> None:
