@@ -31,7 +31,7 @@ def status_view(
                 "calling_ae": promise.calling_ae,
                 "transaction_uid": promise.transaction_uid,
                 "state": promise.state,
-                "objects": len(promise.references),
+                "objects": len(promise.references) or None,  # one that was given up has forgotten them
                 "asked_at": _iso(promise.asked_at),
                 "attempts": promise.attempts,
                 "last_error": promise.last_error,

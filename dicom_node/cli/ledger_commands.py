@@ -59,7 +59,7 @@ def _print_status(view: dict[str, Any], *, configured: Sequence[str]) -> None:
         for row in view["promises"]:
             asked_at = to_the_second(row["asked_at"])
             table.add_row(
-                row["calling_ae"], str(row["objects"]), asked_at, str(row["attempts"]), row["last_error"] or ""
+                row["calling_ae"], str(row["objects"] or ""), asked_at, str(row["attempts"]), row["last_error"] or ""
             )
         console.print(table)
     if view["jobs"]:

@@ -91,7 +91,7 @@ class Role(StrEnum):
     """What somebody may do at the web port; each may do what the ones before it may."""
 
     VIEWER = "viewer"  # look
-    REVIEWER = "reviewer"  # settle what waits for a person
+    REVIEWER = "reviewer"  # for settling what waits for a person; nothing does that yet
     ADMIN = "admin"  # change how the node works
 
     def covers(self, needed: "Role") -> bool:
