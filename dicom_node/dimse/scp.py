@@ -7,6 +7,7 @@ object is answered: `dicom_node.dimse.storing`.
 import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
@@ -152,7 +153,8 @@ class StoreScp:
             self._porch.stop()
         deadline = monotonic() + timeout.total_seconds()
         for association in server.active_associations:
-            association.join(max(0.0, deadline - monotonic()))
+            with suppress(RuntimeError):  # one that is only about to start cannot be waited for, and is aborted below
+                association.join(max(0.0, deadline - monotonic()))
         for association in server.active_associations:
             association.abort()
 
