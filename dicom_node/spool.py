@@ -55,7 +55,7 @@ class Spool:
         OutOfResourcesError.
         """
         spool = cls(root, reserve_bytes)
-        if not (root / MARK).is_file():
+        if not spool._bears_the_mark():
             if not spool._object_folders() and expected():
                 raise OutOfResourcesError(
                     f"the ledger knows of images, and {root} is empty: mount its disk; if all of them are lost for "
@@ -67,12 +67,18 @@ class Spool:
 
     def is_here(self) -> bool:
         """False when it was here once and is no longer: its disk is not mounted."""
-        return not self._marked or (self._root / MARK).is_file()
+        return not self._marked or self._bears_the_mark()
 
     def check_here(self) -> None:
         """Raises OutOfResourcesError when it is not here."""
         if not self.is_here():
             raise OutOfResourcesError(f"the spool {self._root} is not there: check that its disk is mounted")
+
+    def _bears_the_mark(self) -> bool:
+        try:
+            return (self._root / MARK).is_file()
+        except OSError:  # a disk that cannot even be asked is as good as away
+            return False
 
     def _mark(self) -> None:
         try:

@@ -19,7 +19,7 @@ from dicom_node.commitment import (
 from dicom_node.instance import DeliveryState, Event
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.queueing import troubled, troubled_together
+from dicom_node.ledger.queueing import troubled
 from dicom_node.ledger.rows import storable
 from dicom_node.ledger.schema import commitment_deliveries as links
 from dicom_node.ledger.schema import commitments, deliveries, is_sent, is_troubled, sent_objects
@@ -172,7 +172,7 @@ def _tell(connection: Connection, destination: str, delivery_ids: Sequence[int],
     )
     known = connection.scalar(latest) == storable(error)
     for portion in in_portions(delivery_ids):
-        say = troubled_together(portion, error)
+        say = troubled(error).where(deliveries.c.id.in_(portion))
         connection.execute(say.where(deliveries.c.last_error.is_distinct_from(storable(error))) if known else say)
 
 
@@ -216,7 +216,7 @@ def _deny(connection: Connection, row: Any, missing: int, now: datetime, most_re
     error = f"the destination did not commit itself to keep it: {explained_reason(missing)}"
     # It is sent as if for the first time, and patience with what goes wrong then begins anew.
     anew = {"state": state, "refusals": refusals, "planned_at": now, "due_at": now, "attempts": 0}
-    connection.execute(troubled(row["id"], error).values(anew))
+    connection.execute(troubled(error).where(deliveries.c.id == row["id"]).values(anew))
     keep_events(
         connection, [_event("failed" if over else "uncommitted", (row["instance_id"], row["destination"]), now)]
     )

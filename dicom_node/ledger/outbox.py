@@ -12,7 +12,7 @@ from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, 
 from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
-from dicom_node.ledger.queueing import begin_anew, enqueue, troubled, with_trouble
+from dicom_node.ledger.queueing import begin_anew, enqueue, troubled
 from dicom_node.ledger.rows import delivery_of, instance_of, recognition_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
@@ -158,7 +158,7 @@ class SqlOutbox:
 
     def give_up(self, destination: str, *, error: str, now: datetime) -> int:
         # A lease stays, as when a delivery begins anew: requeued in the same moment, it is not sent by two.
-        over = with_trouble(error).values(state=DeliveryState.FAILED).where(deliveries.c.destination == destination)
+        over = troubled(error).values(state=DeliveryState.FAILED).where(deliveries.c.destination == destination)
         with self._database.writing() as connection:
             return sum(
                 _execute_as(connection, over.where(waiting), kind="given_up", now=now)
@@ -167,7 +167,7 @@ class SqlOutbox:
 
 
 def _failed_attempt(delivery_id: int, error: str) -> Update:
-    failed = troubled(delivery_id, error).where(is_pending)
+    failed = troubled(error).where(deliveries.c.id == delivery_id, is_pending)
     return failed.values(attempts=deliveries.c.attempts + 1, lease_owner=None, lease_until=None)
 
 

@@ -62,18 +62,10 @@ def begin_anew(now: datetime) -> Update:
     )
 
 
-def troubled(delivery_id: int, error: str) -> Update:
-    """A delivery with an error that is the latest of its destination; the caller says what else becomes of it."""
-    return with_trouble(error).where(deliveries.c.id == delivery_id)
-
-
-def troubled_together(delivery_ids: Sequence[int], error: str) -> Update:
-    """As `troubled`, for several deliveries of one destination."""
-    return with_trouble(error).where(deliveries.c.id.in_(delivery_ids))
-
-
-def with_trouble(error: str) -> Update:
-    """As `troubled`, and the caller says which deliveries."""
+def troubled(error: str) -> Update:
+    """Deliveries of one destination with an error that is its latest; the caller says which, and what else becomes of
+    them.
+    """
     return update(deliveries).values(last_error=storable(error), trouble=func.coalesce(_latest_trouble(), 0) + 1)
 
 
