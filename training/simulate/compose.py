@@ -1,5 +1,7 @@
 """From a posed body and a camera to the optical depth of every ray."""
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,9 @@ from training.simulate.skeleton import Bone
 
 Array = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
+
+BONE = 0.01
+"""Optical depth from which on a ray is said to have met bone."""
 
 
 def visible(body: Body, names: list[str], camera: Camera, *, margin: float = 0.1) -> list[str]:
@@ -47,6 +52,12 @@ def bone_depth(body: Body, names: list[str], camera: Camera, matter: Matter) -> 
     if vertices:
         add_mesh(depth, camera, np.concatenate(vertices), np.concatenate(faces), np.concatenate(weights))
     return depth
+
+
+def contrast(bone: Map) -> float:
+    """The optical depth by which most bones in the picture stand out, of their map (H, W); infinite without any."""
+    seen = bone[bone > BONE]
+    return float(np.median(seen)) if seen.size else math.inf
 
 
 def trabeculated(bone: Map, camera: Camera, random: np.random.Generator) -> Map:

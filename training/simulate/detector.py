@@ -9,6 +9,7 @@ ratio to the primary grows with the thickness and falls with an anti-scatter gri
 noise of N photons is sqrt(N), and it answers with the logarithm of its exposure, like film between toe and shoulder.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -26,6 +27,11 @@ LEAST_EXPOSURE = 2e-6
 person has from side to side."""
 MOST_SCATTER = 4.0
 """Scatter-to-primary ratio of a stout abdomen without a grid."""
+
+TEXTURED_DEPTH = 2.0
+"""Optical depth from which on texture gets no stronger."""
+TEXTURED_CONTRAST = 4.0
+"""The same, in units of the bones' contrast: an infant's pelvis, a third as dense as an adult's, was lost in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +59,14 @@ def draw_exposure(random: np.random.Generator, recipe: DetectorRecipe) -> Exposu
     )
 
 
-def expose(optical_depth: Map, exposure: Exposure, random: np.random.Generator, field: Map | None = None) -> Map:
+def expose(
+    optical_depth: Map,
+    exposure: Exposure,
+    random: np.random.Generator,
+    field: Map | None = None,
+    *,
+    contrast: float = math.inf,
+) -> Map:
     """What the detector reports: the apparent optical depth -ln(I / I0), bright where bone is.
 
     Args:
@@ -61,11 +74,12 @@ def expose(optical_depth: Map, exposure: Exposure, random: np.random.Generator, 
         exposure: the settings.
         random: for the noise, the texture and the field.
         field: (H, W) in [0, 1], the share of the beam that the collimator lets through; all of it when None.
+        contrast: optical depth that bone has beyond the tissue around it: texture never hides what is to be seen.
 
     Returns:
         (H, W) float32, at most -ln(LEAST_EXPOSURE); below 0 where noise or an uneven field exceed I0.
     """
-    depth = _textured(optical_depth, exposure.texture, random)
+    depth = _textured(optical_depth, exposure.texture, contrast, random)
     primary = np.exp(-depth)
     if exposure.unevenness > 0:
         primary *= _open_field(depth.shape, exposure.unevenness, random)
@@ -103,13 +117,14 @@ def _behind_subject(arriving: Map, depth: Map) -> float:
     return max(share, LEAST_EXPOSURE)
 
 
-def _textured(depth: Map, strength: float, random: np.random.Generator) -> Map:
+def _textured(depth: Map, strength: float, contrast: float, random: np.random.Generator) -> Map:
     """Trabeculae, vessels and lobules of fat: a relative change of the depth at all scales."""
     if strength <= 0:
         return depth
     texture = of_all_scales((depth.shape[0], depth.shape[1]), random, slope=random.uniform(0.0, 1.0))
-    # As strong as in an optical depth of 2 at most: texture does not add up along a ray, it averages out.
-    strong = np.float32(strength) * np.minimum(depth, np.float32(2.0))
+    # Texture does not add up along a ray, it averages out; and in the small, where bones are faint, so is all else.
+    most = min(TEXTURED_DEPTH, TEXTURED_CONTRAST * contrast)
+    strong = np.float32(strength) * np.minimum(depth, np.float32(most))
     return np.asarray(np.maximum(depth + strong * np.clip(texture, -3.0, 3.0), np.float32(0.0)), np.float32)
 
 

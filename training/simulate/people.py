@@ -9,7 +9,7 @@ import numpy as np
 from training.simulate.atlas import load_skeleton
 from training.simulate.body import Body
 from training.simulate.camera import Camera
-from training.simulate.compose import bone_depth, trabeculated, visible
+from training.simulate.compose import bone_depth, contrast, trabeculated, visible
 from training.simulate.flesh import union_length
 from training.simulate.fracture import broken
 from training.simulate.growth import INFANT, growing, ossified
@@ -110,6 +110,7 @@ def _exposed(
         age=subject.age,
         female=subject.female,
         tissue=stuff.soft,
+        contrast=contrast(bone),
         anchors=_anchors(body, seen),
         vertebrae=_vertebrae(body, seen),
     )

@@ -20,7 +20,7 @@ def take(scene: Scene, random: np.random.Generator, recipe: SimulateRecipe) -> M
     depth = lay_supports(equipped(scene, random, recipe, pixel), random, around)
     field = draw_field((depth.shape[0], depth.shape[1]), random, around)
     opened = None if field is None else field.open
-    signal = expose(depth, draw_exposure(random, recipe.detector), random, opened)
+    signal = expose(depth, draw_exposure(random, recipe.detector), random, opened, contrast=scene.contrast)
     toned = render_tone(signal, random, recipe.tone, opened)
     framed = surround(toned, random, around, field=field, pixel=pixel)
     return compressed(framed, random, recipe.tone)

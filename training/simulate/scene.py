@@ -1,5 +1,6 @@
 """What the simulation hands from the body to the picture: optical depth, and what is known of it."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,7 +40,8 @@ class Vertebra:
 class Scene:
     """`depth`: optical depth (H, W) float32 along the camera's rays, not negative. `region`: one of the 14, or
     `ood:<kind>`; `age` in years; `tissue`: attenuation of soft tissue in 1/m at the beam's energy, `metal`: that of
-    metal. `vertebrae`: those in the picture, in the order of the spine.
+    metal. `contrast`: optical depth that bone has beyond the tissue around it, infinite where no bone is meant.
+    `vertebrae`: those in the picture, in the order of the spine.
     """
 
     depth: Map
@@ -50,6 +52,7 @@ class Scene:
     female: bool
     tissue: float
     metal: float = 1200.0
+    contrast: float = math.inf
     anchors: tuple[Anchor, ...] = ()
     vertebrae: tuple[Vertebra, ...] = ()
 

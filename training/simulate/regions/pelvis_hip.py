@@ -17,6 +17,7 @@ from training.simulate.subject import Subject
 
 TRUNK = rf"(pelvis_r|pelvis_l|sacrum|l5|l4|l3){PIECES}"
 INSIDE = (organs.gas("rectum"), organs.bowel)
+INSIDE_AN_INFANT = (organs.gas("rectum", filling=(0.1, 0.7)), organs.bowel)
 
 
 def _hip(which: str, random: np.random.Generator) -> dict[str, Array]:
@@ -89,7 +90,7 @@ def _infant(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator)
         bones=(TRUNK, thigh("[rl]")),
         pose=Pose(turns=turns, sizes=_infantile(random), moves=_loose(random)),
         margin=(0.9, 1.3),
-        more=(*INSIDE, shield) if random.random() < 0.12 else INSIDE,
+        more=(*INSIDE_AN_INFANT, shield) if random.random() < 0.12 else INSIDE_AN_INFANT,
     )
 
 
@@ -122,7 +123,7 @@ def _loose(random: np.random.Generator) -> dict[str, Array]:
 
 def _one(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) -> Shot:
     which = either(random)
-    kind = str(random.choice(["ap", "frog", "judet", "lateral"], p=[0.55, 0.2, 0.1, 0.15]))
+    kind = str(random.choice(["ap", "frog", "judet", "lateral"], p=[0.45, 0.25, 0.1, 0.2]))
     turns = (_frog if kind == "frog" else _hip)(which, random)
     beam = AP if random.random() < 0.95 else PA
     if kind == "judet":

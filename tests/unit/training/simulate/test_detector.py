@@ -81,6 +81,16 @@ def test_texture_and_an_uneven_field_are_nothing_where_they_are_switched_off_and
     assert 0.05 < rich.std() < 0.6
 
 
+def test_texture_never_hides_faint_bones() -> None:
+    """An infant's bones stand out by an eighth of an optical depth: the strongest texture leaves them to be seen."""
+    depth = np.full((64, 64), 2.0, np.float32)
+    strongest = Exposure(photons=1e12, texture=DetectorRecipe().texture[1])
+    hidden = expose(depth, strongest, np.random.default_rng(1))
+    seen = expose(depth, strongest, np.random.default_rng(1), contrast=0.125)
+    assert hidden.std() > 0.125
+    assert seen.std() < 0.5 * 0.125
+
+
 def test_the_same_seed_exposes_alike() -> None:
     def once() -> np.ndarray:
         random = np.random.default_rng([5, 6])
