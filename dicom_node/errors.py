@@ -6,7 +6,8 @@
     ├── ModelError                 the model does not work now
     │   └── WrongModelError        (a ConfigError too) its file is missing, damaged or made for other software
     ├── LedgerError                the ledger cannot be read or written now
-    │   └── UnstorableError        it is there, and refuses these values
+    │   ├── UnstorableError        it is there, and refuses these values
+    │   └── WrongLedgerError       (a ConfigError too) what is there is no ledger that this version can use
     ├── RefusedError               an incoming object is not taken; the sender is told why
     │   ├── OutOfResourcesError    disk or ledger: the sender should try again later
     │   ├── MismatchError          the data set is not the object that the command announced
@@ -50,6 +51,10 @@ class LedgerError(NodeError):
 
 class UnstorableError(LedgerError):
     """The ledger is there, and refuses these values: giving it the same again would come to the same."""
+
+
+class WrongLedgerError(LedgerError, ConfigError):
+    """What lies there is no ledger, or one of another version: somebody must change something."""
 
 
 class RefusedError(NodeError):

@@ -1,9 +1,11 @@
 """What the numbers of a recipe may be; a value outside would end in a traceback, or in a run that learns nothing."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
 from training.errors import TrainingError
+from training.simulate.recipe import HeaderRecipe, SurroundingsRecipe, ToneRecipe
 
 Limits = tuple[float, float]
 
@@ -68,6 +70,24 @@ LIMITS: dict[str, Limits] = {
     "augment.gauge_scale": NOT_NEGATIVE,
     "augment.gauge_intensity": NOT_NEGATIVE,
     "augment.collimation": SHARE,
+    "simulate.size": (16, math.inf),
+    "simulate.out_of_domain": SHARE,
+    "simulate.pose": SHARE,
+    "simulate.to_the_part": SHARE,
+    "simulate.children": SHARE,
+    "simulate.fractures": SHARE,
+    "simulate.hardware": SHARE,
+    "detector.scatter": NOT_NEGATIVE,
+    "detector.grid": SHARE,
+    "detector.photons": POSITIVE,
+    "detector.blur": NOT_NEGATIVE,
+    "detector.texture": NOT_NEGATIVE,
+    "detector.unevenness": NOT_NEGATIVE,
+    **{
+        f"{section}.{each.name}": SHARE
+        for section, kind in (("tone", ToneRecipe), ("surroundings", SurroundingsRecipe), ("headers", HeaderRecipe))
+        for each in fields(kind)
+    },
 }
 """The least and the largest value, by the last two parts of a key's name; both ends of a range lie between them."""
 

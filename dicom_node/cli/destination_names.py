@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dicom_node.config import Config
+from dicom_node.config.names import nearest
 from dicom_node.errors import ConfigError
 
 
@@ -15,14 +16,17 @@ def require_configured(name: str, settings: Config) -> None:
     """Raise ConfigError, with the names that there are, unless a destination is configured."""
     names = configured_names(settings)
     if name not in names:
-        raise ConfigError(f"no destination {name!r} is configured; {_those('configured', names)}")
+        raise ConfigError(
+            f"no destination {name!r} is configured{nearest(name, names)} ({_those('configured', names)})"
+        )
 
 
 def require_known(name: str, settings: Config, past: Sequence[str]) -> None:
     """Raise ConfigError, with the names that there are, unless a destination is configured or had a delivery once."""
     names = [*configured_names(settings), *past]
     if name not in names:
-        raise ConfigError(f"nothing is known of a destination {name!r}; {_those('known', sorted(set(names)))}")
+        told = _those("known", sorted(set(names)))
+        raise ConfigError(f"nothing is known of a destination {name!r}{nearest(name, names)} ({told})")
 
 
 def _those(kind: str, names: Sequence[str]) -> str:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from dicom_node.cli.destination_names import require_configured
 from dicom_node.cli.options import ConfigOption, read_config
 from dicom_node.config import Config, Destination
-from dicom_node.config.names import nearest
 from dicom_node.errors import ConfigError, NodeError
 
 AT_ONCE = 16
@@ -39,8 +39,7 @@ def _chosen(settings: Config, names: list[str]) -> list[Destination]:
     if not known:
         raise ConfigError("the configuration has no destination to ask: add [[destinations]]")
     for name in names:
-        if name not in known:
-            raise ConfigError(f"there is no destination {name!r}{nearest(name, list(known))} ({', '.join(known)})")
+        require_configured(name, settings)
     return [known[name] for name in dict.fromkeys(names)] or list(known.values())
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-from dicom_node.errors import ConfigError, LedgerError, UnstorableError, is_of_the_path
+from dicom_node.errors import ConfigError, LedgerError, UnstorableError, WrongLedgerError, is_of_the_path
 
 BUSY_SECONDS = 30
 # On PostgreSQL, unless the URL's options say otherwise: a host that lost power keeps its locks no longer than this, and
@@ -23,7 +23,6 @@ LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-NO_DATABASE = "The ledger's file is no SQLite database: set [ledger] url to another file."
 BUSY = "The ledger is busy: somebody has been writing to it for too long. Try again."
 
 T = TypeVar("T")
@@ -59,18 +58,14 @@ class Database:
     def make_room(self) -> None:
         """Make an SQLite ledger's folder, and let its readers and its writer work side by side (WAL).
 
-        Raises ConfigError where there can be no such folder or the file is something else, LedgerError.
+        Raises ConfigError where there can be no such folder, WrongLedgerError where the file is something else,
+        LedgerError.
         """
         if self.file is None:
             return
         _make_folder(self.file.parent)
-        try:
-            with translated(), self._engine.connect() as connection:
-                _turn_to_wal(connection)
-        except LedgerError as error:
-            if str(error) == NO_DATABASE:
-                raise ConfigError(NO_DATABASE) from error
-            raise
+        with translated(), self._engine.connect() as connection:
+            _turn_to_wal(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -210,7 +205,8 @@ def translated() -> Iterator[None]:
     except (exc.DataError, exc.IntegrityError) as error:
         raise UnstorableError(_advice(error)) from error
     except exc.SQLAlchemyError as error:
-        raise LedgerError(_advice(error)) from error
+        kind = WrongLedgerError if _is_no_database(error) else LedgerError
+        raise kind(_advice(error)) from error
     except (OSError, UnicodeError) as error:
         raise LedgerError(f"The ledger cannot be used ({type(error).__name__}): check its file and folder.") from error
 
@@ -221,7 +217,7 @@ _SQLITE_ADVICE = (
     ("full", "The ledger's disk is full: free some space."),
     ("readonly", "The ledger's file cannot be written: check the owner and permissions of it and its folder."),
     ("unable to open", "The ledger's file cannot be opened: check that its folder exists and may be written."),
-    ("not a database", NO_DATABASE),
+    ("not a database", "The ledger's file is no SQLite database: set [ledger] url to another file."),
     ("malformed", "The ledger's file is damaged: stop the node and restore it from a backup."),
     ("i/o error", "The ledger's disk reports an error: check the disk."),
     ("no such table", "The ledger's tables are missing: run `dicom-node migrate`."),
@@ -240,6 +236,11 @@ _POSTGRES_ADVICE = (
     ("57", "PostgreSQL is shutting down or starting: try again when it runs."),
     ("40", "PostgreSQL undid this because of a competing write: try again."),
 )
+
+
+def _is_no_database(error: exc.SQLAlchemyError) -> bool:
+    origin = getattr(error, "orig", None)
+    return isinstance(origin, sqlite3.Error) and origin.sqlite_errorcode == sqlite3.SQLITE_NOTADB
 
 
 def _advice(error: exc.SQLAlchemyError) -> str:

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, func, inspect, select
 
-from dicom_node.errors import ConfigError, LedgerError
+from dicom_node.errors import LedgerError, WrongLedgerError
 from dicom_node.ledger.commitments import SqlCommitments
 from dicom_node.ledger.engine import Database
 from dicom_node.ledger.intake import SqlIntake
@@ -59,9 +59,9 @@ class SqlLedger:
 def open_ledger(url: str, *, create: bool = True) -> SqlLedger:
     """Open the ledger at a URL (sqlite:///path or postgresql://...), making or migrating its tables first.
 
-    With `create` False nothing is made or migrated. Raises LedgerError when the ledger cannot be reached, is newer than
-    this software, or (with `create` False) is not there yet or is from an older version; ConfigError when the URL is
-    not understood, or leads to what is no ledger of ours.
+    With `create` False nothing is made or migrated. Raises LedgerError when the ledger cannot be reached, or (with
+    `create` False) is not there yet or is from an older version; WrongLedgerError when it is newer than this software,
+    or what is there is no ledger of ours; ConfigError when the URL is not understood.
     """
     database = Database(url)
     try:
@@ -117,11 +117,11 @@ def _require_current(database: Database) -> None:
 
 
 def _require_our_columns(connection: Connection) -> None:
-    """Raise LedgerError for tables that a state of the software between two versions made: no migration helps them."""
+    """Raise WrongLedgerError for tables of a state between two versions, which no migration helps."""
     reflected = inspect(connection).get_multi_columns()
     found = {name: {column["name"] for column in columns} for (_, name), columns in reflected.items()}
     if any(found.get(table.name) != set(table.columns.keys()) for table in metadata.tables.values()):
-        raise LedgerError(
+        raise WrongLedgerError(
             "The ledger's tables are not those of this version, though their revision is: a development version made "
             "them. Install that one again, or remove this ledger and let the node make a new one."
         )
@@ -134,16 +134,16 @@ def _head(config: Config) -> str:
 
 
 def _revision(connection: Connection, config: Config) -> str | None:
-    """The revision of the tables, None for an empty database. Raises LedgerError or ConfigError: it is not for us."""
+    """The revision of the tables, None for an empty database. Raises WrongLedgerError: it is not for us."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     revision = context.get_current_revision()
     if revision is None and inspect(connection).get_table_names():
-        raise ConfigError(
+        raise WrongLedgerError(
             "This database holds other tables and no ledger: set [ledger] url to an empty database of its own."
         )
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision is not None and revision not in known:
-        raise LedgerError(
+        raise WrongLedgerError(
             f"The ledger's tables (revision {revision}) are from a newer version of this software: install that one."
         )
     return revision

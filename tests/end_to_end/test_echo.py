@@ -57,4 +57,4 @@ def test_a_name_that_is_no_destination_is_refused_with_those_that_are(tmp_path: 
     node = NodeProcess(tmp_path / "node", destination("pacs", 104))
     done = node.run("echo", "pasc", check=False)
     assert done.returncode == 2
-    assert "there is no destination 'pasc'; did you mean 'pacs'? (pacs)" in done.stderr
+    assert "no destination 'pasc' is configured; did you mean 'pacs'? (configured is pacs)" in done.stderr

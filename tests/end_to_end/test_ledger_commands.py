@@ -124,7 +124,7 @@ def test_list_begins_with_what_came_last_and_says_what_it_leaves_out(still) -> N
 
 def test_list_refuses_a_destination_that_nobody_knows_or_that_says_nothing(still) -> None:
     told = refused(still, "list", "--state", "failed", "--destination", "pcas")
-    assert told == "error: nothing is known of a destination 'pcas'; known are new, old, pacs"
+    assert told == "error: nothing is known of a destination 'pcas'; did you mean 'pacs'? (known are new, old, pacs)"
     assert "goes with failed, uncommitted, pending" in refused(
         still, "list", "--state", "lost", "--destination", "pacs"
     )
@@ -138,7 +138,7 @@ def test_what_a_removed_destination_left_behind_is_given_up_and_comes_back_with_
     assert (old["pending"], old["failed"], pacs["pending"], pacs["failed"]) == (0, 4, 1, 1)
     assert old["last_error"].startswith("given up by hand: ")
     assert "given up by hand" in node.run("list", "--state", "failed", "--destination", "old").stdout
-    assert "no destination 'old' is configured; configured are pacs, new" in refused(
+    assert "no destination 'old' is configured (configured are pacs, new)" in refused(
         node, "requeue", "--destination", "old"
     )
     node.file.write_text(node.file.read_text() + destination("old", 3))

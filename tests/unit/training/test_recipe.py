@@ -40,6 +40,9 @@ def test_what_is_not_named_keeps_its_default():
         ({"data": {"held_out": 1.5}}, "must lie between 0 and 1"),
         ({"audit": {"folds": 1}}, "must be 2 or more"),
         ({"probe": {"views": 0}}, "must be 1 or more"),
+        ({"simulate": {"children": 1.2}}, "'simulate.children' is 1.2; it must lie between 0 and 1"),
+        ({"simulate": {"tone": {"film": -0.1}}}, "must lie between 0 and 1"),
+        ({"simulate": {"detector": {"photons": [1e6, 1e4]}}}, "the smaller number comes first"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(values, sentence):
@@ -51,7 +54,7 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(values, sentence):
 def test_every_limit_is_of_a_key_that_there_is_and_lets_its_default_pass():
     """A key that was renamed would lose its limit without a word."""
     values = dataclasses.asdict(Recipe())
-    values["augment"] = values["pretrain"]["augment"]
+    values |= {"augment": values["pretrain"]["augment"], **values["simulate"]}
     for name, (low, high) in LIMITS.items():
         section, key = name.split(".")
         for each in np.atleast_1d(values[section][key]):
