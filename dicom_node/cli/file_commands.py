@@ -33,8 +33,6 @@ from dicom_node.errors import (
     UndecodableError,
 )
 from dicom_node.media import MediaFile, media_files
-from dicom_node.part10 import file_header, incoming_from_file, is_dicom
-from dicom_node.receive import receive
 from dicom_node.verdict import Outcome, Sighting
 
 if TYPE_CHECKING:
@@ -62,6 +60,8 @@ def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = Fa
 
 def _classified(eye: "Eye", media: MediaFile) -> dict[str, Any] | None:
     """What `classify` says of a file; None for one in a folder or archive that is no image at all."""
+    from dicom_node.part10 import is_dicom
+
     try:
         with media.opened() as path:
             if not (media.named or media.is_picture or is_dicom(path)):
@@ -108,6 +108,8 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
     The running node, or the next one, classifies and forwards them.
     """
+    from dicom_node.part10 import incoming_from_file
+    from dicom_node.receive import receive
     from dicom_node.receiving import open_spool
 
     settings = read_config(config)
@@ -157,6 +159,8 @@ def send(
 
 def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
     """Send a file under a File Meta of our own: some files have none, or one that contradicts their data set."""
+    from dicom_node.part10 import file_header, incoming_from_file
+
     incoming = incoming_from_file(path, calling_ae=calling_ae, called_ae="", peer="")
     with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
         file.write(file_header(incoming) + incoming.dataset)
@@ -171,6 +175,8 @@ def _each(
 
     `stop_on` is what would befall every further file too.
     """
+    from dicom_node.part10 import is_dicom
+
     failed, passed_over = 0, 0
 
     def attempted() -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What every command shares: the configuration option, and opening what a configuration names.
 
-Heavy parts (database, model) are imported by the functions that need them, so that the other commands start at once.
+Heavy parts (database, model, pydicom) are imported by the functions that need them, so that the other commands start
+at once.
 """
 
 import os

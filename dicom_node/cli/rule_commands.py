@@ -12,7 +12,6 @@ from rich.table import Table
 from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config
 from dicom_node.config.plan import plan_of
 from dicom_node.errors import NodeError, NotUnderstoodError
-from dicom_node.part10 import is_dicom
 from dicom_node.rules import Routing
 from dicom_node.spool import Spool
 
@@ -62,6 +61,8 @@ def try_files(
 
 def _why_not(path: Path) -> str:
     """Why the node would not take a file at all; empty where it would."""
+    from dicom_node.part10 import is_dicom
+
     try:
         return "" if is_dicom(path) else "this is no DICOM file"
     except NotUnderstoodError as error:

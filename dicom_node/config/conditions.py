@@ -1,7 +1,5 @@
 """What a rule's `when` may ask: rules.FACT_CONDITIONS and DICOM keywords, as far as there is anything to compare."""
 
-from pydicom.datadict import dictionary_VR, keyword_dict
-
 from dicom_node.config.names import nearest
 from dicom_node.regions import REGIONS
 from dicom_node.rules import FACT_CONDITIONS, matches
@@ -31,6 +29,9 @@ def check_condition(key: str, values: tuple[str, ...]) -> None:
 
 
 def _check_keyword(keyword: str) -> None:
+    # pydicom takes longer to import than most commands to run, and few configurations have such conditions.
+    from pydicom.datadict import dictionary_VR, keyword_dict
+
     tag = keyword_dict.get(keyword) if keyword else None
     if tag is None:
         raise ValueError(f"`when` has no condition {keyword!r}{nearest(keyword, [*FACT_CONDITIONS, *keyword_dict])}")

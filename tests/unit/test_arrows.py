@@ -4,6 +4,7 @@ Read from the source, not by importing, so that imports inside functions count a
 """
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -87,6 +88,14 @@ def test_only_the_command_line_and_the_entry_point_know_the_composition_root() -
         if "dicom_node.node" in imports_of(module) and module != "dicom_node.node"
     }
     assert {module for module in knowing if not module.startswith("dicom_node.cli")} <= {"dicom_node.__main__"}
+
+
+def test_a_command_waits_for_no_library_that_it_does_not_need() -> None:
+    """Every command imports all commands: what is heavy has to stay inside the functions that want it."""
+    heavy = {"pydicom", "numpy", "cv2", "PIL", *INFRASTRUCTURE}
+    ask = "import sys, dicom_node.cli; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True, timeout=60)
+    assert heavy & set(told.stdout.split()) == set()
 
 
 def test_every_room_that_this_test_guards_is_there() -> None:
