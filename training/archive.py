@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.object_file import open_object
 from dicom_node.part10 import is_dicom
 from training.errors import TrainingError
-from training.images import LeftOut, Picture
+from training.images import ABOUT, IMAGES, MANIFEST, LeftOut, Picture
 from training.key import Key, Shares
 from training.manifest import OOD_PREFIX, Row, is_region
 from training.table_files import read_table
@@ -62,17 +63,52 @@ class Looked:
 
 
 @contextmanager
-def files_of(paths: Sequence[Path]) -> Iterator[list[MediaFile]]:
-    """Every file under folders, DICOMDIR media and zip archives; open as long as the context is.
+def files_of(paths: Sequence[Path], *, out: Path) -> Iterator[tuple[list[MediaFile], list[Path]]]:
+    """Every file under folders, DICOMDIR media and zip archives, open as long as the context is; and the folders that
+    were passed over: `out`, and what is a prepared data set. Their pictures are copies of which nobody knows the
+    patients.
 
     Raises:
-        TrainingError: a path is not there.
+        TrainingError: a path is not there, lies in `out` or is a prepared data set.
     """
     for path in paths:
         if not path.exists():
             raise TrainingError(f"There is no file or folder {path}.")
+        if path.resolve().is_relative_to(out.resolve()):
+            raise TrainingError(f"{path} would be read and lies in --out {out}: name another folder for the result.")
+        result = path.parent if path.name == PICTURES else path
+        if path.is_dir() and _is_prepared(each.name for each in result.iterdir()):
+            raise TrainingError(
+                f"{result} is a prepared data set already: name the folder of the originals; or its {MANIFEST}, which "
+                "says whose each picture is."
+            )
     with media_files(paths) as found:
-        yield found
+        yield _originals(found, out)
+
+
+def _is_prepared(names: Iterable[str]) -> bool:
+    """Whether a folder with these files is a prepared data set, or the beginning of one."""
+    there = set(names)
+    return {ABOUT, IMAGES} <= there or f"{IMAGES}.part" in there
+
+
+def _originals(found: Sequence[MediaFile], out: Path) -> tuple[list[MediaFile], list[Path]]:
+    names: dict[Path, set[str]] = {}
+    for media in found:
+        path = Path(media.label)  # of an archive's member: the archive's path, and the member's behind a colon
+        names.setdefault(path.parent, set()).add(path.name)
+    results = {folder for folder, there in names.items() if _is_prepared(there)}
+    own = out.resolve()
+
+    @cache
+    def result_around(folder: Path) -> Path | None:
+        if folder.resolve().is_relative_to(own):
+            return out
+        return next((each for each in (folder, *folder.parents) if each in results), None)
+
+    around = [result_around(Path(media.label).parent) for media in found]
+    kept = [media for media, result in zip(found, around, strict=True) if result is None]
+    return kept, sorted({result for result in around if result is not None})
 
 
 def look(media: MediaFile, *, size: int, source: str, labels: Mapping[str, str], reviewed: str = "") -> Looked | None:

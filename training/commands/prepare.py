@@ -54,7 +54,9 @@ def prepare(
     rows = [row for path in manifests for row in read_manifest(path)]
     check_groups(rows)
     left_out: list[tuple[str, str]] = []
-    with files_of([path for path in paths if path not in manifests]) as found:
+    with files_of([path for path in paths if path not in manifests], out=out) as (found, results):
+        for folder in results:
+            Console(stderr=True).print(f"passed over, an earlier result: {folder}", highlight=False, soft_wrap=True)
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
         shares, given = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
         parts = [_from_manifests(rows, size, workers)]
