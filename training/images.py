@@ -161,7 +161,7 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
 
     Raises:
         TrainingError: it was not prepared, or with another imaging version, or its manifest has not one row for each
-            image.
+            image; or `path` is another file in it.
     """
     folder = path if path.is_dir() else path.parent
     try:
@@ -169,6 +169,11 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
         images = _pixels(folder, mapped=mapped)
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not a prepared data set: run `python -m training prepare` first.") from error
+    if path != folder and path.name != MANIFEST:
+        raise TrainingError(
+            f"{path} lies in a prepared data set, whose rows are those of its {MANIFEST}: write the labels in there, "
+            f"or make another set of it with `python -m training prepare --data {path} --out ...`."
+        )
     if about["imaging_version"] != IMAGING_VERSION:
         raise TrainingError(
             f"{folder} was prepared with imaging version {about['imaging_version']}, "

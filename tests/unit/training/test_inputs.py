@@ -104,3 +104,18 @@ def test_it_is_said_where_one_picture_is_learned_from_and_measured_on(tmp_path, 
     manifest.write_text("\n".join([*lines, twin]) + "\n")
     assert len(gather([manifest], RECIPE, tmp_path / "run").rows) == 5
     assert "1 images in" in capsys.readouterr().err
+
+
+def test_another_table_in_a_prepared_set_is_not_taken_for_its_manifest(tmp_path, manifest):
+    """The labels that somebody reviewed would be ignored, and the old ones used without a word."""
+    (folder,) = prepared([manifest], RECIPE, tmp_path / "run")
+    reviewed = folder / "reviewed.csv"
+    reviewed.write_text((folder / "manifest.csv").read_text().replace(",clavicle,", ",rib,"))
+    for read in (lambda: gather([reviewed], RECIPE, tmp_path / "b"), lambda: open_pool([reviewed], at_least=SIZE)):
+        with pytest.raises(
+            TrainingError, match=r"reviewed\.csv lies in a prepared data set.*write the labels in there"
+        ):
+            read()
+    assert len(gather([folder / "manifest.csv"], RECIPE, tmp_path / "b").rows) == 4
+    (folder / "manifest.csv").write_text(reviewed.read_text())
+    assert gather([folder], RECIPE, tmp_path / "b").rows[0].region == "rib"
