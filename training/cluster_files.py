@@ -49,6 +49,19 @@ def write_names(clusters: Clusters, names: Mapping[int, str], out: Path) -> None
     _write(out / NAMES, ("cluster", "n", "name"), [(i, int(n), names.get(i, "")) for i, n in enumerate(counts)])
 
 
+def check_not_named(out: Path) -> None:
+    """Refuse, before anything is computed, to number the clusters anew where a person has named the earlier ones.
+
+    Raises:
+        TrainingError: `names.csv` in `out` has a name, or cannot be read, so that it may have some.
+    """
+    if (out / NAMES).exists() and any(read_names(out / NAMES).values()):
+        raise TrainingError(
+            f"{out / NAMES} has names, which would be lost, since new clusters have other numbers: give another --out, "
+            f"or remove the file; to use the names give --names {out / NAMES}, without --from."
+        )
+
+
 def read_names(path: Path) -> dict[int, str]:
     """The names of clusters, as `write_names` wrote them and a person completed them.
 

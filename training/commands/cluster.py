@@ -12,6 +12,7 @@ from training.cluster import DISCARD, Clusters, clustered, majority_names, quali
 from training.cluster_files import (
     NAMES,
     TYPICAL,
+    check_not_named,
     read_clusters,
     read_names,
     write_clusters,
@@ -59,6 +60,7 @@ def cluster(
         raise TrainingError(
             "Name the model that makes the embeddings with --from, or what names the clusters with --names or --ledger."
         )
+    check_not_named(out)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     # Held-out groups too, so that `probe` and `calibrate` have weak labels to measure on; tuning and evaluation rows

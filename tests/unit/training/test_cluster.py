@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from training.cluster import DISCARD, Clusters, clustered, majority_names, quality, weakly_labelled
-from training.cluster_files import read_clusters, read_names, write_clusters, write_names, write_sheets
+from training.cluster_files import check_not_named, read_clusters, read_names, write_clusters, write_names, write_sheets
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import Row
@@ -102,6 +102,16 @@ def test_files_written_are_files_read(tmp_path):
     text = (tmp_path / "names.csv").read_text().replace("3,3,", "3,3, Knee ")
     (tmp_path / "names.csv").write_text(text)
     assert read_names(tmp_path / "names.csv") == {0: "", 1: "hand", 2: "", 3: "knee"}
+
+
+def test_names_that_a_person_gave_are_not_written_over(tmp_path):
+    """Clustering again numbers anew; the work of hours would be gone. A table that nobody filled in is no loss."""
+    check_not_named(tmp_path)
+    write_names(MADE, {}, tmp_path)
+    check_not_named(tmp_path)
+    write_names(MADE, {1: "hand"}, tmp_path)
+    with pytest.raises(TrainingError, match="has names, which would be lost"):
+        check_not_named(tmp_path)
 
 
 def test_other_data_than_was_clustered_is_refused(tmp_path):

@@ -90,6 +90,16 @@ def test_a_name_in_the_table_goes_before_the_ledgers(node, capsys):
     assert "disagree" not in capsys.readouterr().out
 
 
+def test_clustering_again_keeps_the_names_that_a_person_gave(node, capsys):
+    """It ends before the model is read, let alone anything embedded."""
+    names = node / "out" / "names.csv"
+    names.write_text(names.read_text().replace("1,4,", "1,4,foot"))
+    filled = names.read_text()
+    assert training("cluster", "--data", node / "data", "--from", node / "nowhere", "--out", node / "out") == 2
+    assert "has names, which would be lost" in " ".join(capsys.readouterr().err.split())
+    assert names.read_text() == filled
+
+
 def test_a_data_set_with_names_from_the_ledger_says_nobodys_name(node):
     """Neither a patient's, nor an object's, nor that of whoever reviewed it."""
     review(node)
