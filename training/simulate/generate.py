@@ -16,11 +16,13 @@ from functools import cache
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dicom_node.config.names import nearest
 from dicom_node.imaging import IMAGING_VERSION, model_input
 from dicom_node.model.card import LABELS
 from training.errors import TrainingError
@@ -36,6 +38,10 @@ from training.simulate.tone import to_bytes
 BLOCK = 64
 """Images between two points at which a killed run can go on."""
 SIMULATION, UNFINISHED = "simulation.json", "unfinished"
+SIMULATION_VERSION = 1
+"""What this code makes of a seed. Raise it with every change that moves a pixel, a row or a header, so that no folder
+mixes blocks of two versions; folders from before it count as 0.
+"""
 SOURCE, LICENCE = "simulated", "Apache-2.0"
 OPEN_FIELD = "ood"
 
@@ -72,16 +78,18 @@ def simulate(job: Job, *, workers: int, advance: Callable[[int], None] = lambda 
 
     - finished before: nothing is done;
     - begun by the same command: the missing blocks are made;
-    - begun by another: TrainingError, nothing is touched.
+    - begun by another command, or by another version of the simulator: TrainingError, nothing is touched;
+    - some other data set, of real images for one: TrainingError, nothing is touched;
+    - no such atlas or region, a seed below 0, no workers: TrainingError, and the folder is as it was.
 
     With the format `cache` the folder is a prepared data set (`training.images.load`); otherwise pictures lie in
     `images/` and manifest.csv names them.
     """
+    _check(job, workers)
     _begin(job)
     blocks = range(0, job.count, BLOCK)
     done = [start for start in blocks if _rows_of(job, start).exists()]
-    finished = (job.out / MANIFEST).exists() and (job.format != "cache" or (job.out / ABOUT).exists())
-    if finished:
+    if _finished(job):
         advance(job.count)
         return
     advance(sum(_length(job, start) for start in done))
@@ -176,10 +184,19 @@ def _made(job: Job, starts: Sequence[int], workers: int) -> Iterator[tuple[int, 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _check(job: Job, workers: int) -> None:
+    for name in job.recipe.regions:
+        if name not in LABELS:
+            hint = nearest(name, list(LABELS))
+            raise TrainingError(f"The recipe's 'simulate.regions' names no region: {name}{hint or '.'}")
+    if job.seed < 0:
+        raise TrainingError(f"The seed is {job.seed}; it must be 0 or more.")
+    if workers < 1:
+        raise TrainingError(f"The number of workers is {workers}; it takes one at least.")
+
+
 def _begin(job: Job) -> None:
-    unknown = set(job.recipe.regions) - set(LABELS)
-    if unknown:
-        raise TrainingError(f"The recipe's 'simulate.regions' names no region: {', '.join(sorted(unknown))}.")
+    """Take the folder for this job, unless something else is there; the last thing written says so."""
     about = {
         "count": job.count,
         "seed": job.seed,
@@ -191,12 +208,39 @@ def _begin(job: Job) -> None:
     }
     told = job.out / SIMULATION
     if told.exists():
-        # Folders of older releases do not say which meshes they were made from.
-        if {"atlas": about["atlas"], **json.loads(told.read_text(encoding="utf-8"))} != about:
-            raise TrainingError(f"{job.out} holds another simulation ({SIMULATION}): choose another folder.")
+        _go_on(job, about)
         return
+    for name in (MANIFEST, IMAGES, ABOUT):
+        if (job.out / name).exists():
+            raise TrainingError(f"{job.out} holds a data set that was not simulated ({name}): choose another folder.")
+    # Were the wrong meshes to fail in a worker, the folder would be taken by a job that can never be done.
+    job.open_scenes(job.atlas)
     (job.out / UNFINISHED).mkdir(parents=True, exist_ok=True)
-    told.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    new = told.with_name(told.name + ".new")
+    new.write_text(json.dumps({"version": SIMULATION_VERSION, **about}, indent=1) + "\n", encoding="utf-8")
+    new.replace(told)
+
+
+def _go_on(job: Job, about: dict[str, Any]) -> None:
+    """Check that the folder was begun by this very job."""
+    told = job.out / SIMULATION
+    try:
+        # Folders of older releases say neither their version nor which meshes they were made from.
+        begun = {"version": 0, "atlas": about["atlas"], **json.loads(told.read_text(encoding="utf-8"))}
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{told} cannot be read, or is only part of it: choose another folder.") from error
+    version = begun.pop("version")
+    if begun != about:
+        raise TrainingError(f"{job.out} holds another simulation ({SIMULATION}): choose another folder.")
+    if version != SIMULATION_VERSION and not _finished(job):
+        raise TrainingError(
+            f"{job.out} was begun by another version of the simulator ({version}; this is {SIMULATION_VERSION}), "
+            "whose images are others: choose another folder."
+        )
+
+
+def _finished(job: Job) -> bool:
+    return (job.out / MANIFEST).exists() and (job.format != "cache" or (job.out / ABOUT).exists())
 
 
 def _meshes(atlas: Path) -> str:

@@ -1,6 +1,5 @@
 """Generating: the seed alone decides, however many workers there are and whenever they are killed."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from training.errors import TrainingError
 from training.images import load, prepare
 from training.manifest import read_manifest
 from training.simulate.contact_sheet import contact_sheet
-from training.simulate.generate import BLOCK, Job, make_block, simulate
+from training.simulate.generate import BLOCK, Job, make_block, open_people, simulate
 from training.simulate.recipe import SimulateRecipe
 from training.simulate.scene import DrawScene
 
@@ -150,9 +149,54 @@ def test_only_the_regions_that_the_recipe_names_are_made(tmp_path: Path) -> None
     assert {line.region for line in lines} == {"knee", "foot"}
 
 
-def test_a_region_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"'simulate\.regions' names no region: nose"):
-        simulate(job(tmp_path, recipe=dataclasses.replace(SimulateRecipe(), regions=("nose",))), workers=1)
+@pytest.mark.parametrize(
+    ("over", "workers", "sentence"),
+    [
+        ({"recipe": SimulateRecipe(regions=("nose",))}, 1, r"'simulate\.regions' names no region: nose\.$"),
+        ({"recipe": SimulateRecipe(regions=("knees",))}, 1, "names no region: knees; did you mean 'knee'"),
+        ({"seed": -1}, 1, "The seed is -1"),
+        ({}, 0, "The number of workers is 0"),
+        ({}, -1, "The number of workers is -1"),
+        ({"open_scenes": open_people, "atlas": Path("nowhere")}, 1, "nowhere.*cannot be read"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_before_anything_is_written(
+    tmp_path: Path, over: dict, workers: int, sentence: str
+) -> None:
+    """So that the folder is free for the same command put right."""
+    with pytest.raises(TrainingError, match=sentence):
+        simulate(job(tmp_path / "out", **over), workers=workers)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "images.npy", "about.json"])
+@pytest.mark.parametrize("kind", ["cache", "png"])
+def test_a_data_set_that_was_not_simulated_is_refused_and_left_as_it_was(tmp_path: Path, name: str, kind: str) -> None:
+    """Somebody's prepared images would else be overwritten, or pass for simulated ones."""
+    (tmp_path / name).write_bytes(b"of somebody else")
+    with pytest.raises(TrainingError, match="was not simulated"):
+        simulate(job(tmp_path, format=kind), workers=1)
+    assert contents(tmp_path) == {name: b"of somebody else"}
+
+
+@pytest.mark.parametrize("text", ['{"count": 13', "[1, 2]", "7"])
+def test_a_folder_whose_description_is_broken_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    """A full disk leaves half of one."""
+    (tmp_path / "simulation.json").write_text(text, encoding="utf-8")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        simulate(job(tmp_path), workers=1)
+
+
+def test_blocks_of_two_versions_do_not_mix_but_an_older_finished_one_is_taken(tmp_path: Path) -> None:
+    """Folders from before versions were told count as version 0."""
+    few = job(tmp_path, count=2)
+    simulate(few, workers=1)
+    told = tmp_path / "simulation.json"
+    told.write_text(json.dumps({k: v for k, v in json.loads(told.read_text()).items() if k != "version"}))
+    simulate(few, workers=1)
+    (tmp_path / "manifest.csv").unlink()
+    with pytest.raises(TrainingError, match="another version of the simulator"):
+        simulate(few, workers=1)
 
 
 def test_a_scene_that_cannot_be_drawn_is_named_by_its_number(tmp_path: Path) -> None:
