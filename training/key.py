@@ -13,6 +13,8 @@ from pathlib import Path
 from training.errors import TrainingError
 
 SALT, LINKS, SHARES = "salt", "links.csv", "shares.json"
+SALT_BYTES = 32
+"""With fewer somebody could try out salts; with none, patients' IDs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +66,26 @@ def open_key(folder: Path | None, *, out: Path) -> Key:
     The same key gives the same groups, so that a split stays a split when data joins.
 
     Raises:
-        TrainingError: the key would lie inside the cache that it opens.
+        TrainingError: the key would lie inside the cache that it opens, or its salt is no whole one.
     """
     if folder is None:
-        return Key(salt=secrets.token_bytes(32))
+        return Key(salt=secrets.token_bytes(SALT_BYTES))
     if folder.resolve().is_relative_to(out.resolve()):
         raise TrainingError(f"The key {folder} would lie inside {out}, which it opens: keep it apart.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / SALT
     if not file.exists():
-        _private(file).write_text(secrets.token_hex(32) + "\n", encoding="ascii")
+        _write_whole(file, secrets.token_hex(SALT_BYTES) + "\n")
     try:
-        return Key(salt=bytes.fromhex(file.read_text(encoding="ascii").strip()), folder=folder)
-    except ValueError as error:
-        raise TrainingError(f"{file} holds no salt: name another folder, or remove it to begin anew.") from error
+        salt = bytes.fromhex(file.read_text(encoding="ascii").strip())
+    except ValueError:
+        salt = b""
+    if len(salt) < SALT_BYTES:
+        raise TrainingError(
+            f"{file} holds no whole salt: restore it from a copy, or name another folder; if nothing was prepared with "
+            "it, remove it to begin anew."
+        )
+    return Key(salt=salt, folder=folder)
 
 
 def keep_shares(key: Key, shares: Shares) -> None:
@@ -90,7 +98,7 @@ def keep_shares(key: Key, shares: Shares) -> None:
         return
     file = key.folder / SHARES
     if not file.exists():
-        _private(file).write_text(json.dumps(asdict(shares)) + "\n", encoding="utf-8")
+        _write_whole(file, json.dumps(asdict(shares)) + "\n")
         return
     try:
         kept = Shares(**json.loads(file.read_text(encoding="utf-8")))
@@ -107,3 +115,13 @@ def _private(file: Path) -> Path:
     """The path of a file that only its owner may read."""
     os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
     return file
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """A private file that is on the disk with all of `text`, or is not there: half a salt would be another key."""
+    part = file.with_name(file.name + ".part")
+    with _private(part).open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(file)
