@@ -61,7 +61,7 @@ class People:
             region = choose_kind(random)
         if region in PICTURES:
             return stranger(region, random, size)
-        view = choose(VIEWS[region], random)
+        view = choose(_possible(VIEWS[region], recipe), random)
         skeleton, subject = self._somebody(random, recipe, view)
         shot = view.draw(skeleton, subject, random)
         names = skeleton.named(*shot.bones)
@@ -86,6 +86,11 @@ class People:
         if child:
             subject = replace(subject, sizes=ossified(skeleton, subject.age, subject.sizes))
         return skeleton, subject
+
+
+def _possible(views: tuple[View, ...], recipe: SimulateRecipe) -> tuple[View, ...]:
+    """Without children no views that infants alone have: their poses would squeeze an adult into an infant's shape."""
+    return views if recipe.children > 0.0 else tuple(view for view in views if view.infants < 1.0)
 
 
 def _exposed(

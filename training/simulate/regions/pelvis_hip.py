@@ -1,5 +1,7 @@
 """Pelvis and hip: whole pelvis, one hip, frog leg, lateral, Judet's obliques, infants."""
 
+import math
+
 import numpy as np
 
 from training.simulate import organs
@@ -151,6 +153,6 @@ def _one(_skeleton: Skeleton, _subject: Subject, random: np.random.Generator) ->
 VIEWS = (
     View(name="whole", weight=5.0, draw=_whole, children=1.2, infants=0.0),
     View(name="hips", weight=1.3, draw=_hips, children=1.5, infants=0.0),
-    View(name="infant", weight=2.0, draw=_infant, children=100.0, infants=1.0),
+    View(name="infant", weight=2.0, draw=_infant, children=math.inf, infants=1.0),
     View(name="one", weight=3.5, draw=_one, infants=0.0),
 )

@@ -59,6 +59,17 @@ def test_one_body_without_children_is_always_the_same_person(people) -> None:
 
 
 @needs_atlas
+@pytest.mark.parametrize("share", [0.0, 1e-6, 0.3])
+def test_only_infants_are_shown_in_infants_poses(people, share) -> None:
+    """An adult in one is squeezed into a shape that nobody has; without children there is no such view at all."""
+    recipe = SimulateRecipe(children=share)
+    scenes = [people.scene("pelvis_hip", np.random.default_rng([7, n]), recipe, 24) for n in range(24)]
+    ages = [scene.age for scene in scenes if scene.view.startswith("infant")]
+    assert (len(ages) > 0) == (share > 0.0)
+    assert all(age <= INFANT for age in ages)
+
+
+@needs_atlas
 def test_an_infants_body_counts_for_its_stature(people) -> None:
     """Its geometry is as large as an adult's, so every metre counts for INFANTS_SIZE of one, at 38 to 65 keV."""
     recipe = SimulateRecipe(children=1.0)
