@@ -39,7 +39,7 @@ WITHOUT: Mapping[str, SimulateRecipe] = {
     "nothing left out": WHOLE,
     "square pictures of limbs (`to_the_part`)": replace(WHOLE, to_the_part=0.0),
     "one body for all (`shapes`)": replace(WHOLE, shapes="one"),
-    "stiff joints, straight beams (`pose`)": replace(WHOLE, pose=0.0),
+    "straight beams, unturned pictures (`pose`)": replace(WHOLE, pose=0.0),
     "Beer and Lambert alone (`detector`)": replace(WHOLE, detector=BARE_DETECTOR),
     "a plain window (`tone`)": replace(WHOLE, tone=BARE_TONE),
     "the picture alone (`surroundings`)": replace(WHOLE, surroundings=BARE_SURROUNDINGS),

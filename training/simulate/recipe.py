@@ -79,11 +79,12 @@ class SimulateRecipe:
     """One simulation. A share or strength of 0 switches a randomisation off.
 
     `size`: longest side of a picture, in pixels. `regions`: only these; all when empty. `out_of_domain`: share of
-    images that show none of the regions. `shapes`: one body or many. `pose`: strength in [0, 1] of bent joints and
-    turned views. `to_the_part`: share of pictures, of views without a shape of their own, about as narrow as what they
-    show; the others are square. `children`: share of subjects that still grow. `fractures`: share of pictures with a
-    broken bone. `hardware`: share of images with implants, casts or things that were worn. The sections are those of
-    the exposure, the tone, the surroundings and DICOM headers.
+    images that show none of the regions. `shapes`: one body or many. `pose`: strength in [0, 1] of the tilt of beams
+    and the turn of pictures about what a view asks for; how joints are bent is the view's own matter. `to_the_part`:
+    share of pictures, of views without a shape of their own, about as narrow as what they show; the others are square.
+    `children`: share of subjects that still grow. `fractures`: share of pictures with a broken bone. `hardware`: share
+    of images with implants, casts or things that were worn. The sections are those of the exposure, the tone, the
+    surroundings and DICOM headers.
     """
 
     size: int = 160
