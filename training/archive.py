@@ -153,7 +153,7 @@ def look_at(
         region=said or said_region(header_region(ds)),
         reviewed=bool(said),
         view=view if view in VIEWS else "",
-        patient=_patient(ds, label),
+        patient=patient_of(ds, label),
         uid=uid,
         source=source,
     )
@@ -166,12 +166,12 @@ def said_region(header: HeaderRegion) -> str:
     return str(header.region or "")
 
 
-def _patient(ds: Dataset, label: str) -> str:
-    """Whoever it is, else the study, else the file alone: too small a group can leak, but a missing ID must not join
-    strangers.
+def patient_of(ds: Dataset, label: str) -> str:
+    """Whose object it is, to be hashed: whoever has the ID, else the study, else the file `label` alone. Too small a
+    group can leak, but a missing ID must not join strangers.
 
-    The issuer of the ID does not count: where only some modalities set it, it would make two of one patient, and two
-    patients of one ID lose nothing by being on one side together.
+    The case of the ID and spaces around it do not count, nor does its issuer: where only some modalities set
+    it, it would make two of one patient, and two patients of one ID lose nothing by being on one side together.
     """
     patient = _text(ds, "PatientID")
     if patient:

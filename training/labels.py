@@ -13,6 +13,7 @@ from dicom_node.errors import NodeError, UndecodableError, is_of_the_machine
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
 from dicom_node.model.card import LABELS
 from dicom_node.object_file import open_object
+from training.archive import patient_of
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import OOD_PREFIX, Row
@@ -102,5 +103,4 @@ def _grey(file: Path) -> tuple[npt.NDArray[np.float32], str]:
     why_not = not_a_radiograph(ds)
     if why_not is not None:
         raise UndecodableError(why_not)
-    patient = str(ds.get("PatientID") or "") or str(ds.get("StudyInstanceUID") or file)
-    return grey_from_dataset(ds), hashlib.sha256(patient.encode()).hexdigest()[:16]
+    return grey_from_dataset(ds), hashlib.sha256(patient_of(ds, str(file)).encode()).hexdigest()[:16]

@@ -39,6 +39,14 @@ def test_pictures_and_dicom_objects_come_through_the_nodes_imaging(folder):
     assert len({row.group for row in data.rows}) == 3
 
 
+def test_one_patient_is_one_group_however_the_id_is_written(folder):
+    """As in `prepare`: modalities differ in case and in spaces, and the same person would be on two sides."""
+    for number, patient in enumerate(("ab12", "AB12", " AB12 ")):
+        bright(PatientID=patient).save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    data = load_labelled(write(folder, [(f"{number}.dcm", "hand") for number in range(3)]), 32)
+    assert len({row.group for row in data.rows}) == 1
+
+
 def test_the_group_column_is_taken_where_it_is_there(folder):
     path = write(folder, [("a.png", "hand", "x"), ("c.dcm", "knee", "x")], ("file", "region", "group"))
     assert [row.group for row in load_labelled(path, 32).rows] == ["x", "x"]
