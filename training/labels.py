@@ -1,7 +1,7 @@
 """A hospital's own few labelled images: a CSV file with `file` and `region`, read through the node's imaging."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +66,12 @@ def _label(line: dict[str, str | None], path: Path, number: int) -> Label:
 
 
 def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda _n: None) -> ImageSet:
-    """All images of `labels.csv`, as the model sees them; group is the column, else the DICOM patient, else the file.
+    """All images of `labels.csv`, as the model sees them; group is the column, also where it is filled in on another
+    line of the same DICOM patient; else the DICOM patient, else the file.
 
     Raises:
-        TrainingError: what `read_labels` raises, or an image cannot be decoded or is no radiograph.
+        TrainingError: what `read_labels` raises, or an image cannot be decoded or is no radiograph, or an empty group
+            could be one of several.
     """
     labels = read_labels(path)
 
@@ -84,15 +86,30 @@ def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda
             why = f"the object cannot be read ({type(error).__name__})"
             raise TrainingError(f"{path}, line {label.line}: {label.file}: {why}") from error
         advance(1)
-        return np.round(model_input(grey, size) * 255.0).astype(np.uint8), label.group or patient
+        return np.round(model_input(grey, size) * 255.0).astype(np.uint8), patient
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         loaded = list(pool.map(load_one, labels))
+    groups = _groups(labels, [patient for _, patient in loaded], path)
     rows = tuple(
         Row(file=label.file, region=label.region, group=group, use="train", source=SOURCE)
-        for label, (_, group) in zip(labels, loaded, strict=True)
+        for label, group in zip(labels, groups, strict=True)
     )
     return ImageSet(images=np.stack([image for image, _ in loaded]), rows=rows)
+
+
+def _groups(labels: Sequence[Label], patients: Sequence[str], path: Path) -> list[str]:
+    """The group of each line: its own, else the one that another line gives the same patient, else the patient."""
+    given: dict[str, set[str]] = {}
+    for label, patient in zip(labels, patients, strict=True):
+        given.setdefault(patient, set()).update({label.group} - {""})
+    for label, patient in zip(labels, patients, strict=True):
+        if not label.group and len(given[patient]) > 1:
+            raise TrainingError(
+                f"{path}, line {label.line}: the column 'group' is empty, and other lines of the same patient name "
+                f"{len(given[patient])} groups: say which."
+            )
+    return [label.group or next(iter(given[patient]), patient) for label, patient in zip(labels, patients, strict=True)]
 
 
 def _grey(file: Path) -> tuple[npt.NDArray[np.float32], str]:

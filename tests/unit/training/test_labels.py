@@ -52,6 +52,20 @@ def test_the_group_column_is_taken_where_it_is_there(folder):
     assert [row.group for row in load_labelled(path, 32).rows] == ["x", "x"]
 
 
+def test_a_group_that_is_left_out_on_some_lines_of_a_patient_holds_for_all(folder):
+    """A table that was filled in half would put the patient on both sides of a fold."""
+    lines = [("a.png", "hand", ""), ("c.dcm", "knee", "x"), ("d", "knee", "")]
+    rows = load_labelled(write(folder, lines, ("file", "region", "group")), 32).rows
+    assert [row.group for row in rows[1:]] == ["x", "x"]
+    assert rows[0].group != "x"
+
+
+def test_an_empty_group_that_could_be_one_of_two_is_refused(folder):
+    lines = [("c.dcm", "knee", "x"), ("c.dcm", "knee", "y"), ("d", "knee", "")]
+    with pytest.raises(TrainingError, match=r"line 4: the column 'group' is empty, and other lines .* 2 groups"):
+        load_labelled(write(folder, lines, ("file", "region", "group")), 32)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
