@@ -8,7 +8,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
@@ -47,9 +47,10 @@ class HeaderSource(StrEnum):
 class HeaderRegion:
     """A header's statement, normalised.
 
-    `regions`: the regions that the term names; `outside`: whether a term names a legal part that is none of the 14;
-    `borders`: regions that images of such a part show as well; `sided`: whether the header says that it is the right
-    or the left one of a pair; `whole`: that it is no single one, but both or unpaired.
+    `regions`: the regions that the term names; `outside`: whether a term or a code names a part that is none of the
+    14; `borders`: regions that images of such a part show as well; `coded`: whether all this is what the codes say, be
+    it beside a text (`value`) that means nothing; `sided`: whether the header says that it is the right or the left one
+    of a pair; `whole`: that it is no single one, but both or unpaired.
     """
 
     kind: HeaderKind
@@ -59,6 +60,7 @@ class HeaderRegion:
     regions: frozenset[Region] = frozenset()
     outside: bool = False
     borders: frozenset[Region] = frozenset()
+    coded: bool = False
     sided: bool = False
     whole: bool = False
 
@@ -74,19 +76,31 @@ EMPTY_HEADER = HeaderRegion(kind=HeaderKind.EMPTY, source=HeaderSource.NONE)
 
 
 def read_header_region(body_part_examined: str, anatomic_region_codes: str = "") -> HeaderRegion:
-    """Normalise a header: BodyPartExamined speaks first, the codes of AnatomicRegionSequence where that is empty.
+    """Normalise a header: BodyPartExamined speaks first, the codes of AnatomicRegionSequence where it says nothing:
+    where it is empty, or a word like DEFAULT that vendors put there.
 
     `anatomic_region_codes`: CodeValues, SNOMED CT or the older SRT form, with backslashes between them. One of them
-    that is not known makes the whole statement unknown.
+    that is not known makes the whole statement unknown. A code that is not of the 14 regions is never forgotten beside
+    a BodyPartExamined: it makes the header `outside`.
     """
-    if body_part_examined.strip(_PADDING):
-        return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+    by_code = _coded_statement(anatomic_region_codes)
+    if not body_part_examined.strip(_PADDING):
+        return by_code or EMPTY_HEADER
+    said = _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+    if by_code is None:
+        return said
+    if said.kind is HeaderKind.UNKNOWN:
+        return replace(by_code, source=said.source, value=said.value)
+    return replace(said, outside=said.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN)
+
+
+def _coded_statement(anatomic_region_codes: str) -> HeaderRegion | None:
     codes = [code for each in anatomic_region_codes.split("\\") if (code := each.strip(_PADDING))]
-    if codes:
-        known = [_terms_by_code()[code] for code in codes if code in _terms_by_code()]
-        terms = frozenset(known) if len(known) == len(codes) else frozenset()
-        return _statement(anatomic_region_codes, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE)
-    return EMPTY_HEADER
+    if not codes:
+        return None
+    known = [_terms_by_code()[code] for code in codes if code in _terms_by_code()]
+    terms = frozenset(known) if len(known) == len(codes) else frozenset()
+    return replace(_statement(anatomic_region_codes, terms, HeaderSource.ANATOMIC_REGION_SEQUENCE), coded=True)
 
 
 def _statement(value: str, terms: frozenset[str], source: HeaderSource) -> HeaderRegion:

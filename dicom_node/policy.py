@@ -116,7 +116,7 @@ def _says_enough(header: HeaderRegion, region: Region) -> bool:
 
 
 def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
-    said = header.term or "several parts, one of them"
+    said = "several parts, one of them" if header.regions else header.term or "several parts"
     if region in header.borders:
         return Ruling(
             decision=Decision.AGREES,
@@ -133,7 +133,7 @@ def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> R
 def _on_contradiction(
     policy: Policy, header: HeaderRegion, region: Region, confidence: float, agreement: Agreement
 ) -> Ruling:
-    if header.kind is HeaderKind.UNKNOWN and header.source is HeaderSource.ANATOMIC_REGION_SEQUENCE:
+    if header.kind is HeaderKind.UNKNOWN and header.coded:
         # A code is no slip of the pen: it names a part exactly, be it one that no table of ours has.
         reason = f"AnatomicRegionSequence names what is not known here; the pixels show {region}"
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
@@ -145,10 +145,12 @@ def _on_contradiction(
 
 
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
-    """The value of BodyPartExamined that this image decides for its series; None when it decides nothing."""
+    """The value of BodyPartExamined that this image decides for its series; None when it decides nothing, as a header
+    does that is right by its code alone: the word beside that goes as received.
+    """
     if ruling.body_part is not None:
         return ruling.body_part
-    if ruling.decision is Decision.AGREES and header.source is HeaderSource.BODY_PART_EXAMINED:
+    if ruling.decision is Decision.AGREES and not header.coded:
         return header.term
     return None
 

@@ -149,6 +149,29 @@ def test_body_part_examined_speaks_before_the_code():
     assert (by_code.region, by_code.source) == (Region.HAND, HeaderSource.ANATOMIC_REGION_SEQUENCE)
 
 
+@pytest.mark.parametrize("filler", ["DEFAULT", "UNKNOWN", "CHESTXYZ", "-"])
+@pytest.mark.parametrize(
+    ("code", "kind", "term"),
+    [
+        ("818981001", HeaderKind.OUTSIDE, "ABDOMEN"),
+        ("85562004", HeaderKind.NAMES, "HAND"),
+        ("000000", HeaderKind.UNKNOWN, None),
+    ],
+)
+def test_beside_a_word_that_means_nothing_the_code_speaks(filler, code, kind, term):
+    """Vendors put DEFAULT where they know the part only as a code; the word is kept for whoever changes it."""
+    header = read_header_region(filler, code)
+    assert (header.kind, header.term, header.coded) == (kind, term, True)
+    assert (header.source, header.value) == (HeaderSource.BODY_PART_EXAMINED, filler)
+
+
+def test_a_code_outside_the_fourteen_is_not_forgotten_beside_a_body_part():
+    """The header still says ELBOW, and a chest as well."""
+    header = read_header_region("ELBOW", "816094009")
+    assert (header.region, header.term, header.outside) == (Region.ELBOW, "ELBOW", True)
+    assert not read_header_region("ELBOW", "85562004").outside
+
+
 def test_a_legal_part_that_is_none_of_the_fourteen_is_outside_with_its_borders():
     """An image of the chest shows ribs, clavicles, shoulders and the thoracic spine, and nothing contradicts that."""
     header = read_header_region("CHEST")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dicom_node.bodypart import EMPTY_HEADER, read_header_region
-from dicom_node.policy import Policy, closed_series_value, rule_on, within_series
+from dicom_node.policy import Policy, closed_series_value, rule_on, series_proposal, within_series
 from dicom_node.regions import REGIONS, Region
 from dicom_node.verdict import Agreement, Decision, Outcome, agreement_of
 
@@ -108,6 +108,31 @@ def test_a_legal_part_outside_beside_a_region_protects_the_header_too(header):
     assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
     assert ruling("CHEST RIBS", region=Region.RIB).decision is Decision.AGREES
     assert ruling("CHEST SHOULDER", region=Region.RIB, correct_above=0.0).decision is Decision.AGREES
+
+
+@pytest.mark.parametrize("header", ["DEFAULT", "UNKNOWN", "CHESTXYZ"])
+def test_a_code_outside_the_fourteen_protects_the_header_beside_a_word_that_means_nothing(header):
+    """DEFAULT with the code of a chest is a chest, whose images show ribs; a hand there is for a person to look at."""
+    assert ruling(header, "816094009", region=Region.RIB, correct_above=0.0).decision is Decision.AGREES
+    answer = ruling(header, "816094009", confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+@pytest.mark.parametrize("code", ["816094009", "123456789"])
+def test_a_code_that_no_pixel_can_refute_protects_a_wrong_body_part_too(code):
+    """ELBOW with the code of a chest, or one that nobody knows: correcting the word would replace the code as well."""
+    answer = ruling("ELBOW", code, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert ruling("HAND", code, correct_above=0.0).decision is Decision.AGREES
+
+
+def test_a_word_that_means_nothing_is_judged_by_the_code_beside_it():
+    """Right by its code it goes as received, which is no answer for its series; else it is as wrong as its code is."""
+    right, wrong, unknown = (ruling("DEFAULT", each, correct_above=0.9) for each in ("85562004", "72696002", "123"))
+    assert (right.decision, right.body_part) == (Decision.AGREES, None)
+    assert series_proposal(right, read_header_region("DEFAULT", "85562004")) is None
+    assert (wrong.decision, wrong.body_part) == (Decision.CORRECTS, "HAND")
+    assert (unknown.decision, unknown.body_part) == (Decision.REVIEW, None)
 
 
 def later(header="", *, value="KNEE", sided=False, region=None, confidence=0.9, **policy):
