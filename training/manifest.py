@@ -62,7 +62,7 @@ def read_manifest(path: Path) -> list[Row]:
 
 
 def _row(line: dict[str, str | None], path: Path, number: int) -> Row:
-    values = {name: line.get(name) or "" for name in COLUMNS}
+    values = {name: (line.get(name) or "").strip() for name in COLUMNS}
     for name in ("file", "group", "use"):
         if not values[name]:
             raise TrainingError(f"{path}, line {number}: the column '{name}' is missing or empty.")

@@ -51,6 +51,17 @@ def test_a_line_that_cannot_be_meant_is_refused_with_its_number(tmp_path, line, 
         read_manifest(write(tmp_path, line))
 
 
+def test_spaces_around_a_value_make_no_other_patient(tmp_path):
+    """People and spreadsheets leave them; 'p1' and 'p1 ' on two sides would pass for two patients."""
+    got = read_manifest(write(tmp_path, "a.png,hand,p1,train", " b.png , hand,p1 , train "))
+    assert [(each.file.name, each.region, each.group, each.use) for each in got] == [
+        ("a.png", "hand", "p1", "train"),
+        ("b.png", "hand", "p1", "train"),
+    ]
+    with pytest.raises(TrainingError, match="'group' is missing or empty"):
+        read_manifest(write(tmp_path, "a.png,hand, ,train"))
+
+
 def test_an_image_that_nobody_labelled_is_neither_a_region_nor_out_of_domain(tmp_path):
     """Self-supervision and clusters take it; a misspelt column is not taken for a statement."""
     (got,) = read_manifest(write(tmp_path, "a.png,,g1,train"))
