@@ -1,6 +1,6 @@
 """Short values of single elements as text, from their bytes: the data set stays as it is, down to the padding."""
 
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any
 
 from pydicom.charset import decode_bytes
@@ -13,10 +13,14 @@ LONGEST_TEXT = 64
 # What stands for a code that cannot be read: something is said of the region, and nobody knows what.
 UNREADABLE_CODE = "?"
 
+# SNOMED CT, and the names that its codes and those of its forerunners had in DICOM (PS3.16 section 8).
+_SNOMED = frozenset({"SCT", "SRT", "SNM3", "99SDM", "SNMI"})
+
 _ESCAPE = b"\x1b"
 _CODE_VALUE = 0x00080100
 _LONG_CODE_VALUE = 0x00080119
 _URN_CODE_VALUE = 0x00080120
+_CODING_SCHEME = 0x00080102
 _ANATOMIC_REGION_SEQUENCE = 0x00082218
 _BODY_PART_EXAMINED = 0x00180015
 
@@ -52,21 +56,31 @@ def _in_character_set(value: bytes, declared: str | MutableSequence[str]) -> str
 
 
 def region_codes_of(ds: Dataset) -> str:
-    """The codes of AnatomicRegionSequence, between backslashes; UNREADABLE_CODE for what is there and has none."""
+    """The codes of AnatomicRegionSequence, between backslashes; UNREADABLE_CODE for what is there and has none.
+
+    A code of another scheme than SNOMED is told with its scheme, 99LOCAL:T-D8700, since it means something else.
+    """
     try:
-        if _ANATOMIC_REGION_SEQUENCE not in ds:
-            return ""
-        element = ds.get_item(_ANATOMIC_REGION_SEQUENCE)
-        if isinstance(element, RawDataElement):  # not ds[...], which would write the sequence anew
-            element = convert_raw_data_element(element, ds=ds)
-        return "\\".join(_code_of(item) for item in element.value or ())[:LONGEST_TEXT]
+        return "\\".join(_code_of(item) for item in _items_of(ds, _ANATOMIC_REGION_SEQUENCE))[:LONGEST_TEXT]
     except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
         return UNREADABLE_CODE
 
 
+def _items_of(ds: Dataset, tag: int) -> Sequence[Dataset]:
+    """The items of a sequence, by way of its raw form: ds[tag] would have the sequence written anew."""
+    if tag not in ds:
+        return ()
+    element = ds.get_item(tag)
+    if isinstance(element, RawDataElement):
+        element = convert_raw_data_element(element, ds=ds)
+    return element.value or ()
+
+
 def _code_of(item: Dataset) -> str:
     found = (text_of(item, tag) for tag in (_CODE_VALUE, _LONG_CODE_VALUE, _URN_CODE_VALUE))
-    return next(filter(None, found), UNREADABLE_CODE)
+    code = next(filter(None, found), UNREADABLE_CODE)
+    scheme = text_of(item, _CODING_SCHEME).upper()
+    return code if not scheme or scheme in _SNOMED else f"{scheme}:{code}"
 
 
 def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:

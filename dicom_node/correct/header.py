@@ -18,6 +18,7 @@ from dicom_node.correct.elements import (
     translating,
 )
 from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_items
+from dicom_node.element_text import region_codes_of
 from dicom_node.verdict import Decision
 
 # What each changed attribute becomes; None removes it.
@@ -145,11 +146,10 @@ def _wrong_body_part(ds: Dataset, part: BodyPart) -> bool:
 
 def _wrong_code(ds: Dataset, part: BodyPart, *, if_empty: bool) -> bool:
     """Whether AnatomicRegionSequence names something other than `part`; `if_empty` where it names nothing."""
-    items = ds.AnatomicRegionSequence if "AnatomicRegionSequence" in ds else []
-    if not items:
+    codes = region_codes_of(ds)
+    if not codes:
         return if_empty
-    code = text_value(items[0], "CodeValue")
-    return len(items) > 1 or not code or not _consistent("", code, part)
+    return "\\" in codes or not _consistent("", codes, part)
 
 
 def _consistent(body_part_examined: str, code: str, part: BodyPart) -> bool:

@@ -111,6 +111,24 @@ def test_an_older_code_for_the_same_region_stays():
     assert ds.AnatomicRegionSequence[0].CodeValue == "T-D8700"
 
 
+@pytest.mark.parametrize("scheme", ["SCT", ""])
+def test_a_long_code_value_for_the_same_region_stays(scheme):
+    """Where the header reads it as the hand, the copy does too."""
+    region = Dataset()
+    region.LongCodeValue, region.CodeMeaning = "85562004", "Hand"
+    if scheme:
+        region.CodingSchemeDesignator = scheme
+    ds = corrected(cr(AnatomicRegionSequence=[region]), correction("HAND"))
+    assert ds.AnatomicRegionSequence[0].LongCodeValue == "85562004"
+    assert ds.OriginalAttributesSequence[0].ReasonForTheAttributeModification == "COERCE"
+
+
+def test_the_code_of_another_scheme_is_not_taken_for_the_region():
+    """A hospital's own T-D8700 is no hand."""
+    ds = corrected(cr(AnatomicRegionSequence=[code("T-D8700", "Lobby", "99LOCAL")]), correction("HAND"))
+    assert ds.AnatomicRegionSequence[0].CodeValue == "85562004"
+
+
 def test_modifiers_of_a_wrong_region_go_and_are_kept_in_the_trace():
     """The whole prior sequence is kept, since something inside it changed."""
     region = anatomy("KNEE")

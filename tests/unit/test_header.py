@@ -37,9 +37,11 @@ def test_rules_see_comments_and_addresses_too_until_they_are_bulk() -> None:
     assert header_values(ds) == {"ImageComments": ("x" * LONGEST,), "InstitutionAddress": ("Charité",)}
 
 
-def code(value: str, keyword: str = "CodeValue") -> Dataset:
+def code(value: str, keyword: str = "CodeValue", scheme: str = "") -> Dataset:
     item = Dataset()
     setattr(item, keyword, value)
+    if scheme:
+        item.CodingSchemeDesignator = scheme
     return item
 
 
@@ -60,6 +62,22 @@ def test_a_region_that_is_coded_in_any_way_is_not_empty(items: list[Dataset], ki
     ds = Dataset()
     ds.AnatomicRegionSequence = items
     assert header_region(ds).kind is kind
+
+
+@pytest.mark.parametrize("scheme", ["SCT", "SRT", "SNM3", "99SDM", "srt ", ""])
+@pytest.mark.parametrize("value", ["85562004", "T-D8700"])
+def test_a_code_of_snomed_is_read_by_each_name_of_the_scheme(value: str, scheme: str) -> None:
+    ds = Dataset()
+    ds.AnatomicRegionSequence = [code(value, scheme=scheme)]
+    assert header_region(ds).term == "HAND"
+
+
+@pytest.mark.parametrize("scheme", ["99LOCAL", "LN", "DCM"])
+def test_the_same_code_of_another_scheme_means_something_else(scheme: str) -> None:
+    """It is not known here, and not the hand."""
+    ds = Dataset()
+    ds.AnatomicRegionSequence = [code("T-D8700", scheme=scheme)]
+    assert (header_region(ds).kind, header_region(ds).value) == (HeaderKind.UNKNOWN, f"{scheme}:T-D8700")
 
 
 @pytest.mark.parametrize("value", ["TÓRAX".encode(), "TÓRAX".encode("latin-1")])
