@@ -22,6 +22,7 @@ _LONG_CODE_VALUE = 0x00080119
 _URN_CODE_VALUE = 0x00080120
 _CODING_SCHEME = 0x00080102
 _ANATOMIC_REGION_SEQUENCE = 0x00082218
+_ANATOMIC_REGION_MODIFIERS = 0x00082220
 _BODY_PART_EXAMINED = 0x00180015
 
 
@@ -64,6 +65,15 @@ def region_codes_of(ds: Dataset) -> str:
         return "\\".join(_code_of(item) for item in _items_of(ds, _ANATOMIC_REGION_SEQUENCE))[:LONGEST_TEXT]
     except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
         return UNREADABLE_CODE
+
+
+def region_modifiers_of(ds: Dataset) -> frozenset[str]:
+    """The codes of the modifiers in AnatomicRegionSequence, such as a side; none where they cannot be read."""
+    try:
+        regions = _items_of(ds, _ANATOMIC_REGION_SEQUENCE)
+        return frozenset(_code_of(each) for item in regions for each in _items_of(item, _ANATOMIC_REGION_MODIFIERS))
+    except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
+        return frozenset()
 
 
 def _items_of(ds: Dataset, tag: int) -> Sequence[Dataset]:

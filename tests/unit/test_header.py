@@ -19,6 +19,10 @@ from dicom_node.header import LONGEST, header_region, header_values
         ({"Laterality": "", "ImageLaterality": "R"}, True),
         ({"ImageLaterality": "U"}, False),
         ({"ImageLaterality": "B"}, False),
+        ({"Laterality": "r"}, True),
+        ({"Laterality": "LEFT"}, True),
+        ({"ImageLaterality": "Right"}, True),
+        ({"Laterality": "BOTH"}, False),
     ],
 )
 def test_a_side_is_the_right_or_the_left_of_series_or_image(elements: dict[str, str], sided: bool) -> None:
@@ -62,6 +66,31 @@ def test_a_region_that_is_coded_in_any_way_is_not_empty(items: list[Dataset], ki
     ds = Dataset()
     ds.AnatomicRegionSequence = items
     assert header_region(ds).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("modifiers", "sided"),
+    [
+        ([code("7771000")], True),
+        ([code("G-A100", scheme="SRT")], True),
+        ([code("51440002")], False),
+        ([code("7771000"), code("24028007")], False),
+        ([code("7771000", scheme="99LOCAL")], False),
+        ([], False),
+    ],
+)
+def test_a_modifier_of_the_region_is_a_side_too(modifiers: list[Dataset], sided: bool) -> None:
+    """Left or right as a code (PS3.16 CID 244); both of them, or the code for both, are none."""
+    ds = Dataset()
+    ds.AnatomicRegionSequence = [code("816092008")]
+    ds.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = modifiers
+    assert header_region(ds).sided is sided
+
+
+def test_what_a_sender_writes_in_small_letters_is_unpaired_as_well() -> None:
+    ds = Dataset()
+    ds.ImageLaterality = "u"
+    assert header_region(ds).whole
 
 
 @pytest.mark.parametrize("scheme", ["SCT", "SRT", "SNM3", "99SDM", "srt ", ""])
