@@ -23,7 +23,8 @@ def papers() -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """A run folder's metrics as `metrics`, and what its run.json says, where it has one, as `run`.
+    """A run folder's metrics as `metrics`, what its run.json says, where it has one, as `run`, the `kind` of data that
+    it measured on, and whether its numbers may be `shown`: not those over simulated and real images together.
 
     Raises:
         TrainingError: there are no metrics.
@@ -33,7 +34,8 @@ def read_result(folder: Path) -> dict[str, Any]:
         run = json.loads((folder / RUN).read_text(encoding="utf-8")) if (folder / RUN).exists() else {}
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is no finished run: it has no readable {METRICS}.") from error
-    return {"name": folder.name, "metrics": metrics, "run": run, "kind": kind_of(_source_names(metrics, run))}
+    kind = kind_of(_source_names(metrics, run))
+    return {"name": folder.name, "metrics": metrics, "run": run, "kind": kind, "shown": kind != MIXED}
 
 
 def kind_of(names: Sequence[str]) -> str:
@@ -113,5 +115,5 @@ def _mean(cells: Sequence[Mapping[str, Any]]) -> float:
 
 def _source_names(metrics: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
     """The sources that the numbers were measured on, as far as the run tells; else those that it learned from."""
-    listed = run.get("calibrated_on") or run.get("sources") or metrics.get("cells") or []
+    listed = run.get("measured_on") or run.get("calibrated_on") or run.get("sources") or metrics.get("cells") or []
     return [str(each.get("source", "")) for each in listed]

@@ -29,13 +29,13 @@ from training.images import ImageSet
 from training.low_label import Rows, adapted_curve, markdown, share_of_labels, spread
 from training.manifest import is_learned_from
 from training.metrics import softmax, summary
-from training.pool import open_pool
+from training.pool import Pool, open_pool
 from training.pretrain import pretrain
 from training.probe import fit_head
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe
 from training.reopen import head_of_file, open_file
-from training.runs import METRICS, write_json
+from training.runs import METRICS, sources, write_json, write_run
 from training.splits import may_calibrate, splits_of
 from training.start import told_of
 from training.strangers import strangers_of
@@ -88,8 +88,11 @@ def low_label(
 def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int], seeds: int) -> list[dict[str, Any]]:
     model = Model.open(path)
     graph, card = open_file(path)
-    pool = open_pool(prepared(data, Recipe(data=DataRecipe(size=card.input_size)), out), at_least=card.input_size)
-    rows = drawn(pool.where(lambda row: row.is_labelled and row.use != "evaluate"), card.input_size)
+    recipe = Recipe(data=DataRecipe(size=card.input_size))
+    pool = open_pool(prepared(data, recipe, out), at_least=card.input_size).where(
+        lambda row: row.is_labelled and row.use != "evaluate"
+    )
+    rows = drawn(pool, card.input_size)
     with progress("predict", len(rows.rows)) as shown:
         embeddings, _, scores = seen_by(model, rows, advance=shown.advance)
     measured = Rows(
@@ -99,7 +102,7 @@ def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int],
         groups=np.array([row.group for row in rows.rows]),
     )
     with progress("adapt", seeds * (1 + len(per_region))) as shown:
-        return adapted_curve(
+        curve = adapted_curve(
             measured,
             strangers_of(graph, embeddings.shape[1]),
             parent=head_of_file(graph),
@@ -108,6 +111,8 @@ def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int],
             seeds=seeds,
             advance=shown.advance,
         )
+    _tell(out, recipe, path, learned=pool, measured=pool.where(lambda row: row.target >= 0))
+    return curve
 
 
 def _probed(
@@ -119,8 +124,9 @@ def _probed(
         lambda row: row.target >= 0 and row.use == "train"
     )
     before = splits_of(told_of(source))
-    learned = drawn(pool.where(lambda row: is_learned_from(row, recipe.data)), size)
-    held = drawn(pool.where(lambda row: may_calibrate(row, [recipe.data], before)), size)
+    to_learn = pool.where(lambda row: is_learned_from(row, recipe.data))
+    to_measure = pool.where(lambda row: may_calibrate(row, [recipe.data], before))
+    learned, held = drawn(to_learn, size), drawn(to_measure, size)
     check_labels(learned.rows, held.rows)
     backbone = load_backbone(source)
     with progress("embed", len(learned.rows) + len(held.rows)) as shown:
@@ -145,7 +151,15 @@ def _probed(
                 run["supervised"] = _from_scratch(few, held, recipe, out / f"scratch-{each:g}-{seed}", samples, seed)
             runs.append(run)
         curve.append({"label": f"{100 * each:g} %", "share": each, **spread(runs)})
+    _tell(out, recipe, source, learned=to_learn, measured=to_measure)
     return curve
+
+
+def _tell(out: Path, recipe: Recipe, source: Path, *, learned: Pool, measured: Pool) -> None:
+    """Write `run.json`; it says of which sources the rows are that the curve was measured on."""
+    about = {"model": source.name, "measured_on": sources(measured)}
+    # The seeds of a curve begin with 0; metrics.json says how many there are.
+    write_run(out, command="low-label", recipe=recipe, seed=0, data=learned, now=datetime.now(UTC), **about)
 
 
 def _from_scratch(few: ImageSet, held: ImageSet, recipe: Recipe, out: Path, samples: int, seed: int) -> float:

@@ -189,6 +189,10 @@ def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
     assert len(curve[1]["balanced"]["values"]) == 2
     assert [each["n"]["mean"] for each in curve] == [84, 84, 84]
     assert (tmp_path / "out" / "table.md").read_text().count("\n") == 5
+    said = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert said["command"] == "low-label"
+    assert {each["source"] for each in said["measured_on"]} == {"a"}
+    assert "ood:noise" not in {each["region"] for each in said["measured_on"]}
 
 
 @pytest.mark.slow
@@ -204,6 +208,7 @@ def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_pat
     assert [each["share"] for each in curve] == [0.5, 1.0]
     assert curve[0]["labels"]["mean"] < curve[1]["labels"]["mean"]
     assert all(0.0 <= each[way]["mean"] <= 1.0 for each in curve for way in ("probe", "supervised"))
+    assert {each["source"] for each in json.loads((out / "run.json").read_text())["measured_on"]} == {"a"}
     assert (out / "table.md").read_text().startswith("| share | labels | n | linear probe | supervised from scratch |")
 
 
