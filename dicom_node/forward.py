@@ -13,7 +13,7 @@ import structlog
 from dicom_node.commitment import SopReference
 from dicom_node.errors import AbortedError, PermanentError, TransientError
 from dicom_node.instance import Delivery, DeliveryState, Done, Instance
-from dicom_node.ports import Outbox
+from dicom_node.ports import Outbox, Records
 from dicom_node.retry import Retry
 from dicom_node.verdict import Recognition, Verdict
 
@@ -21,6 +21,11 @@ log = structlog.get_logger(__name__)
 
 # A peer that breaks off over the same object again and again cannot take it: a damaged data set, most often.
 MOST_ABORTS = 8
+
+ANOTHER_IS_THERE = (
+    "the destination has an object with this UID already (0111), and of this UID there are several contents: settle "
+    "there which of them is right, then requeue this one"
+)
 
 # Files to send for one delivery, in order; they exist as long as the context is open.
 Preparation = Callable[[Instance, Verdict, Recognition | None], AbstractContextManager[Sequence["Outgoing"]]]
@@ -90,6 +95,7 @@ def deliver(
     now: Callable[[], datetime],
     chance: Callable[[], float],
     keep: Callable[[Done], None] | None = None,
+    another_is_there: Callable[[Instance], bool] = lambda _instance: False,
     ask_after: timedelta | None = None,
 ) -> DeliveryState:
     """Bring one delivery to an end for now, and say in which state that left it.
@@ -101,13 +107,16 @@ def deliver(
 
     `keep`: what keeps a delivery that is done; by default the outbox, at once. `aborts`: how often the destination
     broke off over each delivery, kept here from call to call. Attempts on a destination that was away say nothing of
-    the object and do not count; after a restart the counting begins anew.
+    the object and do not count; after a restart the counting begins anew. `another_is_there`: whether the destination
+    answered to what it was just sent under the instance's own UID that it has that UID, and means another content.
     """
     instance, verdict, recognition = outbox.subject(delivery)
     try:
         with prepare(instance, verdict, recognition) as outgoing:
             for item in outgoing:
                 transport.send(item.path)
+                if item.sop_instance_uid == instance.sop_instance_uid and another_is_there(instance):
+                    raise PermanentError(ANOTHER_IS_THERE)
             objects = [
                 SopReference(sop_class_uid=item.sop_class_uid, sop_instance_uid=item.sop_instance_uid)
                 for item in outgoing
@@ -137,6 +146,18 @@ def deliver(
         outbox.delivered_together([done])
     log.info("delivered", **names)
     return DeliveryState.DELIVERED
+
+
+def uid_is_taken(instance: Instance, *, records: Records, destination: str) -> bool:
+    """Whether a destination that has this instance's UID may mean another content: one that was here before it, or one
+    that came later and went there first.
+    """
+    return instance.conflict or any(
+        delivery.destination == destination and delivery.sent_uid
+        for other in records.find(instance.sop_instance_uid)
+        if other.instance.sop_instance_uid == instance.sop_instance_uid and other.instance.id != instance.id
+        for delivery in other.deliveries
+    )
 
 
 def _fail(delivery: Delivery, error: str, *, outbox: Outbox, now: datetime) -> DeliveryState:

@@ -20,8 +20,8 @@ from dicom_node.config.tls import client_of
 from dicom_node.dimse.commitment_scu import CommitmentScu
 from dicom_node.dimse.line import Peer
 from dicom_node.dimse.scu import StoreScu
-from dicom_node.forward import Gathered, deliver
-from dicom_node.instance import Delivery, DeliveryState
+from dicom_node.forward import Gathered, deliver, uid_is_taken
+from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.outgoing import Dispatch
 from dicom_node.ports import Ledger
 from dicom_node.promise import AT_A_TIME, FORGET_AFTER, Telling
@@ -130,6 +130,12 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
     aborts: Counter[int] = Counter()
     gathered = Gathered(given.ledger.outbox)
 
+    def another_is_there(instance: Instance) -> bool:
+        if not scu.was_there:
+            return False
+        gathered.keep()  # the other one may have gone a moment ago
+        return uid_is_taken(instance, records=given.ledger.records, destination=destination.name)
+
     def deliver_one(delivery: Delivery) -> DeliveryState:
         state = deliver(
             delivery,
@@ -139,6 +145,7 @@ def _lane(given: _Collaborators, destination: Destination) -> Lane:
             retry=destination.retry.retry(),
             aborts=aborts,
             keep=gathered.add,
+            another_is_there=another_is_there,
             now=given.now,
             chance=random.random,
             ask_after=given.config.commitment.gather if destination.storage_commitment else None,

@@ -7,9 +7,10 @@ from dicom_node.errors import DeliveryError, PermanentError, TransientError
 
 # Failures that pass (PS3.7 annex C): 0110 processing failure, 0213 resource limitation. PS3.4 B.2.3: A7xx.
 _TRANSIENT = frozenset({0x0110, 0x0213, *range(0xA700, 0xA800)})
-# Warnings: the object is stored (PS3.4 B.2.3, PS3.7 annex C). 0111 says that it was there already, as after a crash
-# between sending and noting it.
-_WARNINGS = frozenset({0x0001, 0x0107, 0x0111, 0x0116, *range(0xB000, 0xC000)})
+# An object with this UID is there already, as after a crash between sending and noting it; it says nothing of content.
+_DUPLICATE = 0x0111
+# Warnings: the object is stored (PS3.4 B.2.3, PS3.7 annex C).
+_WARNINGS = frozenset({0x0001, 0x0107, _DUPLICATE, 0x0116, *range(0xB000, 0xC000)})
 _MEANINGS = {
     0x0110: "processing failure",
     0x0117: "invalid SOP instance",
@@ -28,6 +29,11 @@ _NOT_RECOGNISED = {0x03: "does not know our AE title", 0x07: "does not go by tha
 def is_warning(status: int) -> bool:
     """Whether a status says that the object is stored, with a remark."""
     return status in _WARNINGS
+
+
+def is_duplicate(status: int) -> bool:
+    """Whether a status says that an object with this UID, of whatever content, was there before (0111)."""
+    return status == _DUPLICATE
 
 
 def failure_of(response: Dataset) -> DeliveryError | None:

@@ -18,7 +18,7 @@ from pynetdicom.presentation import build_context
 from dicom_node.dimse.contexts import VERIFICATION
 from dicom_node.dimse.in_step import in_step
 from dicom_node.dimse.line import Line, Peer
-from dicom_node.dimse.outcome import failure_of, is_warning
+from dicom_node.dimse.outcome import failure_of, is_duplicate, is_warning
 from dicom_node.dimse.proposal import UNCOMPRESSED, Proposal
 from dicom_node.dimse.transcode import transcode
 from dicom_node.element_text import text_of
@@ -66,6 +66,8 @@ class StoreScu:
     `idle_after`: `close_if_idle` releases an association that was not used for this long. `scratch`: gives a path for
     a transcoded copy as long as its context is open; by default in the system's temporary folder. `tls`: its files are
     read at once, and ConfigError says what is wrong with them.
+
+    `was_there`: whether the peer has answered to the latest object that it had one with this UID already.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class StoreScu:
         self._proposal = Proposal()
         self._association: Association | None = None
         self._used = monotonic()
+        self.was_there = False
         idle = max(timeout, 2 * idle_after)
         self._line = Line(peer, calling_ae=calling_ae, timeout=timeout, idle=idle, tls=tls)
 
@@ -174,6 +177,7 @@ class StoreScu:
         failure = failure_of(response)
         if failure is not None:
             raise failure
+        self.was_there = is_duplicate(response.Status)
         if is_warning(response.Status):
             uid, status = file.sop_instance_uid, f"{response.Status:04X}"
             log.warning("sent_with_warning", peer=str(self._peer), sop_instance_uid=uid, status=status)

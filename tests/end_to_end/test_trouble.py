@@ -5,11 +5,13 @@ import threading
 
 import pydicom
 import pytest
+from pynetdicom.events import Event
 
 from tests.configurations import destination, model
 from tests.servers.dcmtk import StoreScpProcess, dcmsend, storescu
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
+from tests.stock_receiver import receiver
 from tests.synthetic import bright, dark
 
 QUICK = {"first": "100ms", "longest": "300ms"}
@@ -77,6 +79,29 @@ def test_a_refusal_for_good_fails_at_once_and_can_be_requeued(tmp_path, tiny_mod
                 assert "1 delivery put back" in node.run("requeue", "--state", "failed").stdout
                 node.idle()
                 assert len(other.files()) == 1
+
+
+def test_what_a_pacs_leaves_for_another_object_with_its_uid_is_not_delivered_and_stays(
+    tmp_path, tiny_model, file_of
+) -> None:
+    """The PACS has one of the two; the file of the other one is the last that there is."""
+    first = bright()
+    second = bright(SOPInstanceUID=first.SOPInstanceUID, PatientID="CORRECTED")
+    known: list[str] = []
+
+    def keep_the_first(event: Event) -> int:
+        uid = event.request.AffectedSOPInstanceUID
+        known.append(uid)
+        return 0x0111 if known.count(uid) > 1 else 0x0000
+
+    with receiver(keep_the_first) as pacs:
+        config = model(tiny_model) + destination("pacs", pacs.port) + '[retention]\nkeep = "0s"\n'
+        with NodeProcess(tmp_path / "node", config + '[schedule]\nretention = "1s"\n') as node:
+            for image in (first, second):
+                storescu(node.port, [file_of(image)])
+            wait_until(lambda: node.status()["failed"] == 1, what="the failure")
+            wait_until(lambda: len(list(node.spool.rglob("*.dcm"))) == 1, what="the retirement of the other one")
+            assert "several contents" in node.status()["destinations"][0]["last_error"]
 
 
 def test_images_that_came_before_the_pacs_was_configured_can_be_sent_to_it(tmp_path, tiny_model, file_of) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.errors import AbortedError, PermanentError, TransientError
-from dicom_node.forward import MOST_ABORTS, deliver
+from dicom_node.forward import ANOTHER_IS_THERE, MOST_ABORTS, deliver, uid_is_taken
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.policy import Policy
 from dicom_node.ports import When
@@ -67,17 +67,17 @@ def claim(ledger, now=NOON, limit=1) -> list[Delivery]:
     return list(ledger.outbox.claim(destination="pacs", worker="w", limit=limit, now=now, lease=LEASE))
 
 
-def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None, ask_after=None) -> DeliveryState:
+def attempt(ledger, delivery, line, *, now=NOON, retry=None, aborts=None, prepare=as_received, **more) -> DeliveryState:
     return deliver(
         delivery,
         outbox=ledger.outbox,
-        prepare=as_received,
+        prepare=prepare,
         transport=line,
         retry=retry or Retry(first=timedelta(seconds=10), jitter=0.0),
         aborts=Counter() if aborts is None else aborts,
         now=lambda: now,
         chance=lambda: 0.5,
-        ask_after=ask_after,
+        **more,
     )
 
 
@@ -187,3 +187,56 @@ def test_one_refused_image_does_not_hold_up_the_next(ledger) -> None:
     line = Line(PermanentError("not this one"))
     lane(ledger, line).round()
     assert len(line.sent) == 2
+
+
+def twins(ledger) -> tuple[Delivery, Delivery]:
+    """Deliveries of two images with one UID and different contents, in the order in which they came."""
+    for digest in ("a", "b"):
+        twin = received(ledger, 9, digest=digest)
+        settle(twin, seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    first, second = claim(ledger, limit=9)[-2:]
+    return first, second
+
+
+def answered_as_duplicate(ledger, delivery, **more) -> DeliveryState:
+    """What becomes of a delivery to which the destination says that it has this UID (0111)."""
+
+    def taken(instance) -> bool:
+        return uid_is_taken(instance, records=ledger.records, destination="pacs")
+
+    return attempt(ledger, delivery, Line(), another_is_there=taken, **more)
+
+
+def way_of(ledger, delivery) -> Delivery:
+    ways = [way for record in ledger.records.find("1.2.3.9") for way in record.deliveries]
+    return next(way for way in ways if way.id == delivery.id)
+
+
+@pytest.mark.parametrize("ask_after", [None, timedelta(seconds=5)])
+def test_the_second_content_of_a_uid_is_not_delivered_by_a_duplicate_s_answer(ledger, ask_after) -> None:
+    """The destination has the other one; retention would remove the only file that there is of this one."""
+    first, second = twins(ledger)
+    assert answered_as_duplicate(ledger, first) is DeliveryState.DELIVERED
+    assert answered_as_duplicate(ledger, second, ask_after=ask_after) is DeliveryState.FAILED
+    assert way_of(ledger, second).last_error == ANOTHER_IS_THERE
+    assert ledger.records.retired(before=NOON + timedelta(days=1), limit=9) == [ledger.outbox.subject(first)[0]]
+
+
+def test_nor_is_the_first_when_the_second_went_before_it(ledger) -> None:
+    first, second = twins(ledger)
+    attempt(ledger, second, Line())
+    assert answered_as_duplicate(ledger, first) is DeliveryState.FAILED
+
+
+def test_a_copy_with_a_uid_of_its_own_that_is_there_already_is_its_own(ledger) -> None:
+    @contextmanager
+    def as_copy(instance, verdict, recognition):
+        yield [File(Path(instance.path), "2.25.1")]
+
+    _, second = twins(ledger)
+    assert answered_as_duplicate(ledger, second, prepare=as_copy) is DeliveryState.DELIVERED
+
+
+def test_a_duplicate_s_answer_to_an_image_without_a_twin_says_that_it_is_there(ledger) -> None:
+    [delivery] = claim(ledger)
+    assert answered_as_duplicate(ledger, delivery) is DeliveryState.DELIVERED

@@ -107,6 +107,15 @@ def test_success_and_warnings_count_as_delivered(file: Path, status: int) -> Non
         scu.send(file)
 
 
+def test_a_peer_that_has_the_uid_already_is_told_apart_from_one_that_stored_the_object(file: Path) -> None:
+    statuses = iter([0x0111, 0x0000])
+    with receiver(lambda event: next(statuses)) as peer, sender(peer) as scu:
+        scu.send(file)
+        assert scu.was_there
+        scu.send(file)
+        assert not scu.was_there
+
+
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110])
 def test_a_full_peer_is_a_transient_error(file: Path, status: int) -> None:
     with receiver(answering(status)) as peer, sender(peer) as scu, pytest.raises(TransientError, match=f"{status:04X}"):

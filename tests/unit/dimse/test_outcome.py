@@ -4,7 +4,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from dicom_node.dimse.outcome import failure_of, rejection_of
+from dicom_node.dimse.outcome import failure_of, is_duplicate, rejection_of
 from dicom_node.errors import PermanentError, TransientError
 
 
@@ -21,9 +21,14 @@ def rejection(result: int, source: int, reason: int) -> A_ASSOCIATE:
     return answer
 
 
-@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0x0001, 0x0107])
+@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007, 0x0001, 0x0107, 0x0111])
 def test_success_and_warnings_are_delivered(status: int) -> None:
     assert failure_of(response(status)) is None
+
+
+def test_one_status_says_that_the_uid_is_there_and_nothing_of_its_content() -> None:
+    assert is_duplicate(0x0111)
+    assert not any(is_duplicate(status) for status in (0x0000, 0x0107, 0xB000, 0x0112))
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA701, 0xA7FF, 0x0110, 0x0213])
