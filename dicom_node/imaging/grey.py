@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -15,18 +16,25 @@ from dicom_node.imaging.windows import values_of_interest
 
 BAND = 1 << 19
 
+SPACINGS = ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+"""Where the shape of a pixel is said, each with the vertical size or distance first (PS3.3 C.7.6.3.1.7, 10.7.1)."""
+LEAST_RATIO, HIGHEST_RATIO = 0.2, 5.0
+"""No scanner or detector has pixels that are longer than this; a header that says so is wrong."""
+SQUARE_ENOUGH = 0.02
+
 
 def grey_from_dataset(ds: Dataset) -> NDArray[np.float32]:
     """Return the first frame as float32 (H, W) in [0, 1], bright where it would be displayed bright, which is bone.
 
     Stored values -> padding excluded -> modality LUT -> VOI LUT or window -> presentation shape. Every step is
-    pointwise, so it is done on a table of the at most 65,536 values that occur. Padding becomes 0, black.
+    pointwise, so it is done on a table of the at most 65,536 values that occur. Padding becomes 0, black. Pixels that
+    are not square are made so at the end, by which H or W becomes smaller.
 
     Raises UndecodableError with the reason, and nothing else but what is of the machine (`is_of_the_machine`).
     """
     stored = stored_values(ds)
     try:
-        return _as_displayed(stored, ds)
+        return _with_square_pixels(_as_displayed(stored, ds), ds)
     except UndecodableError:
         raise
     except Exception as error:  # headers are damaged in more ways than can be named
@@ -114,3 +122,25 @@ def _shown_inverted(ds: Dataset) -> bool:
     if shape in ("IDENTITY", "INVERSE"):
         return shape == "INVERSE"
     return str(ds.get("PhotometricInterpretation") or "").strip().upper() == "MONOCHROME1"
+
+
+def _with_square_pixels(grey: NDArray[np.float32], ds: Dataset) -> NDArray[np.float32]:
+    """Shrink the finer axis of an image whose pixels are not square, as those of film digitisers may be."""
+    ratio = next(filter(None, (_ratio(ds, keyword) for keyword in SPACINGS)), 1.0)
+    if abs(ratio - 1.0) <= SQUARE_ENOUGH:
+        return grey
+    rows, columns = grey.shape
+    size = (max(1, round(columns / max(1.0, ratio))), max(1, round(rows * min(1.0, ratio))))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _ratio(ds: Dataset, keyword: str) -> float | None:
+    """The height of a pixel by its width, None where the element is absent or no pixel can be like that."""
+    try:
+        value = ds.get(keyword)
+        if not isinstance(value, MultiValue):
+            return None
+        height, width = (float(each) for each in value)
+        return ratio if LEAST_RATIO <= (ratio := height / width) <= HIGHEST_RATIO and height > 0 else None
+    except (TypeError, ValueError, ArithmeticError):
+        return None
