@@ -62,9 +62,12 @@ def _by_lut(values: NDArray[np.int64], ds: Dataset) -> Values | None:
 
 def _by_window(values: Values, ds: Dataset) -> Values | None:
     centre, width = _first_number(ds, "WindowCenter"), _first_number(ds, "WindowWidth")
-    if centre is None or width is None or width <= 1.0:
+    function = str(ds.get("VOILUTFunction") or "LINEAR").strip().upper()
+    least = 0.0 if function in ("LINEAR_EXACT", "SIGMOID") else 1.0
+    # A LINEAR width of 1 is legal, but a threshold, which shows two greys at most.
+    if centre is None or width is None or width <= least:
         return None
-    return window(values, centre, width, str(ds.get("VOILUTFunction") or "LINEAR").strip().upper())
+    return window(values, centre, width, function)
 
 
 def _first_number(ds: Dataset, keyword: str) -> float | None:

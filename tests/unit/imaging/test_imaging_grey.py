@@ -43,6 +43,23 @@ def test_the_sigmoid_and_exact_windows_follow_the_standard(radiograph: Factory) 
     np.testing.assert_allclose(exact, np.clip((x - 98) / 60, 0, 1), atol=1e-6)
 
 
+def test_an_exact_or_sigmoid_window_may_be_narrower_than_one(radiograph: Factory) -> None:
+    """Only LINEAR needs a width of 1 or more (C.11.2.1.2); where values are rescaled to [0, 1] the others are less."""
+    narrow = {"RescaleSlope": "0.00390625", "RescaleIntercept": 0, "WindowCenter": 0.25, "WindowWidth": 0.5}
+    sigmoid = grey_from_dataset(radiograph(RAMP, VOILUTFunction="SIGMOID", **narrow))
+    exact = grey_from_dataset(radiograph(RAMP, VOILUTFunction="LINEAR_EXACT", **narrow))
+    x = RAMP / 256
+    np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-4 * (x - 0.25) / 0.5)), atol=1e-6)
+    np.testing.assert_allclose(exact, np.clip(x / 0.5, 0, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("function", ["SIGMOID", "LINEAR_EXACT"])
+@pytest.mark.parametrize("width", [0, -2])
+def test_no_window_is_of_no_width(radiograph: Factory, function: str, width: int) -> None:
+    asked = radiograph(RAMP, WindowCenter=100, WindowWidth=width, VOILUTFunction=function)
+    np.testing.assert_array_equal(grey_from_dataset(asked), grey_from_dataset(radiograph(RAMP)))
+
+
 def test_the_first_of_several_windows_is_used(radiograph: Factory) -> None:
     """Several windows are alternatives; the first is shown."""
     grey = grey_from_dataset(radiograph(RAMP, WindowCenter=[100, 10], WindowWidth=[80, 5]))
