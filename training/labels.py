@@ -17,7 +17,7 @@ from training.archive import patient_of
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import OOD_PREFIX, Row
-from training.table_files import read_table
+from training.table_files import numbered_table
 
 PICTURES = {".png", ".jpg", ".jpeg"}
 SOURCE = "labels"
@@ -40,12 +40,12 @@ def read_labels(path: Path) -> list[Label]:
         TrainingError: the file is missing or empty, a column is, a region is unknown, or a named image is not there.
     """
     try:
-        lines = read_table(path)
+        lines = numbered_table(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"The labels {path} cannot be read: {error}.") from error
     if not lines:
         raise TrainingError(f"The labels {path} are empty: one line per image, with the columns file and region.")
-    return [_label(line, path, number) for number, line in enumerate(lines, start=2)]
+    return [_label(line, path, number) for number, line in lines]
 
 
 def _label(line: dict[str, str | None], path: Path, number: int) -> Label:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dicom_node.model.card import LABELS
 from training.errors import TrainingError
 from training.recipe import DataRecipe
-from training.table_files import read_table
+from training.table_files import numbered_table
 
 OOD, UNLABELLED = -1, -2
 OOD_PREFIX = "ood:"
@@ -51,14 +51,14 @@ def read_manifest(path: Path) -> list[Row]:
         TrainingError: the file is missing, is empty, lacks a column, or names an unknown region or use.
     """
     try:
-        lines = read_table(path)
+        lines = numbered_table(path)
     except (OSError, UnicodeDecodeError) as error:
         raise TrainingError(f"The manifest {path} cannot be read: {error}.") from error
     if not lines:
         raise TrainingError(
             f"The manifest {path} has no rows: one line for each image, under the names of the columns."
         )
-    return [_row(line, path, number) for number, line in enumerate(lines, start=2)]
+    return [_row(line, path, number) for number, line in lines]
 
 
 def _row(line: dict[str, str | None], path: Path, number: int) -> Row:

@@ -8,6 +8,7 @@ from training.archive import read_labels
 from training.cluster_files import read_names
 from training.corrections import read_corrections
 from training.errors import TrainingError
+from training.labels import read_labels as read_few_labels
 from training.manifest import Row, read_manifest
 from training.table_files import read_table
 
@@ -42,6 +43,25 @@ def test_a_semicolon_inside_a_name_separates_nothing(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("file,a;b\n1.png,c;d\n")
     assert read_table(path) == [{"file": "1.png", "a;b": "c;d"}]
+
+
+def test_the_line_of_an_error_is_the_one_that_an_editor_shows(tmp_path):
+    """Empty lines count, although they hold no row."""
+    (tmp_path / "1.png").touch()
+    path = tmp_path / "table.csv"
+    path.write_text("file,region,group,use\n\n1.png,hand,g,train\n\n\n1.png,toe,g,train\n")
+    for read in (read_manifest, read_few_labels):
+        with pytest.raises(TrainingError, match="line 6: 'toe'"):
+            read(path)
+
+
+def test_a_quote_that_nobody_closed_ends_in_a_sentence(tmp_path):
+    """It makes one cell of all that follows, longer than the csv module takes."""
+    path = tmp_path / "table.csv"
+    path.write_text('file,region,group,use,cluster,name\n1.png,"hand,g,train\n' + "1.png,hand,g,train\n" * 9000)
+    for read in (read_manifest, read_few_labels, read_labels, read_names, lambda path: read_corrections(path, [])):
+        with pytest.raises(TrainingError, match="field larger than field limit"):
+            read(path)
 
 
 def test_a_manifest_of_a_header_alone_is_said_to_be_empty(tmp_path):
