@@ -34,9 +34,15 @@ def read_clusters(rows: Sequence[Row], out: Path) -> Ints:
     """(N,) the cluster of each row, as `write_clusters` wrote it; -1 for rows that were not clustered.
 
     Raises:
-        TrainingError: there is no such file, or it holds none of the rows.
+        TrainingError: there is no such file, it holds none of the rows, or a line is without a cluster's number.
     """
-    found = {line["file"]: int(line["cluster"]) for line in _read(out / CLUSTERS, ("file", "cluster"))}
+    lines = _read(out / CLUSTERS, ("file", "cluster"))
+    try:
+        found = {line["file"]: int(line["cluster"]) for line in lines}
+    except ValueError as error:
+        raise TrainingError(
+            f"{out / CLUSTERS} has a line without a cluster's number: restore it, or cluster again."
+        ) from error
     cluster = np.array([found.get(os.path.relpath(row.file, out), -1) for row in rows], np.int64)
     if (cluster < 0).all():
         raise TrainingError(f"{out / CLUSTERS} holds none of these images: give the same --data and --out as before.")

@@ -209,6 +209,8 @@ def read_recipe(path: Path | None) -> Recipe:
         return Recipe()
     try:
         return recipe_from(tomllib.loads(path.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"The recipe {path} is not in UTF-8, as TOML is: save it so.") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise TrainingError(f"The recipe {path} cannot be read: {error}.") from error
 

@@ -120,6 +120,15 @@ def test_other_data_than_was_clustered_is_refused(tmp_path):
         read_clusters(image_set(folder=tmp_path / "elsewhere").rows, tmp_path)
 
 
+def test_a_list_of_clusters_that_somebody_spoilt_is_refused_in_one_sentence(tmp_path):
+    rows = image_set(folder=tmp_path).rows
+    write_clusters(MADE, rows, tmp_path)
+    path = tmp_path / "clusters.csv"
+    path.write_text(path.read_text().replace("png,2,", "png,two,", 1))
+    with pytest.raises(TrainingError, match="has a line without a cluster's number"):
+        read_clusters(rows, tmp_path)
+
+
 def test_a_person_sees_the_typical_images_only_and_discards_what_is_mixed_or_out_of_domain():
     truth = ["hand", "knee", "knee", "hand", "knee", "foot", "ood:cat", "ood:cat", "ood:cat", "hand", "hand", "hand"]
     assert majority_names(MADE, truth, shown=2) == {0: "knee", 1: "foot", 2: DISCARD, 3: "hand"}

@@ -51,6 +51,15 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(values, sentence):
         recipe_from(values)
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_recipe_in_another_encoding_is_refused_in_one_sentence(tmp_path, encoding):
+    """Some editors save so."""
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "R\u00f6ntgen"\n', encoding=encoding)
+    with pytest.raises(TrainingError, match="is not in UTF-8, as TOML is"):
+        read_recipe(path)
+
+
 def test_every_limit_is_of_a_key_that_there_is_and_lets_its_default_pass():
     """A key that was renamed would lose its limit without a word."""
     values = dataclasses.asdict(Recipe())
