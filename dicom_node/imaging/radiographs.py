@@ -1,5 +1,7 @@
 """Which objects are plain radiographs, and so are classified at all."""
 
+import re
+
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.uid import (
@@ -30,6 +32,9 @@ RADIOGRAPHY_MODALITIES = frozenset({"CR", "DX", "RG"})
 IMPORT_MODALITIES = RADIOGRAPHY_MODALITIES | {"OT"}
 MADE_ELSEWHERE = {"SD": "scanned documents", "DRW": "drawings", "SYN": "synthetic images"}
 """Conversion Types (PS3.3 C.8.6.1) of secondary captures that show no film and no detector's image."""
+
+SCREEN_CAPTURE = re.compile(r"SCREEN|.*SCREEN[ _-]?(SAVE|SHOT|CAP|COPY|DUMP|GRAB|SNAP).*")
+"""How workstations mark what they took from their monitor, in Image Type; FILM SCREEN is the cassette's."""
 
 
 def not_a_radiograph(ds: Dataset) -> str | None:
@@ -74,7 +79,7 @@ def _wrong_kind(ds: Dataset) -> str | None:
         return "images stitched together of several are not plain radiographs"
     if UID(_text(ds, "SOPClassUID")) not in SECONDARY_CAPTURE:
         return None
-    if any("SCREEN" in value for value in image_type):
+    if any(SCREEN_CAPTURE.fullmatch(value) for value in image_type):
         return "captures of a screen are not plain radiographs"
     made = MADE_ELSEWHERE.get(_text(ds, "ConversionType"))
     return f"{made} are not plain radiographs" if made else None

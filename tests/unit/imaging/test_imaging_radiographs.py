@@ -120,6 +120,24 @@ def test_captures_of_paper_and_screens_are_not(
     assert reason in (not_a_radiograph(ds) or "")
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "SCREEN_CAPTURE", "CT_SCREENSAVE", "SCREEN", "screen save"],
+)
+def test_each_word_for_a_screen_capture_is_known(radiograph: Factory, value: str) -> None:
+    image_type = ["DERIVED", "SECONDARY", value]
+    ds = radiograph(PIXELS, SOPClassUID=SecondaryCaptureImageStorage, Modality="OT", ImageType=image_type)
+    assert "screen" in (not_a_radiograph(ds) or "")
+
+
+@pytest.mark.parametrize("value", ["FILM SCREEN", "FILM/SCREEN", "SCREEN FILM", "SCREEN_FILM", "SCREENFILM"])
+def test_a_digitized_film_of_a_cassette_with_screens_is_taken(radiograph: Factory, value: str) -> None:
+    """Film-screen radiography is what films come from; its screens intensify light."""
+    image_type = ["DERIVED", "PRIMARY", value]
+    ds = radiograph(PIXELS, SOPClassUID=SecondaryCaptureImageStorage, Modality="OT", ImageType=image_type)
+    assert not_a_radiograph(ds) is None
+
+
 @pytest.mark.parametrize("conversion", ["DF", "DI", "WSD", "DV", "", None])
 @pytest.mark.parametrize("burned_in", ["YES", "NO"])
 def test_digitized_films_and_workstations_images_are_taken(
