@@ -18,7 +18,7 @@ FACT_CONDITIONS = frozenset({"region", "min_confidence", "agreement", "outcome",
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """One routing rule. `when` maps a condition to the patterns of which one must match (shell wildcards, case
-    ignored); `min_confidence` stands apart because it compares numbers.
+    ignored); `min_confidence` stands apart because it compares numbers. It is met only where there is a region.
     """
 
     name: str
@@ -80,14 +80,20 @@ def explain(rule: Rule, facts: Facts) -> Explanation:
     """Say for each condition of a rule whether it holds for an image."""
     checks = [_check(name, patterns, facts) for name, patterns in rule.when.items()]
     if rule.min_confidence is not None:
-        held = facts.confidence >= rule.min_confidence
-        sign = ">=" if held else "<"
-        checks.append((held, f"confidence {facts.confidence:.2f} {sign} {rule.min_confidence:.2f}"))
+        checks.append(_sure_enough(rule.min_confidence, facts))
     if not checks:
         checks.append((True, "no conditions"))
     return Explanation(
         rule=rule.name, matched=all(held for held, _ in checks), because=tuple(text for _, text in checks)
     )
+
+
+def _sure_enough(least: float, facts: Facts) -> tuple[bool, str]:
+    """Without a region there is no confidence in one: what the model abstained on has only a best guess."""
+    if facts.region is None:
+        return False, "no region to be confident of"
+    held = facts.confidence >= least
+    return held, f"confidence {facts.confidence:.2f} {'>=' if held else '<'} {least:.2f}"
 
 
 def _check(name: str, patterns: tuple[str, ...], facts: Facts) -> tuple[bool, str]:

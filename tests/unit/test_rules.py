@@ -87,6 +87,13 @@ def test_min_confidence_is_a_lower_bound(least, matched):
     assert explain(rule(min_confidence=least, region="hand"), HAND).matched is matched
 
 
+@pytest.mark.parametrize("least", [0.5, 0.0])
+def test_what_the_model_abstained_on_meets_no_min_confidence(least):
+    """Its best guess may be worth 0.6, but it is no region that the node stands for."""
+    answer = explain(rule(min_confidence=least), Facts(outcome=Outcome.ABSTAINED, confidence=0.6))
+    assert (answer.matched, answer.because) == (False, ("no region to be confident of",))
+
+
 def test_an_image_that_is_not_tagged_matches_no_region():
     """Routing follows the verified region alone."""
     abstained = Facts(outcome=Outcome.ABSTAINED, confidence=0.4)
