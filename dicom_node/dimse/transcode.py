@@ -11,21 +11,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataset import Dataset
-from pydicom.encaps import generate_frames
 from pydicom.filewriter import dcmwrite
-from pydicom.uid import (
-    UID,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGExtended12Bit,
-)
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.dimse.decompress import decompress
 from dicom_node.dimse.reframe import reframed
 from dicom_node.element_text import text_of
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
-from dicom_node.imaging.decode import within_stored_bits
-from dicom_node.imaging.jpeg import ENDED_FROM_OUTSIDE, jpeg_values
+from dicom_node.imaging.jpeg import ENDED_FROM_OUTSIDE
 from dicom_node.logs import quiet_libraries
 from dicom_node.object_file import read_object
 from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta
@@ -35,9 +28,6 @@ TIMEOUT_SECONDS = 300.0
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
-
-_BY_GDCM = "1.2.840.10008.1.2.4."
-_JPEG_FAMILY = frozenset(_BY_GDCM + last for last in ("50", "51", "57", "70", "80", "81"))
 
 
 def transcode(path: Path, to_syntax: str, target: Path) -> Path:
@@ -70,14 +60,8 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
 def convert(path: Path, to_syntax: str, target: Path) -> None:
     """As `transcode`, in this process, raising whatever pydicom and the decoders raise."""
     ds = _read(path)
-    source = ds.file_meta.TransferSyntaxUID
-    if _needs_own_decoding(ds):
-        _decompress_extended(ds)
-    elif _is_encapsulated(source):
-        ds.decompress(as_rgb=False, generate_instance_uid=False, decoding_plugin=_plugin(source))
-        # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
-        if ds.PhotometricInterpretation == "YBR_FULL_422":
-            ds.PhotometricInterpretation = "YBR_FULL"
+    if _is_encapsulated(ds.file_meta.TransferSyntaxUID):
+        decompress(ds)
     converted: Any = reframed(ds, implicit=UID(to_syntax).is_implicit_VR)
     converted.preamble, converted.file_meta = ds.preamble, ds.file_meta
     converted.file_meta.TransferSyntaxUID = UID(to_syntax)
@@ -88,28 +72,6 @@ def convert(path: Path, to_syntax: str, target: Path) -> None:
 
 def _is_encapsulated(syntax: str) -> bool:
     return UID(syntax).is_transfer_syntax and UID(syntax).is_encapsulated and syntax not in DEFLATED
-
-
-def _needs_own_decoding(ds: Dataset) -> bool:
-    """JPEG Extended of 12 bits: GDCM decodes it, but pydicom does not let it."""
-    if ds.file_meta.TransferSyntaxUID != JPEGExtended12Bit:
-        return False
-    grey = str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
-    return grey and ds.get("BitsAllocated") == 16
-
-
-def _decompress_extended(ds: Dataset) -> None:
-    count = int(ds.get("NumberOfFrames") or 1)
-    frames = generate_frames(ds.PixelData, number_of_frames=count)
-    pixels = b"".join(within_stored_bits(jpeg_values(f, JPEGExtended12Bit, ds), ds).tobytes() for f in frames)
-    ds.PixelData = pixels
-    ds["PixelData"].VR = "OW"
-    ds["PixelData"].is_undefined_length = False
-
-
-def _plugin(syntax: str) -> str:
-    """The decoder of each syntax, the imaging package's choice: pyjpegls refuses or loops on some streams."""
-    return "gdcm" if syntax in _JPEG_FAMILY else ""
 
 
 def _read(path: Path) -> Any:

@@ -1,0 +1,77 @@
+"""Taking the compression from a data set's Pixel Data, to the last stored bit."""
+
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels import get_decoder
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
+
+from dicom_node.errors import UndecodableError
+from dicom_node.imaging.decode import within_stored_bits
+from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
+
+# They tell where the frames of compressed Pixel Data begin, and have no place beside others (PS3.3 C.7.6.3).
+_OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "EncapsulatedPixelDataValueTotalLength")
+
+
+def decompress(ds: Any) -> None:
+    """Leave native little endian Pixel Data in a data set of an encapsulated syntax, whose file meta stays as it is.
+
+    Raises UndecodableError, and whatever pydicom and the decoders raise.
+    """
+    _decompress_pixels(ds, UID(ds.file_meta.TransferSyntaxUID))
+
+
+def _decompress_pixels(ds: Any, syntax: UID) -> None:
+    if _needs_own_decoding(ds, syntax):
+        pixels = _of_extended(ds)
+    else:
+        pixels = _decoded(ds, syntax)
+    length = get_expected_length(ds)
+    if len(pixels) != length:
+        raise UndecodableError(f"{len(pixels)} bytes were decoded where the header tells of {length}")
+    ds.PixelData = pixels + bytes(length % 2)
+    ds["PixelData"].VR = "OB" if ds.BitsAllocated <= 8 else "OW"
+    ds["PixelData"].is_undefined_length = False
+    for keyword in _OFFSETS:
+        if keyword in ds:
+            delattr(ds, keyword)
+
+
+def _decoded(ds: Any, syntax: UID) -> bytes:
+    """As one array: a stream of 8 bits fills samples of 16, which frame by frame pydicom would leave at 8."""
+    values, became = get_decoder(syntax).as_array(
+        ds, as_rgb=False, decoding_plugin="gdcm" if syntax in JPEG_SYNTAXES else "", **_every_bit(ds, syntax)
+    )
+    # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
+    colours = became["photometric_interpretation"]
+    ds.PhotometricInterpretation = "YBR_FULL" if colours == "YBR_FULL_422" else colours
+    if ds.SamplesPerPixel > 1:
+        ds.PlanarConfiguration = became["planar_configuration"]
+    if "NumberOfFrames" in ds or became["number_of_frames"] > 1:
+        ds.NumberOfFrames = became["number_of_frames"]
+    return bytes(values.tobytes())
+
+
+def _every_bit(ds: Dataset, syntax: UID) -> dict[str, Any]:
+    """What keeps pydicom and GDCM from clearing bits beside the stored ones, such as overlays of old (PS3.5 8.1.1).
+
+    They take High Bit for Bits Stored less one. Signed values are left to them where that is so: they extend the sign.
+    """
+    if syntax == RLELossless:
+        return {"correct_unused_bits": False}
+    extends = ds.PixelRepresentation == 1 and ds.get("HighBit") == ds.BitsStored - 1
+    return {"bits_stored": ds.BitsAllocated} if syntax in (JPEGLossless, JPEGLosslessSV1) and not extends else {}
+
+
+def _needs_own_decoding(ds: Dataset, syntax: UID) -> bool:
+    """JPEG Extended of 12 bits: GDCM decodes it, but pydicom does not let it."""
+    grey = str(ds.get("PhotometricInterpretation", "")).startswith("MONOCHROME")
+    return bool(syntax == JPEGExtended12Bit and grey and ds.get("BitsAllocated") == 16)
+
+
+def _of_extended(ds: Dataset) -> bytes:
+    frames = generate_frames(ds.PixelData, number_of_frames=int(ds.get("NumberOfFrames") or 1))
+    return b"".join(within_stored_bits(jpeg_values(f, JPEGExtended12Bit, ds), ds).tobytes() for f in frames)

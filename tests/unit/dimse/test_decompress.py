@@ -1,0 +1,129 @@
+"""Of compressed pixels every byte and every bit comes back; DCMTK compresses and decompresses as the other side."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+
+from dicom_node.dimse.transcode import convert, transcode
+from dicom_node.errors import PermanentError
+from tests.dimse_objects import cr
+from tests.servers.dcmtk import run_dcmtk
+
+RAMP = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
+OVERLAY_OF_OLD = RAMP | np.where(np.arange(RAMP.size).reshape(RAMP.shape) % 7, 0, 0x8000).astype(np.uint16)
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
+
+
+def image(values: np.ndarray, stored: int | None = None, high: int | None = None, **elements) -> Dataset:
+    """An uncompressed CR image of these values, (rows, columns) or (frames, rows, columns)."""
+    stored = stored or 8 * values.itemsize
+    ds = cr(PixelData=values.tobytes(), BitsAllocated=8 * values.itemsize, BitsStored=stored, **elements)
+    ds.Rows, ds.Columns = values.shape[-2:]
+    if values.ndim > 2:
+        ds.NumberOfFrames = len(values)
+    ds.HighBit = stored - 1 if high is None else high
+    ds.PixelRepresentation = int(values.dtype.kind == "i")
+    ds["PixelData"].VR = "OB" if values.itemsize == 1 else "OW"
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return ds
+
+
+def saved(folder: Path, ds: Dataset) -> Path:
+    dcmwrite(folder / "in.dcm", ds, enforce_file_format=True)
+    return folder / "in.dcm"
+
+
+def compressed(ds: Dataset, syntax: str) -> Dataset:
+    """As pydicom compresses it, which asks for High Bit to be Bits Stored less one."""
+    header = {keyword: ds[keyword].value for keyword in ("BitsStored", "HighBit")}
+    if syntax == RLELossless:
+        ds.BitsStored, ds.HighBit = ds.BitsAllocated, ds.BitsAllocated - 1
+    ds.compress(syntax, generate_instance_uid=False, encoding_plugin="pydicom" if syntax == RLELossless else "")
+    ds.update(header)
+    return ds
+
+
+def dcmtk_compressed(folder: Path, encoder: str, ds: Dataset) -> Path:
+    done = run_dcmtk(encoder, saved(folder, ds), folder / "compressed.dcm")
+    assert done.returncode == 0, done.stderr
+    return folder / "compressed.dcm"
+
+
+def converted(folder: Path, path: Path, syntax: str = ExplicitVRLittleEndian) -> Dataset:
+    convert(path, syntax, folder / "out.dcm")
+    return dcmread(folder / "out.dcm")
+
+
+@pytest.mark.parametrize("stored", [6, 8, 9])
+@pytest.mark.parametrize(
+    "values",
+    [(RAMP >> 6), (RAMP >> 6).astype(np.int16) - 32, (RAMP >> 6).astype(np.uint32), np.stack([RAMP >> 6, RAMP >> 7])],
+    ids=["unsigned", "signed", "32 bits", "two frames"],
+)
+def test_a_stream_of_few_bits_fills_the_bits_allocated(tmp_path: Path, values: np.ndarray, stored: int) -> None:
+    """JPEG 2000 decoders give samples of one byte for it, and half of an object may not pass for the whole."""
+    ds = converted(tmp_path, saved(tmp_path, compressed(image(values, stored), JPEG2000Lossless)))
+    assert ds.PixelData == values.tobytes()
+    assert (ds.BitsAllocated, ds.BitsStored, ds.HighBit) == (8 * values.itemsize, stored, stored - 1)
+
+
+@pytest.mark.server
+def test_a_jpeg_ls_stream_of_eight_bits_fills_the_bits_allocated(tmp_path: Path) -> None:
+    values = (RAMP >> 4).astype(np.uint8)
+    ds = dcmread(dcmtk_compressed(tmp_path, "dcmcjpls", image(values)))
+    ds.BitsAllocated = 16
+    assert converted(tmp_path, saved(tmp_path, ds)).PixelData == values.astype("<u2").tobytes()
+
+
+def test_an_odd_number_of_bytes_is_padded(tmp_path: Path) -> None:
+    values = np.arange(9, dtype=np.uint8).reshape(3, 3)
+    ds = converted(tmp_path, saved(tmp_path, compressed(image(values), RLELossless)))
+    assert (ds.PixelData, ds["PixelData"].VR) == (values.tobytes() + b"\0", "OB")
+
+
+def test_a_frame_that_is_missing_is_no_success(tmp_path: Path) -> None:
+    ds = compressed(image(RAMP), RLELossless)
+    ds.NumberOfFrames = 2
+    with pytest.raises(PermanentError, match="cannot be decoded"):
+        transcode(saved(tmp_path, ds), ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+@pytest.mark.parametrize(
+    ("values", "high"),
+    [(RAMP << 4, 15), (OVERLAY_OF_OLD, 11), (OVERLAY_OF_OLD.view(np.int16), 11)],
+    ids=["high bit 15", "overlay", "signed overlay"],
+)
+def test_rle_gives_back_the_bits_beside_the_stored_ones(tmp_path: Path, values: np.ndarray, high: int) -> None:
+    """High Bit may be any, and overlays of old lie in unused bits (PS3.5 section 8.1.1)."""
+    ds = compressed(image(values, 12, high), RLELossless)
+    assert converted(tmp_path, saved(tmp_path, ds)).PixelData == values.tobytes()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("values", "stored", "high"),
+    [
+        (RAMP << 4, 12, 15),
+        (OVERLAY_OF_OLD, 12, 11),
+        (RAMP, 12, 11),
+        (RAMP >> 4, 8, 7),
+        (RAMP >> 2, 10, 9),
+        ((RAMP << 4).view(np.int16), 12, 15),
+    ],
+    ids=["high bit 15", "overlay", "12 bits", "8 bits", "10 bits", "signed with high bit 15"],
+)
+@pytest.mark.parametrize(("encoder", "decoder"), [("dcmcjpeg", "dcmdjpeg"), ("dcmcjpls", "dcmdjpls")])
+def test_lossless_jpeg_gives_back_the_bits_that_dcmtk_gives(
+    tmp_path: Path, values: np.ndarray, stored: int, high: int, encoder: str, decoder: str
+) -> None:
+    path = dcmtk_compressed(tmp_path, encoder, image(values, stored, high))
+    done = run_dcmtk(decoder, path, tmp_path / "oracle.dcm")
+    assert done.returncode == 0, done.stderr
+    ours = converted(tmp_path, path).PixelData
+    assert ours == dcmread(tmp_path / "oracle.dcm").PixelData
+    assert ours == values.tobytes()
