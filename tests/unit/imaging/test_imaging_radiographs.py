@@ -122,7 +122,7 @@ def test_captures_of_paper_and_screens_are_not(
 
 @pytest.mark.parametrize(
     "value",
-    ["SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "SCREEN_CAPTURE", "CT_SCREENSAVE", "SCREEN", "screen save"],
+    ["SCREEN SAVE", "SCREENSAVE", "SCREENSHOT", "SCREEN SHOT", "CT_SCREEN_CAPTURE", "SCREEN", "screen save"],
 )
 def test_each_word_for_a_screen_capture_is_known(radiograph: Factory, value: str) -> None:
     image_type = ["DERIVED", "SECONDARY", value]
