@@ -15,8 +15,9 @@ from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_N
 def write_part10(ds: Dataset, path: Path) -> None:
     """Write `ds` in the transfer syntax of its file meta, with this node's implementation in the meta.
 
-    Elements that were not decoded since reading are written as the bytes that they were. Raises CorrectionError where
-    the transfer syntax is not known, or the file cannot be written.
+    Elements that were not decoded since reading are written as the bytes that they were; group lengths (gggg,0000),
+    which are retired and would be wrong now, are left out. Raises CorrectionError where the transfer syntax is not
+    known, or the file cannot be written.
     """
     with translating("writing the copy"):
         out = copy(ds)

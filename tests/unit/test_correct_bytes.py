@@ -129,6 +129,15 @@ def test_an_encapsulated_copy_keeps_its_fragments(tmp_path):
     assert pydicom.dcmread(tmp_path / "copy.dcm").PixelData == pydicom.dcmread(path).PixelData
 
 
+def test_a_copy_has_no_group_lengths(tmp_path):
+    """They are retired, and would be those of the original."""
+    original = cr()
+    original.add_new(0x00100000, "UL", 32)
+    write_part10(corrected(original, correction("HAND")), tmp_path / "copy.dcm")
+    assert 0x00100000 in original
+    assert 0x00100000 not in pydicom.dcmread(tmp_path / "copy.dcm")
+
+
 def test_an_object_of_unknown_syntax_is_not_written(tmp_path):
     """Guessing would spoil it."""
     ds = cr()
