@@ -50,8 +50,11 @@ def photographed(picture: Map, random: np.random.Generator) -> Map:
     return np.asarray(made + np.float32(0.015) * white((rows, columns), random), np.float32)
 
 
-def two_views(one: Map, other: Map, random: np.random.Generator) -> Map:
-    """Two pictures on one sheet, side by side or one above the other, with a gap; the longest side stays."""
+def two_views(one: Map, other: Map, random: np.random.Generator) -> tuple[Map, float]:
+    """Two pictures on one sheet, side by side or one above the other, with a gap; the longest side stays.
+
+    Returns the sheet (H, W), and how many times larger `one` is on it than it was.
+    """
     side = max(*one.shape, *other.shape)
     beside = random.random() < 0.8
     gap = int(side * random.uniform(0.0, 0.06))
@@ -59,7 +62,9 @@ def two_views(one: Map, other: Map, random: np.random.Generator) -> Map:
     upright = [each if beside else each.T for each in (one, other)]
     # Either the same height, or both as they came, centred.
     height = max(each.shape[0] for each in upright)
+    enlarged = 1.0
     if random.random() < 0.6:
+        enlarged = height / upright[0].shape[0]
         upright = [_to_height(each, height) for each in upright]
     upright = [_padded(each, height, grey) for each in upright]
     sheet = np.hstack([upright[0], np.full((height, gap), grey, np.float32), upright[1]])
@@ -67,7 +72,8 @@ def two_views(one: Map, other: Map, random: np.random.Generator) -> Map:
     scale = side / max(sheet.shape)
     size = (max(1, round(sheet.shape[1] * scale)), max(1, round(sheet.shape[0] * scale)))
     fitted = cv2.resize(np.ascontiguousarray(sheet), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(np.clip(fitted, 0.0, 1.0), np.float32)  # averaging white may round to a little above 1
+    # Averaging white may round to a little above 1.
+    return np.asarray(np.clip(fitted, 0.0, 1.0), np.float32), float(enlarged * scale)
 
 
 def _sheet(shape: tuple[int, int], cut: float, *, clipped: bool) -> Map:

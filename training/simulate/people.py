@@ -71,10 +71,12 @@ class People:
             shot = replace(shot, pose=narrowed(shot.pose, body, joints, random), more=(*shot.more, wearing(joints)))
             body = Body.posed(skeleton, subject, shot.pose, [*names, *shot.show])
         camera = aim(shot, body, random, size=size, pose_strength=recipe.pose, to_the_part=recipe.to_the_part)
+        anatomy = camera.axes @ body.where[shot.frame].turn if shot.frame else camera.axes
         if random.random() < recipe.fractures:
             body = broken(body, shot, random)
             names = body.skeleton.named(*shot.bones)
-        return _exposed(body, names, camera, region, shot, random)
+        scene = _exposed(body, names, camera, region, shot, random)
+        return replace(scene, shown=tuple(shot.show), anatomy=anatomy)
 
     def _somebody(self, random: np.random.Generator, recipe: SimulateRecipe, view: View) -> tuple[Skeleton, Subject]:
         many = recipe.shapes == "many"

@@ -1,5 +1,7 @@
 """One scene's way to a finished picture: hardware, exposure, tone, surroundings."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from training.simulate.detector import draw_exposure, expose
@@ -41,6 +43,7 @@ def picture_of(
     scene = draw_scene(region, random, recipe, recipe.size)
     picture = take(scene, random, recipe)
     if random.random() < recipe.surroundings.two_views and not scene.region.startswith("ood:"):
-        other = take(draw_scene(region, random, recipe, recipe.size), random, recipe)
-        picture = two_views(picture, other, random)
+        beside = draw_scene(region, random, recipe, recipe.size)
+        picture, enlarged = two_views(picture, take(beside, random, recipe), random)
+        scene = replace(scene, beside=beside, enlarged=enlarged)
     return picture, scene

@@ -67,7 +67,10 @@ class SurroundingsRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class HeaderRecipe:
-    """Headers of DICOM objects: shares without and with a wrong body part, and of MONOCHROME1."""
+    """Headers of DICOM objects: shares without and with a wrong body part, and of MONOCHROME1.
+
+    `absent` and `wrong` are at most 1 together; the rest is right.
+    """
 
     absent: float = 0.2
     wrong: float = 0.1

@@ -41,7 +41,10 @@ class Scene:
     """`depth`: optical depth (H, W) float32 along the camera's rays, not negative. `region`: one of the 14, or
     `ood:<kind>`; `age` in years; `tissue`: attenuation of soft tissue in 1/m at the beam's energy, `metal`: that of
     metal. `contrast`: optical depth that bone has beyond the tissue around it, infinite where no bone is meant.
-    `vertebrae`: those in the picture, in the order of the spine.
+    `vertebrae`: those in the picture, in the order of the spine. `shown`: names of the bones that the view is about.
+    `anatomy` (3, 3): rows right, down and forward of the camera in the axes of who is shown, as the view's bones have
+    turned them: x to the subject's right, y forward, z up; None where no body is. `beside`: the other view on a sheet
+    of two, `enlarged`: how many times larger than on the detector the picture shows this one.
     """
 
     depth: Map
@@ -55,6 +58,10 @@ class Scene:
     contrast: float = math.inf
     anchors: tuple[Anchor, ...] = ()
     vertebrae: tuple[Vertebra, ...] = ()
+    shown: tuple[str, ...] = ()
+    anatomy: Array | None = None
+    beside: "Scene | None" = None
+    enlarged: float = 1.0
 
 
 class DrawScene(Protocol):

@@ -32,4 +32,5 @@ def draw_balls(region: str, random: np.random.Generator, recipe: SimulateRecipe,
         female=True,
         tissue=20.0,
         anchors=(bone,),
+        anatomy=None if region == "ood" else camera.axes,
     )

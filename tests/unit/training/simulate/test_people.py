@@ -51,6 +51,30 @@ def test_the_same_seed_gives_the_same_scene(people) -> None:
 
 
 @needs_atlas
+@pytest.mark.parametrize("region", ["pelvis_hip", "ood:chest"])
+def test_a_scene_knows_where_the_subjects_right_lies(people, region) -> None:
+    """Whether rays go from front to back or the other way: bones of the right side lie where it says."""
+    frontal = []
+    for number in range(12):
+        scene = people.scene(region, np.random.default_rng([3, number]), SimulateRecipe(), 24)
+        assert set(scene.shown) & {"pelvis_r", "pelvis_l", "femur_r", "femur_l", "rib8_r"}
+        places = {anchor.bone: scene.camera.project(anchor.start)[0] for anchor in scene.anchors}
+        pairs = [(places[name], places[name[:-1] + "l"]) for name in places if name.endswith("_r")]
+        if abs(scene.anatomy[0, 0]) > 0.9 and pairs:
+            frontal.append(scene.anatomy[2, 1] > 0)
+            assert all((right > left) == (scene.anatomy[0, 0] > 0) for right, left in pairs)
+    assert len(set(frontal)) == (2 if region == "ood:chest" else 1)
+
+
+@needs_atlas
+def test_a_bent_limb_is_seen_in_the_axes_of_the_bone_that_its_view_is_set_up_by(people) -> None:
+    """An elbow from the front is seen from the front however far the arm is turned."""
+    ways = [people.scene("elbow", np.random.default_rng([4, n]), SimulateRecipe(), 24) for n in range(12)]
+    assert all(scene.anatomy[2, 1] < -0.85 for scene in ways if scene.view == "ap")
+    assert any(scene.view == "ap" for scene in ways)
+
+
+@needs_atlas
 def test_one_body_without_children_is_always_the_same_person(people) -> None:
     """What the ablation of shapes switches off: no waves, no sizes, no second arm."""
     recipe = SimulateRecipe(shapes="one", children=0.0)

@@ -89,11 +89,21 @@ def test_supports_only_add_to_what_attenuates() -> None:
 
 def test_two_views_share_a_sheet_of_the_same_longest_side() -> None:
     for seed in range(20):
-        sheet = two_views(GREY, GREY * 2, np.random.default_rng(seed))
+        sheet, _ = two_views(GREY, GREY * 2, np.random.default_rng(seed))
         assert max(sheet.shape) == 120
         halves = sheet[: sheet.shape[0] // 3].mean(), sheet[:, : sheet.shape[1] // 3].mean()
         assert min(halves) < 0.7
         assert np.ptp(sheet) > 0.3
+
+
+def test_a_sheet_tells_how_large_its_first_view_is_on_it() -> None:
+    """A grey square of 24 pixels has so many times as many pixels on the sheet, squared."""
+    one, other = np.zeros((90, 60), np.float32), np.zeros((120, 100), np.float32)
+    one[30:54, 20:44] = 0.5
+    for seed in range(12):
+        sheet, enlarged = two_views(one, other, np.random.default_rng(seed))
+        area = int((np.abs(sheet - 0.5) < 0.2).sum())
+        assert np.sqrt(area) / 24 == pytest.approx(enlarged, rel=0.1)
 
 
 def test_a_film_keeps_its_middle_and_loses_its_corners() -> None:
