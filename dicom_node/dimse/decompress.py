@@ -1,17 +1,19 @@
-"""Taking the compression from a data set's Pixel Data, to the last stored bit."""
+"""Taking the compression from a data set's Pixel Data and from that of its icons, to the last stored bit."""
 
 from typing import Any
 
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels import get_decoder
 from pydicom.pixels.utils import get_expected_length
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
 
-from dicom_node.errors import UndecodableError
+from dicom_node.errors import PermanentError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.decode import within_stored_bits
 from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
 
+_ICONS = BaseTag(0x00880200)
 # They tell where the frames of compressed Pixel Data begin, and have no place beside others (PS3.3 C.7.6.3).
 _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "EncapsulatedPixelDataValueTotalLength")
 
@@ -19,9 +21,42 @@ _OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "EncapsulatedPi
 def decompress(ds: Any) -> None:
     """Leave native little endian Pixel Data in a data set of an encapsulated syntax, whose file meta stays as it is.
 
-    Raises UndecodableError, and whatever pydicom and the decoders raise.
+    A data set without Pixel Data, such as a report that was negotiated so, has nothing to decompress. An Icon Image
+    Sequence that cannot be decoded is left out, being Type 3 wherever it may stand. Raises PermanentError for
+    compressed Pixel Data in any other sequence, UndecodableError, and whatever pydicom and the decoders raise.
     """
-    _decompress_pixels(ds, UID(ds.file_meta.TransferSyntaxUID))
+    if "PixelDataProviderURL" in ds:
+        raise PermanentError("the pixels of this object lie with a JPIP server, so that it cannot be rewritten")
+    syntax = UID(ds.file_meta.TransferSyntaxUID)
+    _decompress_icons(ds, syntax)
+    if "PixelData" in ds:
+        _decompress_pixels(ds, syntax)
+
+
+def _decompress_icons(ds: Dataset, syntax: UID) -> None:
+    for tag in [tag for tag, element in ds.items() if element.VR == "SQ"]:
+        items = ds[tag].value
+        for item in items:
+            _decompress_icons(item, syntax)
+        compressed = [item for item in items if "PixelData" in item and item["PixelData"].is_undefined_length]
+        if compressed and tag != _ICONS:
+            raise PermanentError("a sequence other than Icon Image Sequence holds compressed Pixel Data")
+        if not all(_is_decompressed(icon, syntax) for icon in compressed):
+            del ds[tag]
+
+
+def _is_decompressed(icon: Any, syntax: UID) -> bool:
+    icon.file_meta = FileMetaDataset()  # where pydicom looks for the syntax
+    icon.file_meta.TransferSyntaxUID = syntax
+    try:
+        _decompress_pixels(icon, syntax)
+    except BaseException as error:  # a panic in pylibjpeg-rle is no Exception
+        if is_of_the_machine(error):
+            raise
+        return False
+    finally:
+        del icon.file_meta
+    return True
 
 
 def _decompress_pixels(ds: Any, syntax: UID) -> None:

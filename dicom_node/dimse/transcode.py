@@ -1,13 +1,15 @@
 """Giving an object another, uncompressed transfer syntax, for a peer that takes only that.
 
-Nothing is lost beyond what an earlier lossy compression lost, and nothing else changes: text leaves byte for byte, the
+Nothing is lost beyond what an earlier lossy compression lost, and little else changes: text leaves byte for byte, the
 UIDs stay (PS3.3 C.12.4.1.1 asks for new ones only where the pixels' meaning changes), Lossy Image Compression stays as
-it is, and decoded colours are not converted, so that Photometric Interpretation says what the decoder gave.
+it is, and decoded colours are not converted, so that Photometric Interpretation says what the decoder gave. Group
+lengths (gggg,0000), retired, go, and so does an icon that cannot be decoded, since it may not stay compressed.
 """
 
 import signal
 import sys
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 TIMEOUT_SECONDS = 300.0
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
+# How it says that it has sent the reason.
+_TOLD = 76
 _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machine's disk, memory and open files"
 
 
@@ -82,7 +86,9 @@ def _read(path: Path) -> Any:
 
 
 def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
-    child = get_context("spawn").Process(target=_convert_or_exit, args=(path, to_syntax, target), daemon=True)
+    context = get_context("spawn")
+    told, tell = context.Pipe(duplex=False)
+    child = context.Process(target=_convert_or_exit, args=(tell, path, to_syntax, target), daemon=True)
     child.start()
     child.join(TIMEOUT_SECONDS)
     if child.is_alive():
@@ -91,14 +97,19 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
         raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
     if child.exitcode == _OUT_OF_RESOURCES or child.exitcode in ENDED_FROM_OUTSIDE:
         raise TransientError(_NOT_NOW)
+    if child.exitcode == _TOLD:
+        raise PermanentError(told.recv_bytes().decode())
     if child.exitcode != 0:
         raise PermanentError("the peer takes only uncompressed objects, and this one's pixel data cannot be decoded")
 
 
-def _convert_or_exit(path: Path, to_syntax: str, target: Path) -> None:
+def _convert_or_exit(tell: Connection, path: Path, to_syntax: str, target: Path) -> None:
     quiet_libraries()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
     try:
         convert(path, to_syntax, target)
+    except PermanentError as error:
+        tell.send_bytes(str(error).encode())
+        sys.exit(_TOLD)
     except BaseException as error:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
         sys.exit(_OUT_OF_RESOURCES if is_of_the_machine(error) else 1)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from dicom_node.dimse import decompress
 from dicom_node.dimse.transcode import convert, transcode
 from dicom_node.errors import PermanentError
 from tests.dimse_objects import cr
@@ -15,7 +17,6 @@ from tests.servers.dcmtk import run_dcmtk
 
 RAMP = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
 OVERLAY_OF_OLD = RAMP | np.where(np.arange(RAMP.size).reshape(RAMP.shape) % 7, 0, 0x8000).astype(np.uint16)
-ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
 
 
 def image(values: np.ndarray, stored: int | None = None, high: int | None = None, **elements) -> Dataset:
@@ -127,3 +128,82 @@ def test_lossless_jpeg_gives_back_the_bits_that_dcmtk_gives(
     ours = converted(tmp_path, path).PixelData
     assert ours == dcmread(tmp_path / "oracle.dcm").PixelData
     assert ours == values.tobytes()
+
+
+ICON = (RAMP >> 4).astype(np.uint8)
+SYNTAXES = pytest.mark.parametrize("to_syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+
+
+def with_icon(icon: Dataset) -> Dataset:
+    """A compressed image whose icon is what is given, of which the item has the pixels only."""
+    ds, item = compressed(image(RAMP), RLELossless), Dataset()
+    item.update({element.tag: element for element in icon if element.tag.group in (0x0028, 0x7FE0)})
+    ds.IconImageSequence = [item]
+    return ds
+
+
+@SYNTAXES
+def test_a_compressed_icon_is_decompressed_as_well(tmp_path: Path, to_syntax: str) -> None:
+    path = saved(tmp_path, with_icon(compressed(image(ICON), RLELossless)))
+    ds = converted(tmp_path, path, to_syntax)
+    assert ds.PixelData == RAMP.tobytes()
+    assert not ds.IconImageSequence[0]["PixelData"].is_undefined_length
+    assert ds.IconImageSequence[0].PixelData == ICON.tobytes()
+
+
+@pytest.mark.server
+@SYNTAXES
+def test_dcmtk_finds_no_compressed_pixels_in_what_goes_uncompressed(tmp_path: Path, to_syntax: str) -> None:
+    converted(tmp_path, saved(tmp_path, with_icon(compressed(image(ICON), RLELossless))), to_syntax)
+    dump = run_dcmtk("dcmdump", "+P", "PixelData", "+p", tmp_path / "out.dcm").stdout
+    assert "IconImageSequence" in dump or "(0088,0200).(7fe0,0010)" in dump
+    assert "PixelSequence" not in dump
+
+
+def test_an_icon_that_is_not_compressed_stays(tmp_path: Path) -> None:
+    """An icon may be native whatever the object's syntax is (PS3.5 A.4)."""
+    ds = converted(tmp_path, saved(tmp_path, with_icon(image(ICON))))
+    assert ds.IconImageSequence[0].PixelData == ICON.tobytes()
+
+
+def test_an_icon_that_cannot_be_decoded_is_left_out(tmp_path: Path) -> None:
+    icon = compressed(image(ICON), RLELossless)
+    icon.PixelData = encapsulate([b"no RLE at all"])
+    ds = converted(tmp_path, saved(tmp_path, with_icon(icon)))
+    assert "IconImageSequence" not in ds
+    assert ds.PixelData == RAMP.tobytes()
+
+
+def test_no_memory_for_an_icon_is_no_reason_to_leave_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(_syntax: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decompress, "get_decoder", no_memory)
+    with pytest.raises(MemoryError):
+        converted(tmp_path, saved(tmp_path, with_icon(compressed(image(ICON), RLELossless))))
+
+
+def test_compressed_pixels_in_another_sequence_are_refused_with_the_reason(tmp_path: Path) -> None:
+    """Whoever reads the ledger is told which of the object's pixels it is that cannot go uncompressed."""
+    ds = with_icon(compressed(image(ICON), RLELossless))
+    ds.SourceImageSequence = ds.IconImageSequence
+    with pytest.raises(PermanentError, match="other than Icon Image Sequence"):
+        transcode(saved(tmp_path, ds), ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+def test_an_object_without_pixels_needs_no_decoder(tmp_path: Path) -> None:
+    """A report or a presentation state may be negotiated under JPEG 2000 like any other object."""
+    ds = cr(PixelData=None)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
+    out = converted(tmp_path, saved(tmp_path, ds))
+    assert (out.file_meta.TransferSyntaxUID, out.PatientName) == (ExplicitVRLittleEndian, ds.PatientName)
+
+
+def test_an_object_whose_pixels_lie_elsewhere_is_refused(tmp_path: Path) -> None:
+    """Sent under an uncompressed syntax, a JPIP reference would be an image without pixels."""
+    ds = cr(PixelData=None, PixelDataProviderURL="https://192.0.2.1/jpip")
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.94"
+    with pytest.raises(PermanentError, match="JPIP"):
+        transcode(saved(tmp_path, ds), ExplicitVRLittleEndian, tmp_path / "out.dcm")

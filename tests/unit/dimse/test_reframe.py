@@ -150,6 +150,22 @@ def test_text_of_an_object_whose_pixels_are_decompressed_stays_as_well(tmp_path:
     assert (out.get_item("PatientName").value, out.PixelData) == (NAME, pixels)
 
 
+@pytest.mark.parametrize("to_syntax", [EXPLICIT, IMPLICIT])
+def test_the_search_for_compressed_icons_leaves_text_in_sequences_as_it_came(tmp_path: Path, to_syntax: str) -> None:
+    """In private ones as well, whose creators pydicom decodes when it looks them up."""
+    ds = cr()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = EXPLICIT
+    ds.compress(RLELossless, generate_instance_uid=False)
+    texts = everywhere(b"ISO_IR 100")
+    before, after = ([e for e in texts if (e[0] < 0x00280000) == early] for early in (True, False))
+    header, pixels = ds.group_dataset(0x0028), ds.group_dataset(0x7FE0)
+    content = framed(before, EXPLICIT) + encoded(header) + framed(after, EXPLICIT) + encoded(pixels)
+    convert(written(tmp_path, incoming_bytes(content, syntax=RLELossless)), to_syntax, tmp_path / "out.dcm")
+    out = (tmp_path / "out.dcm").read_bytes()
+    assert framed(before, to_syntax) + encoded(header, to_syntax) + framed(after, to_syntax) in out
+
+
 def test_numbers_are_turned_and_unknown_values_are_not(tmp_path: Path) -> None:
     """From Big Endian: words, long words and doubles, and US or SS as the source says; UN stays as bytes."""
 
