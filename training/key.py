@@ -19,11 +19,23 @@ SALT_BYTES = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """Which part of the patients is for what; the rest is `train`. The defaults are Langer et al.'s 64/16/20 %."""
+    """Which part of the patients is for what; the rest is `train`. The defaults are Langer et al.'s 64/16/20 %.
+
+    Raises:
+        TrainingError: one is below 0, or both together are above 1.
+    """
 
     tune: float = 0.16
     evaluate: float = 0.2
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        # The billionth is for what decimal shares of 1 add up to; not a number is refused as well.
+        if not (self.tune >= 0 and self.evaluate >= 0 and self.tune + self.evaluate <= 1 + 1e-9):
+            raise TrainingError(
+                f"--tune {self.tune:g} --evaluate {self.evaluate:g}: each is a share of the patients, 0 or more, and "
+                "both together are at most 1."
+            )
 
     def use(self, group: str) -> str:
         """Decided by the group's name and the seed alone, so that no patient is on two sides."""

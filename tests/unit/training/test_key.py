@@ -52,3 +52,15 @@ def test_only_the_owner_reads_a_key(tmp_path):
     for name in ("salt", "shares.json"):
         assert stat.S_IMODE((tmp_path / "key" / name).stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("tune", "evaluate"), [(5.0, 0.2), (0.1, -1.0), (-0.1, 0.2), (0.9, 0.9), (float("nan"), 0.2)])
+def test_shares_that_are_none_of_the_patients_are_refused(tune, evaluate):
+    with pytest.raises(TrainingError, match="both together are at most 1"):
+        Shares(tune=tune, evaluate=evaluate)
+
+
+def test_shares_may_leave_nobody_to_learn_from_or_take_nobody_away():
+    """An archive that is for evaluation alone, and one that is all for learning."""
+    assert {Shares(tune=0.7, evaluate=0.3).use(f"{n:x}") for n in range(100)} == {"tune", "evaluate"}
+    assert {Shares(tune=0.0, evaluate=0.0).use(f"{n:x}") for n in range(100)} == {"train"}
