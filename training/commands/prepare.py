@@ -50,15 +50,18 @@ def prepare(
     paths, size, workers = data or [], read_recipe(recipe).data.size, workers or os.cpu_count() or 1
     if not paths and ledger is None:
         raise TrainingError("There is nothing to prepare: name --data or --ledger.")
+    shares = Shares(tune=tune, evaluate=evaluate, seed=seed)
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
     rows = [row for path in manifests for row in read_manifest(path)]
     check_groups(rows)
+    given, met = read_labels(labels), set[str]()
     left_out: list[tuple[str, str]] = []
     with files_of([path for path in paths if path not in manifests], out=out) as (found, results):
         for folder in results:
             Console(stderr=True).print(f"passed over, an earlier result: {folder}", highlight=False, soft_wrap=True)
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
-        shares, given = Shares(tune=tune, evaluate=evaluate, seed=seed), read_labels(labels)
+        if given and not files:
+            raise TrainingError("--labels names objects of archives and of the ledger; a manifest has a column for it.")
         parts = [_from_manifests(rows, size, workers)]
         if files:
             opened = open_key(key, out=out)
@@ -68,10 +71,12 @@ def prepare(
                 lambda media, name, said: look(media, size=size, source=name, labels=given, reviewed=said),
                 workers,
             )
-            parts.append(deidentified(looked, opened, shares, out=out))
+            parts.append(deidentified(_noted(looked, met), opened, shares, out=out))
         made = write_set(_listed(chain.from_iterable(parts), left_out), out, size=size)
     write_counts(made, left_out, out / "index.html", seed=seed)
     _say(made, len(left_out), out)
+    if labels is not None:
+        _say_met(len(given.keys() & met), len(given), labels)
     warn_of_twins(out)
 
 
@@ -92,6 +97,14 @@ def _looked(
                 yield one
 
 
+def _noted(looked: Iterable[Looked], met: set[str]) -> Iterator[Looked]:
+    """The same; the SOP Instance UIDs of what gave an image are noted as it passes."""
+    for one in looked:
+        if one.image is not None:
+            met.add(one.uid)
+        yield one
+
+
 def _listed(items: Iterable[Picture | LeftOut], left_out: list[tuple[str, str]]) -> Iterator[Picture | LeftOut]:
     """The same items; what is left out is listed as it passes."""
     for item in items:
@@ -106,3 +119,12 @@ def _say(made: ImageSet, left_out: int, out: Path) -> None:
         table.add_row(line["region"] or "not labelled", *(f"{cell['n']} ({cell['groups']})" for cell in line["cells"]))
     Console().print(table)
     Console().print(f"{len(made.rows)} of {len(made.rows) + left_out} pictures, {made.size} px, in {out}")
+
+
+def _say_met(met: int, given: int, labels: Path) -> None:
+    Console(stderr=not met).print(
+        f"{met} of {given} objects in {labels} have an image here"
+        + ("" if met else ": NOT ONE reviewed label was taken; are its SOP Instance UIDs those of this archive?"),
+        highlight=False,
+        soft_wrap=True,
+    )

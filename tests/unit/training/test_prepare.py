@@ -1,4 +1,4 @@
-"""`prepare` reads originals: never what it, or an earlier run of it, has written."""
+"""`prepare` reads originals, never what it has written itself, and says what it did with labels."""
 
 import zipfile
 
@@ -68,3 +68,34 @@ def test_a_result_is_not_written_over_what_it_is_made_from(archive, capsys):
     for out in (archive, archive.parent):
         assert prepare(archive, out) == 2
         assert "name another folder for the result" in " ".join(capsys.readouterr().err.split())
+
+
+def labels(archive, *lines):
+    path = archive.parent / "labels.csv"
+    path.write_text("sop_instance_uid,region\n" + "".join(f"{line}\n" for line in lines))
+    return "--labels", path
+
+
+def test_it_is_said_how_many_reviewed_labels_met_an_image(archive, capsys):
+    """A table of another archive would pass for reviewed labels."""
+    out = archive.parent / "out"
+    given = labels(archive, *(f"1.2.826.0.1.999.{number},wrist" for number in (0, 2, 77)))
+    assert prepare(archive, out, *given) == 0
+    assert "2 of 3 objects in" in capsys.readouterr().out
+    assert prepare(archive, out, *labels(archive, "1.2.3,wrist")) == 0
+    assert "NOT ONE reviewed label was taken" in capsys.readouterr().err
+
+
+def test_labels_beside_manifests_alone_are_refused(archive, capsys):
+    """They would be read and forgotten."""
+    assert prepare(archive, archive.parent / "a") == 0
+    manifest = archive.parent / "a" / "manifest.csv"
+    assert prepare(archive, archive.parent / "b", *labels(archive, "1.2.3,wrist"), data=manifest) == 2
+    assert "a manifest has a column for it" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("shares", [("--tune", 5.0), ("--evaluate", -1.0), ("--tune", 0.9, "--evaluate", 0.9)])
+def test_shares_that_cannot_be_meant_are_refused_before_anything_is_read(archive, capsys, shares):
+    assert prepare(archive, archive.parent / "out", *shares) == 2
+    assert "both together are at most 1" in " ".join(capsys.readouterr().err.split())
+    assert not (archive.parent / "out").exists()
