@@ -37,14 +37,17 @@ _NOT_NOW = "the object cannot be rewritten for the peer now: look at this machin
 def transcode(path: Path, to_syntax: str, target: Path) -> Path:
     """Write the object in the file `path` to `target` in an uncompressed little endian syntax, and return `target`.
 
-    Raises PermanentError when its pixels cannot be decoded or its data set cannot be parsed, TransientError when this
-    machine has no disk, memory or process left for it.
+    Raises PermanentError when its pixels cannot be decoded, its data set cannot be parsed or its own syntax is private,
+    TransientError when this machine has no disk, memory or process left for it.
     """
     if UID(to_syntax) not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
         raise PermanentError("objects are transcoded to uncompressed little endian syntaxes only")
     try:
         with path.open("rb") as file:
             syntax = text_of(split_meta(file)[0], 0x00020010)
+        # pydicom reads a data set of a syntax that it does not know as Explicit VR, and so makes something else of it.
+        if not UID(syntax).is_transfer_syntax:
+            raise PermanentError("the object's transfer syntax is private or unknown, so that it goes only as it is")
         if _is_encapsulated(syntax):
             _in_a_child(path, to_syntax, target)
         else:

@@ -12,7 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000
 from dicom_node.dimse import decompress
 from dicom_node.dimse.transcode import convert, transcode
 from dicom_node.errors import PermanentError
-from tests.dimse_objects import cr
+from tests.dimse_objects import cr, encoded, incoming_bytes, written
 from tests.servers.dcmtk import run_dcmtk
 
 RAMP = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
@@ -207,3 +207,11 @@ def test_an_object_whose_pixels_lie_elsewhere_is_refused(tmp_path: Path) -> None
     ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.94"
     with pytest.raises(PermanentError, match="JPIP"):
         transcode(saved(tmp_path, ds), ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.2.840.10008.1.2.4.999"])
+def test_an_object_of_a_private_syntax_is_read_as_nothing_else(tmp_path: Path, syntax: str) -> None:
+    """GE's has Implicit VR with pixels in big endian, and pydicom would read it as Explicit VR."""
+    path = written(tmp_path, incoming_bytes(encoded(cr(), ImplicitVRLittleEndian), syntax=syntax))
+    with pytest.raises(PermanentError, match="private or unknown"):
+        transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
