@@ -2,10 +2,34 @@
 
 import logging
 import sys
+import threading
 import warnings
 from typing import Literal
 
 import structlog
+
+
+class Lines(structlog.WriteLogger):
+    """Writes lines to standard error. One that cannot be written, as on a full disk or to a reader that has died, is
+    counted and raises nothing: the log never decides about an image.
+    """
+
+    lost = 0  # of all of a process
+    _counting = threading.Lock()
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def msg(self, message: str) -> None:
+        """Write a line, if that is possible."""
+        try:
+            super().msg(message)
+        except (OSError, ValueError):  # ValueError: the file is closed
+            with Lines._counting:
+                Lines.lost += 1
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
@@ -23,7 +47,7 @@ def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=True,
     )
     quiet_libraries()

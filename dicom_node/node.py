@@ -293,3 +293,5 @@ class Node:
         self._spool.check_room(ROOM_TO_BE_READY)
         if not self._receivers.answering:
             raise OutOfResourcesError("no receiver answers at the moment; the log says why, and another one is started")
+        if ended := Loop.ended_unasked():
+            raise OutOfResourcesError(f"{', '.join(ended)}: these threads have ended unasked; restart the node")

@@ -8,8 +8,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import ClassVar
 
 import structlog
 
@@ -43,14 +45,22 @@ class Then(Enum):
 class Loop:
     """A thread that runs one round after another, and stops between two rounds."""
 
+    _started: ClassVar[set[threading.Thread]] = set()  # of all loops of this process that nobody has stopped
+
     def __init__(self, name: str, one_round: Callable[[], Then]) -> None:
         self._round = one_round
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name)
 
+    @classmethod
+    def ended_unasked(cls) -> list[str]:
+        """The names of this process's loops whose threads are gone though nobody has stopped them."""
+        return sorted(thread.name for thread in set(cls._started) if not thread.is_alive())
+
     def start(self) -> None:
         self._thread.start()
+        self._started.add(self._thread)
 
     def ring(self) -> None:
         """There may be work: do not sleep any longer."""
@@ -58,6 +68,7 @@ class Loop:
 
     def stop(self) -> None:
         """Finish the round in hand; returns when the thread has ended."""
+        self._started.discard(self._thread)
         self._stopping.set()
         self._bell.set()
         if self._thread.is_alive():
@@ -67,9 +78,10 @@ class Loop:
         while not self._stopping.is_set():
             try:
                 then = self._round()
-            except Exception as error:  # noqa: BLE001 - the images are safe in the ledger, and this thread must live
-                log.error("worker_trouble", worker=self._thread.name, error=reason(error))
+            except BaseException as error:  # noqa: BLE001 - the images are safe in the ledger, and this thread must live
                 then = Then.PAUSE
+                with suppress(Exception):  # what cannot be told must not end it either
+                    log.error("worker_trouble", worker=self._thread.name, error=reason(error))
             if then is Then.PAUSE:
                 self._stopping.wait(PAUSE.total_seconds())
             elif then is Then.SLEEP:

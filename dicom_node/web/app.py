@@ -60,7 +60,7 @@ def create_app(
 
     @app.get("/readyz")
     def readyz() -> JSONResponse:
-        """The node can take images: the ledger answers, the disk has room, a receiver answers."""
+        """The node can take images: the ledger answers, the disk has room, a receiver answers, every worker lives."""
         try:
             check_ready()
         except NodeError as error:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from dicom_node.clock import utc_now
 from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState
+from dicom_node.logs import Lines
 from dicom_node.ports import Records
 from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNAUDITED
 from dicom_node.record import DestinationCounts, JobRun
@@ -54,6 +55,9 @@ class Metrics:
             ["section"],
             registry=self.registry,
         )
+        Gauge(
+            "region_node_log_lines_lost", "Lines that this process could not write to its log", registry=self.registry
+        ).set_function(lambda: Lines.lost)
         self.registry.register(_Received(counted))
         self.registry.register(_LedgerCounts(records, now))
 

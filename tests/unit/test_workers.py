@@ -1,10 +1,12 @@
 """What the worker threads have in hand, in which order, and what they do when the ledger goes away in a round."""
 
+import ctypes
 import threading
 from datetime import timedelta
 
 import pytest
 
+from dicom_node import workers
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.errors import LedgerError, OutOfResourcesError, UnstorableError
 from dicom_node.forward import Gathered
@@ -14,7 +16,7 @@ from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
 from dicom_node.verdict import Sighting
-from dicom_node.workers import LEASE, Classifying, Lane, Then
+from dicom_node.workers import LEASE, Classifying, Lane, Loop, Then
 from tests.stories import NOON, arrival, received, seen
 
 PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
@@ -112,6 +114,51 @@ def test_an_image_whose_values_the_ledger_refuses_is_given_up_after_some_attempt
     assert record.verdict is not None
     assert record.verdict.reason == "given up"
     classifying.close()
+
+
+class Wreck(BaseException):
+    """What no part of the program expects."""
+
+
+def test_a_loop_goes_on_whatever_a_round_raises(monkeypatch) -> None:
+    monkeypatch.setattr(workers, "PAUSE", timedelta(0))
+    troubles = [OSError(), Wreck(), SystemExit()]
+    reached = threading.Event()
+
+    def one_round() -> Then:
+        if troubles:
+            raise troubles.pop()
+        reached.set()
+        return Then.SLEEP
+
+    loop = Loop("classifier", one_round)
+    loop.start()
+    assert reached.wait(20)
+    assert Loop.ended_unasked() == []
+    loop.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_whose_thread_is_gone_is_named_until_it_is_stopped() -> None:
+    """Between two rounds, from outside: nothing that a round does can end it."""
+    slept = threading.Event()
+
+    def one_round() -> Then:
+        slept.set()
+        return Then.SLEEP
+
+    loop, other = Loop("classifier", one_round), Loop("lane-pacs", lambda: Then.SLEEP)
+    loop.start()
+    other.start()
+    assert slept.wait(20)
+    while loop._thread.is_alive():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(loop._thread.ident), ctypes.py_object(SystemExit))
+        loop.ring()
+        loop._thread.join(0.1)
+    assert Loop.ended_unasked() == ["classifier"]
+    loop.stop()
+    other.stop()
+    assert Loop.ended_unasked() == []
 
 
 class Watched:

@@ -1,0 +1,67 @@
+"""The log: what happens when nobody can write it, and what libraries say in it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BEGIN = """
+import sys
+from dicom_node.logs import Lines, configure_logging
+configure_logging(form="json", level="info")
+import structlog
+log = structlog.get_logger()
+"""
+
+
+def run(program: str, **streams) -> subprocess.CompletedProcess[str]:
+    """A process of its own, since logging is set up once for a whole process."""
+    return subprocess.run(
+        [sys.executable, "-c", BEGIN + program], text=True, check=False, timeout=60, stdout=subprocess.PIPE, **streams
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_line_that_the_disk_has_no_room_for_is_counted_and_raises_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run("log.info('stored')\nlog.error('refused')\nprint(Lines.lost)", stderr=full)
+    assert done.stdout == "2\n"
+
+
+def test_a_line_whose_reader_has_died_is_counted_and_raises_nothing() -> None:
+    reader = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    reader.wait()
+    done = run("log.info('stored')\nprint(Lines.lost)", stderr=reader.stdin)
+    assert done.stdout == "1\n"
+
+
+def test_a_line_to_a_closed_file_is_counted_and_raises_nothing() -> None:
+    assert run("sys.stderr.close()\nlog.info('stored')\nprint(Lines.lost)").stdout == "1\n"
+
+
+WORKER = """
+import threading
+from datetime import timedelta
+from dicom_node import workers
+from dicom_node.workers import Loop, Then
+workers.PAUSE = timedelta(0)
+third = threading.Event()
+rounds = []
+def one_round():
+    rounds.append(1)
+    if len(rounds) == 3:
+        third.set()
+        return Then.SLEEP
+    raise OSError
+loop = Loop("classifier", one_round)
+loop.start()
+print(third.wait(20))
+loop.stop()
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+def test_a_worker_whose_trouble_cannot_be_logged_works_on() -> None:
+    with Path("/dev/full").open("w") as full:
+        assert run(WORKER, stderr=full).stdout == "True\n"
