@@ -42,11 +42,14 @@ def reply_to_store(event: Event, *, handler: Callable[[Incoming], Receipt], tall
         status = status_of(error)
         _log_refusal(incoming, error, status)
         return _response(status)
-    watch.stored(id(event.assoc), incoming, receipt)
-    tally.stored += 1
-    tally.octets += len(incoming.dataset)
     took = round(1000 * (monotonic() - began), 1)
     size = len(incoming.dataset)
+    tally.stored += 1
+    tally.octets += size
+    try:
+        watch.stored(id(event.assoc), incoming, receipt)
+    except Exception as error:  # noqa: BLE001 - it is durable, and a sender that hears else sends it for ever
+        log.error("stored_but_not_told", **_names(incoming), kind=type(error).__name__, error=_place(error))
     log.info("stored", **_names(incoming), size=size, duplicate=receipt.duplicate, milliseconds=took)
     return _response(SUCCESS)
 

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
-from dicom_node.dimse.scp import StoreScp
+from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.status import (
     LEDGER_AWAY,
     MISMATCH,
@@ -20,6 +21,7 @@ from dicom_node.dimse.status import (
     UNFORESEEN,
     Status,
 )
+from dicom_node.dimse.watch import NobodyWatches
 from dicom_node.errors import (
     LedgerError,
     MismatchError,
@@ -32,7 +34,7 @@ from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import digest_of, incoming_from_file
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
-from tests.associations import answer_to, scp_with, sender_to
+from tests.associations import Handler, answer_to, scp_with, sender_to
 from tests.dimse_objects import bundled_objects, cr, incoming, written
 from tests.servers.dcmtk import dcmsend, storescu
 from tests.servers.programs import wait_until
@@ -155,6 +157,23 @@ def test_the_log_has_a_line_per_store_and_association_and_no_patient(
     assert lines.count('"stored"') >= 1
     assert "1.2.3.4" in lines
     assert "SECRET" not in lines
+
+
+def test_an_object_is_acknowledged_though_whoever_keeps_watch_cannot_take_it(handler: Handler, log: StringIO) -> None:
+    """It is durable: a sender that hears anything else sends it again for ever."""
+
+    class Broken(NobodyWatches):
+        def stored(self, association, incoming, receipt) -> None:
+            raise ValueError("SECRET")
+
+    scp = StoreScp(ScpSettings(ae_title="REGION"), handler, Broken())
+    scp.start()
+    try:
+        assert answer_to(scp, cr("1.2.3.77")).Status == 0
+    finally:
+        scp.stop(timedelta(seconds=2))
+    assert "stored_but_not_told" in log.getvalue()
+    assert "SECRET" not in log.getvalue()
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="needs Linux's TCP_QUICKACK")
