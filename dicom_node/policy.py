@@ -116,17 +116,14 @@ def _says_enough(header: HeaderRegion, region: Region) -> bool:
 
 
 def _on_outside(header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
-    said = "several parts, one of them" if header.regions else header.term or "several parts"
+    said = f"{header.term or 'several parts'}, none of the 14 regions"
+    if header.regions:
+        said = "several parts, not all of them of the 14 regions"
     if region in header.borders:
-        return Ruling(
-            decision=Decision.AGREES,
-            reason=f"the header says {said}, none of the 14 regions, and its images show {region} as well",
-            agreement=agreement,
-        )
+        reason = f"the header says {said}, and its images show {region} as well"
+        return Ruling(decision=Decision.AGREES, reason=reason, agreement=agreement)
     return Ruling(
-        decision=Decision.REVIEW,
-        reason=f"the header says {said}, none of the 14 regions; the pixels show {region}",
-        agreement=agreement,
+        decision=Decision.REVIEW, reason=f"the header says {said}; the pixels show {region}", agreement=agreement
     )
 
 

@@ -123,6 +123,7 @@ def test_a_code_that_no_pixel_can_refute_protects_a_wrong_body_part_too(code):
     """ELBOW with the code of a chest, or one that nobody knows: correcting the word would replace the code as well."""
     answer = ruling("ELBOW", code, confidence=1.0, correct_above=0.0)
     assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert answer.reason == "the header says several parts, not all of them of the 14 regions; the pixels show hand"
     assert ruling("HAND", code, correct_above=0.0).decision is Decision.AGREES
 
 
