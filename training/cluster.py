@@ -67,16 +67,17 @@ def quality(cluster: Ints, truth: Sequence[str]) -> dict[str, float]:
     """How well clusters and labels (N,) agree: `nmi` (normalised by the mean of both entropies) and `purity`, the share
     of images that have their cluster's commonest label.
 
-    Purity grows with the number of clusters alone, and NMI falls: `nmi_at_most` is what pure clusters of these sizes
-    would reach.
+    Purity grows with the number of clusters alone, and NMI falls: `nmi_at_most` is what clusters of these sizes could
+    reach at best, since the mutual information is at most the smaller entropy.
     """
     _, labels = np.unique(np.array(truth), return_inverse=True)
     table = np.zeros((cluster.max() + 1, labels.max() + 1), np.int64)
     np.add.at(table, (cluster, labels), 1)
     nmi = float(normalized_mutual_info_score(labels, cluster))
     of_labels, of_clusters = (_entropy(table.sum(axis=axis)) for axis in (0, 1))
-    most = 2 * of_labels / (of_labels + of_clusters) if of_labels + of_clusters > 0 else 1.0
-    return {"nmi": nmi, "nmi_at_most": min(1.0, most), "purity": float(table.max(axis=1).sum() / len(cluster))}
+    both = of_labels + of_clusters
+    most = 2 * min(of_labels, of_clusters) / both if both > 0 else 1.0
+    return {"nmi": nmi, "nmi_at_most": most, "purity": float(table.max(axis=1).sum() / len(cluster))}
 
 
 def _entropy(counts: Ints) -> float:

@@ -148,3 +148,13 @@ def test_pure_clusters_reach_what_their_number_allows():
     got = quality(np.repeat(np.arange(20), 5), [str(each) for each in np.repeat(np.arange(4), 25)])
     assert got["nmi"] == pytest.approx(got["nmi_at_most"]) == pytest.approx(2 * log(4) / (log(4) + log(20)))
     assert got["purity"] == 1.0
+
+
+def test_fewer_clusters_than_labels_cannot_reach_one_either():
+    """Twenty labels in four clusters, none of them split: all that four clusters can know."""
+    got = quality(np.repeat(np.arange(4), 25), [str(each) for each in np.repeat(np.arange(20), 5)])
+    assert got["nmi"] == pytest.approx(got["nmi_at_most"]) == pytest.approx(2 * log(4) / (log(4) + log(20)))
+    one = quality(np.zeros(20, np.int64), [str(each) for each in range(20)])
+    assert (one["nmi"], one["nmi_at_most"]) == (0.0, 0.0)
+    same = quality(np.zeros(20, np.int64), ["hand"] * 20)
+    assert (same["nmi"], same["nmi_at_most"]) == (1.0, 1.0)
