@@ -197,6 +197,9 @@ def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Pat
 
     The same object, or the very same pixels, a second time is left out: under another patient's ID it would be on
     both sides of the split. If it is the one that a person labelled, or the only one with a label, the first gets that.
+
+    Raises:
+        TrainingError: a picture cannot be written.
     """
     (out / PICTURES).mkdir(parents=True, exist_ok=True)
     links: list[tuple[str, str, str]] = []
@@ -215,9 +218,17 @@ def deidentified(looked: Iterable[Looked], key: Key, shares: Shares, *, out: Pat
             yield LeftOut(file=name, why=f"the same pixels as {PICTURES}/{earlier.file.name}", instead=better)
             continue
         first[digest] = row, one.weight
-        cv2.imwrite(str(out / name), one.image)
+        _write_png(out / name, one.image)
         yield row, one.image
     key.keep_links(links)
+
+
+def _write_png(file: Path, image: UInt8Array) -> None:
+    # Not imwrite, which says no more than that it failed, if that: rows would name pictures that are not there.
+    try:
+        file.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    except OSError as error:
+        raise TrainingError(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _row(one: Looked, file: Path, key: Key, shares: Shares) -> Row:

@@ -1,6 +1,7 @@
 """`prepare` reads originals, never what it has written itself, and says what it did with labels."""
 
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -99,3 +100,13 @@ def test_shares_that_cannot_be_meant_are_refused_before_anything_is_read(archive
     assert prepare(archive, archive.parent / "out", *shares) == 2
     assert "both together are at most 1" in " ".join(capsys.readouterr().err.split())
     assert not (archive.parent / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's device that is always full")
+def test_a_full_disk_ends_the_run_instead_of_leaving_rows_without_pictures(archive, capsys):
+    out = archive.parent / "out"
+    (out / "pictures").mkdir(parents=True)
+    (out / "pictures" / "000002.png").symlink_to("/dev/full")
+    assert prepare(archive, out) == 2
+    assert "000002.png cannot be written: No space left on device" in capsys.readouterr().err
+    assert not (out / "about.json").exists()
