@@ -87,3 +87,12 @@ def test_the_runbook_has_every_metric_and_its_alerts_ask_for_no_other(root) -> N
     assert table == real
     assert asked
     assert asked <= real
+
+
+def test_the_alert_for_jobs_that_stand_still_is_raised_for_a_last_run_that_lies_ahead_as_well(root) -> None:
+    """The clock was ahead when they ran last."""
+    runbook = (root / "deploy" / "README.md").read_text()
+    (rule,) = re.findall(r"JobsStandStill\n +expr: ([^#\n]*)", runbook)
+    asked = re.sub(r"region_node_\w+\{[^}]*\}", "last_run", rule).strip()
+    raised = {ago: eval(asked, {"time": lambda: 1e9, "last_run": 1e9 - ago}) for ago in (-3600, -5, 5, 3600)}
+    assert raised == {-3600: True, -5: False, 5: False, 3600: True}
