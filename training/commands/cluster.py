@@ -93,6 +93,19 @@ def _against_labels(made: Clusters, regions: list[str]) -> dict[str, float]:
     return {"labelled": len(labelled), **quality(made.cluster[labelled], kinds)}
 
 
+def _of_clusters(given: dict[int, str], count: int) -> dict[int, str]:
+    """The name of each of the clusters, empty where none was given; says which names are of no cluster."""
+    strange = sorted(number for number, name in given.items() if name and not 0 <= number < count)
+    if strange:
+        Console(stderr=True).print(
+            f"names of clusters that there are not among these images, left out: {', '.join(map(str, strange))}; were "
+            "they given to an earlier clustering?",
+            highlight=False,
+            soft_wrap=True,
+        )
+    return {number: given.get(number, "") for number in range(count)}
+
+
 def _agreed_names(counts: dict[int, Counter[str]], named: dict[int, str]) -> dict[int, str]:
     """What reviewed images name those clusters that have no name yet; says what they leave without one, and why."""
     open_still = {number: each for number, each in counts.items() if not named[number]}
@@ -105,7 +118,7 @@ def _agreed_names(counts: dict[int, Counter[str]], named: dict[int, str]) -> dic
 
 def _label(whole: ImageSet, given: dict[int, str], out: Path, *, ledger: str | None, key: Path | None) -> None:
     numbers = read_clusters(whole.rows, out)
-    named = dict.fromkeys(range(int(numbers.max()) + 1), "") | given
+    named = _of_clusters(given, int(numbers.max()) + 1)
     if ledger is not None:
         named |= _agreed_names(counted(numbers, read_reviewed(whole.rows, ledger, key, out=out)), named)
     made = weakly_labelled(whole, numbers, named)

@@ -90,6 +90,18 @@ def test_a_name_in_the_table_goes_before_the_ledgers(node, capsys):
     assert "disagree" not in capsys.readouterr().out
 
 
+def test_a_name_of_a_cluster_that_there_is_not_is_said(node, capsys):
+    """The table is of an earlier clustering, or somebody mistyped a number."""
+    names = node / "out" / "names.csv"
+    names.write_text(names.read_text().replace("1,4,", "1,4,foot") + "17,4,hand\n18,4,\n")
+    common = ["--data", node / "data", "--recipe", node / "recipe.toml", "--out", node / "out"]
+    assert training("cluster", *common, "--names", names) == 0
+    told = capsys.readouterr()
+    assert "not among these images, left out: 17;" in told.err
+    assert "of 4 clusters discarded, 3 not named" in " ".join(told.out.split())
+    assert labelled(node) == {"foot": 4}
+
+
 def test_clustering_again_keeps_the_names_that_a_person_gave(node, capsys):
     """It ends before the model is read, let alone anything embedded."""
     names = node / "out" / "names.csv"
