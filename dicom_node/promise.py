@@ -12,6 +12,7 @@ from dicom_node.commitment import CommitmentReport, CommitmentRequest, Promise, 
 from dicom_node.errors import DeliveryError
 from dicom_node.ports import Promises
 from dicom_node.retry import Retry
+from dicom_node.soundness import is_surely_sound
 from dicom_node.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,8 @@ def keep_request(request: CommitmentRequest, *, promises: Promises, held: timede
 
 
 def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport:
-    """What we can say at this moment: committed is what the ledger knows and whose file is in the spool.
+    """What we can say at this moment: committed is what the ledger knows and whose file is in the spool, undamaged.
+    Each is read as a whole for that, since its sender may delete it now.
 
     An object that retention has removed, because every destination has it, is not ours to commit to any more: a peer
     that sends it again makes it so. Raises LedgerError, and OutOfResourcesError while the spool is away: a final "no
@@ -49,8 +51,9 @@ def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> Commit
     classes: dict[str, set[str]] = {}
     uids = [reference.sop_instance_uid for reference in promise.references]
     for instance in promises.here(sorted(set(uids))):
-        if spool.path(instance.path).is_file():
+        if is_surely_sound(spool.path(instance.path), instance.digest):
             classes.setdefault(instance.sop_instance_uid, set()).add(instance.sop_class_uid)
+    spool.check_here()  # reading takes its time, in which a disk may go
     return report_on(promise.transaction_uid, promise.references, lambda uid: frozenset(classes.get(uid, ())))
 
 

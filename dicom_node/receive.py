@@ -6,6 +6,7 @@ from dicom_node.errors import MismatchError
 from dicom_node.instance import Arrival, Incoming, Receipt
 from dicom_node.part10 import Identity, digest_of, file_header, read_identity
 from dicom_node.ports import Intake
+from dicom_node.soundness import is_surely_sound
 from dicom_node.spool import Spool
 
 
@@ -14,8 +15,8 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
 
     Outcomes: OutOfResourcesError when the disk has no room for it; NotUnderstoodError when it is not DICOM;
     MismatchError when it is not what the command announced; a duplicate when the very same content is here already,
-    and then nothing is written, unless retention or a disk has lost its file: then that is restored, and goes to its
-    destinations again, since whoever sends it again misses it; else a file and a row.
+    and then nothing is written, unless retention or a disk has lost or damaged its file: then that is restored, and
+    goes to its destinations again, since whoever sends it again misses it; else a file and a row.
 
     LedgerError leaves a file without a row behind: it bears the name of its content, so that sending the object again
     makes it whole, as after a crash at that point.
@@ -26,7 +27,7 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
     digest = digest_of(incoming)
     if spool.holds(digest):
         here = intake.find(incoming.sop_instance_uid, digest)
-        if here is not None and here.spooled:
+        if here is not None and here.spooled and is_surely_sound(spool.path(here.path), digest):
             return Receipt(instance=here, duplicate=True)
     header = file_header(incoming)
     path = spool.write(digest, header, incoming.dataset)

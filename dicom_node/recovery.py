@@ -2,7 +2,8 @@
 
 Each kind of debris has one rule (docs/ARCHITECTURE.md has the table): leases and temporary files of processes that are
 surely dead go at once; a file that no row knows is taken in as if it had just been received; a row whose file has gone
-is marked as lost, loudly; a file that its row believes gone is restored, and goes nowhere that has it.
+or is not as long as it was is marked as lost, loudly; a file that its row believes gone is restored, if it is sound,
+and goes nowhere that has it.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from dicom_node.instance import Instance
 from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity
 from dicom_node.ports import Intake, Repairs
 from dicom_node.receive import arrival_of
+from dicom_node.soundness import is_as_long, is_sound
 from dicom_node.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ PAGE = 500
 _SOP_INSTANCE_UID = 0x00020003
 _SOURCE_AE = 0x00020016
 _RECEIVING_AE = 0x00020018
+_NOT_ITS_NAMES = "the file's content is not the one of its name"
 
 
 @dataclass(kw_only=True)
@@ -85,14 +88,15 @@ def _check_rows(
     while page := repairs.kept(after_id=after, limit=PAGE):
         after = page[-1].id
         for instance in page:
-            if spool.path(instance.path).is_file():
+            if _is_there(spool, instance):
                 continue
             if not spool.is_here():
                 log.error("spool_away", hint="nothing is marked as lost meanwhile; check that its disk is mounted")
                 return False
-            if is_retired(instance) or not repairs.lose(instance.id, now=now()):
+            gone = not spool.path(instance.path).is_file()
+            if (gone and is_retired(instance)) or not repairs.lose(instance.id, now=now()):
                 continue
-            if spool.path(instance.path).is_file():  # its sender was quicker
+            if _is_there(spool, instance):  # its sender was quicker
                 intake.restore(instance.id, path=instance.path, now=now(), resend=True)
                 continue
             findings.lost += 1
@@ -100,6 +104,14 @@ def _check_rows(
         if not go_on():
             return False
     return True
+
+
+def _is_there(spool: Spool, instance: Instance) -> bool:
+    """Whole, as far as its length tells: reading everything would take hours, and who sends or promises it does so."""
+    try:
+        return is_as_long(spool.path(instance.path), instance.size)
+    except OSError:  # it may be readable again; until then the check of the spool tells of it
+        return True
 
 
 def _check_spool(
@@ -118,7 +130,7 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
         if here is None:
             _adopt(path, relative, intake)
             findings.adopted += 1
-        elif not here.spooled and path.is_file():  # not one that retention removes at this moment
+        elif not here.spooled and _is_whole(path):
             intake.restore(here.id, path=relative, now=now(), resend=False)
             findings.restored += 1
             log.warning("file_restored", sop_instance_uid=here.sop_instance_uid, path=relative)
@@ -128,6 +140,18 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
             log.error("file_damaged", path=relative, error=reason(error))
 
 
+def _is_whole(path: Path) -> bool:
+    """False for one that retention removes at this moment. Raises NotUnderstoodError for one that is damaged."""
+    try:
+        if is_sound(path, path.stem):
+            return True
+    except OSError as error:
+        raise NotUnderstoodError(f"the file cannot be read: {error.strerror}") from error
+    if path.is_file():
+        raise NotUnderstoodError(_NOT_ITS_NAMES)
+    return False
+
+
 def _adopt(path: Path, relative: str, intake: Intake) -> None:
     """Take a file in as received when it was written. Raises NotUnderstoodError unless it is what its name says."""
     meta = meta_of(path)
@@ -135,7 +159,7 @@ def _adopt(path: Path, relative: str, intake: Intake) -> None:
     incoming = incoming_from_file(path, calling_ae=source, called_ae=called, peer="")
     digest = digest_of(incoming)
     if digest != path.stem:
-        raise NotUnderstoodError("the file's content is not the one of its name")
+        raise NotUnderstoodError(_NOT_ITS_NAMES)
     written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     intake.add(arrival_of(incoming, read_identity(incoming), digest=digest, path=relative, now=written_at))
     log.warning("file_adopted", sop_instance_uid=incoming.sop_instance_uid, path=relative)

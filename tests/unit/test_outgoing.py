@@ -166,6 +166,15 @@ def test_a_file_that_retention_removed_is_a_failure_for_good_that_says_what_to_d
         filled.sent()
 
 
+@pytest.mark.parametrize("mode", ["inline", "copy", "annotate"])
+def test_a_damaged_file_is_sent_to_nobody_and_its_failure_says_what_to_do(filled, mode: str) -> None:
+    """Half of its pixels would pass for delivered, and the whole image then be removed."""
+    file = filled.spool.path(filled.instance.path)
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(PermanentError, match="is damaged; send it to the node again"):
+        filled.sent(mode=mode)
+
+
 def test_a_file_that_came_back_while_retention_marked_it_as_gone_is_sent(filled) -> None:
     filled.instance = replace(filled.instance, spooled=False)
     assert len(filled.sent()) == 1

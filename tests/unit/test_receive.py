@@ -12,6 +12,7 @@ from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, digest_of
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
+from tests.contract.ledger.racing import due, to, verdict
 from tests.dimse_objects import cr, encoded, incoming, incoming_bytes
 from tests.stories import NOON
 
@@ -70,6 +71,21 @@ def test_the_same_content_again_is_a_duplicate_and_is_not_written_again(spool: S
     assert again.duplicate
     assert again.instance == first
     assert spool.path(first.path).stat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("left", [0, 300, -1])
+def test_good_bytes_that_come_again_take_the_place_of_a_file_that_broke_off(
+    spool: Spool, ledger: MemoryLedger, left: int
+) -> None:
+    """And they go out again: what a destination has got meanwhile may have been the damaged ones."""
+    first = receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).instance
+    ledger.work.settle(first.id, verdict(), recognition=None, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.2.3.4", written=None, now=NOON)
+    whole = spool.path(first.path).read_bytes()
+    spool.path(first.path).write_bytes(whole[:left])
+    assert receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).duplicate
+    assert spool.path(first.path).read_bytes() == whole
+    assert len(due(ledger)) == 1
 
 
 def test_the_same_uid_with_other_content_is_kept_beside_the_first_and_flagged(

@@ -85,6 +85,37 @@ def test_a_row_without_a_file_is_lost_with_an_event_and_a_loud_line(spool, ledge
     assert spool.path(kept.path).is_file()
 
 
+@pytest.mark.parametrize("left", [0, 300, -1])
+def test_a_row_whose_file_broke_off_is_lost_and_the_file_stays_and_is_told(spool, ledger, left: int) -> None:
+    damaged = take(spool, ledger, "1.2.3")
+    file = spool.path(damaged.path)
+    file.write_bytes(file.read_bytes()[:left])
+    with capture_logs() as logs:
+        assert check(spool, ledger) == Findings(lost=1, damaged=1)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["file_lost", "file_damaged"]
+    assert file.is_file()
+    assert check(spool, ledger) == Findings(damaged=1)
+    assert take(spool, ledger, "1.2.3").id == damaged.id
+    assert check(spool, ledger) == Findings()
+    assert ledger.records.counts().lost == 0
+
+
+def test_a_damaged_file_is_not_taken_for_one_that_retention_had_removed(spool, ledger) -> None:
+    file = spool.path(take(spool, ledger, "1.2.3").path)
+    file.write_bytes(file.read_bytes()[:-1])
+    assert check(spool, ledger, is_retired=pytest.fail).lost == 1
+
+
+def test_a_lost_file_that_comes_back_damaged_stays_lost(spool, ledger, tmp_path) -> None:
+    gone = take(spool, ledger, "1.2.3")
+    content = spool.path(gone.path).read_bytes()
+    spool.remove(gone.path)
+    check(spool, ledger)
+    spool.path(gone.path).write_bytes(content[:-1] + b"!")
+    assert check(spool, ledger) == Findings(damaged=1)
+    assert ledger.records.counts().lost == 1
+
+
 def test_a_spool_whose_disk_is_not_mounted_loses_nothing_and_takes_nothing(ledger, tmp_path) -> None:
     spool = Spool.opened(tmp_path / "spool", 0, expected=lambda: False)
     take(spool, ledger, "1.2.3")

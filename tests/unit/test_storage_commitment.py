@@ -1,7 +1,7 @@
 """The stories of storage commitment: what we promise peers, and what we ask of destinations."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -19,11 +19,13 @@ from dicom_node.commitment import (
 from dicom_node.errors import AbortedError, OutOfResourcesError, TransientError
 from dicom_node.instance import DeliveryState
 from dicom_node.promise import Telling, keep_request, made_report
+from dicom_node.receive import receive
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.contract.ledger.test_commitments import answer, sent, way
-from tests.stories import NOON, arrival
+from tests.dimse_objects import incoming
+from tests.stories import NOON
 
 CR, DX = "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1"
 SECOND = timedelta(seconds=1)
@@ -63,10 +65,9 @@ def spool(tmp_path) -> Spool:
     return Spool(tmp_path / "spool", 0)
 
 
-def stored(ledger: MemoryLedger, spool: Spool, number: int, **over) -> None:
-    digest = f"{number:064x}"
-    path = spool.write(digest, b"head", b"data")
-    ledger.intake.add(arrival(number, digest=digest, path=path, **over))
+def stored(ledger: MemoryLedger, spool: Spool, number: int, kind: str = CR) -> None:
+    item = replace(incoming(f"1.2.3.{number}", SOPClassUID=kind), sop_class_uid=kind)
+    receive(item, spool=spool, intake=ledger.intake, now=NOON)
 
 
 def asked(ledger: MemoryLedger, *references: SopReference, by: str = "CR1", uid: str = "1.4.1", now=NOON):
@@ -143,10 +144,20 @@ def test_a_file_that_the_ledger_believes_in_and_the_disk_has_not_is_no_promise(l
     assert peer.heard[0].committed == ()
 
 
+def test_a_file_that_is_not_what_its_sender_gave_us_is_no_promise_until_it_comes_again(ledger, spool) -> None:
+    """The sender deletes its own copy on our word."""
+    stored(ledger, spool, 1)
+    file = spool.path(ledger.records.find("1.2.3.1")[0].instance.path)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    promise = asked(ledger, reference(1))
+    assert made_report(promise, promises=ledger.promises, spool=spool).committed == ()
+    stored(ledger, spool, 1)
+    assert made_report(promise, promises=ledger.promises, spool=spool).committed == (reference(1),)
+
+
 def test_an_image_that_came_twice_with_other_content_is_kept_in_both_its_classes(ledger, spool) -> None:
     stored(ledger, spool, 1)
-    path = spool.write("f" * 64, b"head", b"other")
-    ledger.intake.add(arrival(1, digest="f" * 64, path=path, sop_class_uid=DX))
+    stored(ledger, spool, 1, DX)
     peer = Peer()
     told(ledger, spool, peer, asked(ledger, reference(1), reference(1, DX)))
     assert peer.heard[0].failed == ()
