@@ -33,4 +33,7 @@ def decoded(stream: bytes, syntax: str, rows: int, columns: int, allocated: int,
 if __name__ == "__main__":
     seconds, syntax, *numbers = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]))
-    sys.stdout.buffer.write(decoded(sys.stdin.buffer.read(), syntax, *map(int, numbers)))
+    try:
+        sys.stdout.buffer.write(decoded(sys.stdin.buffer.read(), syntax, *map(int, numbers)))
+    except MemoryError:
+        sys.exit(75)  # OUT_OF_MEMORY of jpeg.py

@@ -38,6 +38,8 @@ WALL_SECONDS = 120.0
 
 # Nothing in a stream does these to its decoder: somebody ends processes here, or the kernel for want of memory.
 ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
+OUT_OF_MEMORY = 75
+"""With which the child ends when it gets none (EX_TEMPFAIL of sysexits.h)."""
 _CHILD = Path(__file__).with_name("gdcm_child.py")
 
 
@@ -76,6 +78,8 @@ def _decoded(words: list[str], stream: bytes) -> bytes:
         raise InterruptedError(errno.EINTR, "the JPEG decoder was ended from outside")
     if child.returncode == -signal.SIGXCPU:
         raise UndecodableError(f"GDCM did not decode the JPEG stream in {CPU_SECONDS} s of computing")
+    if child.returncode == OUT_OF_MEMORY:
+        raise OSError(errno.ENOMEM, "the JPEG decoder was given no memory")
     if child.returncode != 0:
         raise UndecodableError("GDCM cannot decode this JPEG stream")
     return child.stdout

@@ -35,6 +35,12 @@ def test_a_decoder_that_is_ended_from_outside_says_nothing_of_the_stream(decode,
     assert is_of_the_machine(stopped.value)
 
 
+def test_a_decoder_without_memory_says_nothing_of_the_stream(decode) -> None:
+    with pytest.raises(OSError, match="no memory") as starved:
+        decode("raise MemoryError")
+    assert is_of_the_machine(starved.value)
+
+
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE])
 def test_a_decoder_that_dies_of_the_stream_is_a_reason(decode, number: signal.Signals) -> None:
     with pytest.raises(UndecodableError, match="GDCM cannot decode"):
