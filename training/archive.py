@@ -26,7 +26,7 @@ from dicom_node.media import MediaFile, media_files
 from dicom_node.object_file import open_object
 from dicom_node.part10 import is_dicom
 from training.errors import TrainingError
-from training.images import ABOUT, IMAGES, MANIFEST, LeftOut, Picture
+from training.images import ABOUT, IMAGES, MANIFEST, UNREADABLE, LeftOut, Picture
 from training.key import Key, Shares
 from training.manifest import OOD_PREFIX, Row, is_region
 from training.table_files import read_table
@@ -87,9 +87,9 @@ def files_of(paths: Sequence[Path], *, out: Path) -> Iterator[tuple[list[MediaFi
 
 
 def _is_prepared(names: Iterable[str]) -> bool:
-    """Whether a folder with these files is a prepared data set, or the beginning of one."""
+    """Whether a folder with these files is a prepared data set, or what is left of one that ended early."""
     there = set(names)
-    return {ABOUT, IMAGES} <= there or f"{IMAGES}.part" in there
+    return f"{IMAGES}.part" in there or (IMAGES in there and bool(there & {ABOUT, UNREADABLE}))
 
 
 def _originals(found: Sequence[MediaFile], out: Path) -> tuple[list[MediaFile], list[Path]]:

@@ -42,9 +42,10 @@ def test_a_result_inside_the_archive_is_not_read_the_second_time(archive, capsys
 
 
 def test_another_result_inside_the_archive_is_passed_over_and_said(archive, capsys):
-    """A finished one, one that was killed on the way, and one that somebody zipped."""
-    assert prepare(archive, archive / "a") == 0
-    assert prepare(archive, archive / "b") == 0
+    """A finished one, two that ended on the way, and one that somebody zipped."""
+    for name in "abd":
+        assert prepare(archive, archive / name) == 0
+    (archive / "d" / "about.json").unlink()
     (archive / "b" / "about.json").unlink()
     (archive / "b" / "images.npy").rename(archive / "b" / "images.npy.part")
     with zipfile.ZipFile(archive / "c.zip", "w") as zipped:
@@ -54,7 +55,7 @@ def test_another_result_inside_the_archive_is_passed_over_and_said(archive, caps
     assert prepare(archive, archive.parent / "out") == 0
     assert len(rows(archive.parent / "out")) == 4
     said = capsys.readouterr().err
-    assert all(str(archive / name) in said for name in ("a\n", "b\n", "c.zip:a\n"))
+    assert all(str(archive / name) in said for name in ("a\n", "b\n", "c.zip:a\n", "d\n"))
 
 
 def test_a_prepared_data_set_is_no_archive(archive, capsys):
