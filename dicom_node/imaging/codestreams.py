@@ -35,11 +35,20 @@ def stated_size(stream: bytes) -> tuple[int, int] | None:
     if stream.startswith(JPEG_2000) and len(stream) >= 24:
         width, height, left, top = (_number(stream, at, 4) for at in (8, 12, 16, 20))
         return height - top, width - left
-    return _jpeg_size(stream) if stream.startswith(JPEG) else None
+    at = _jpeg_frame_header(stream)
+    return None if at is None else (_number(stream, at + 5, 2), _number(stream, at + 7, 2))
 
 
-def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
+def stated_precision(stream: bytes) -> int | None:
+    """Return the bits of a sample as the header of a JPEG or JPEG-LS stream states them, None as `stated_size`."""
+    at = _jpeg_frame_header(stream)
+    return None if at is None else stream[at + 4]
+
+
+def _jpeg_frame_header(stream: bytes) -> int | None:
     """Walk the marker segments to the frame header (ITU-T T.81 B.2.2; JPEG-LS, T.87, has its own marker F7)."""
+    if not stream.startswith(JPEG):
+        return None
     at = 2
     while at + 9 <= len(stream) and stream[at] == 0xFF:
         marker = stream[at + 1]
@@ -48,7 +57,7 @@ def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
         elif marker in _STANDALONE:
             at += 2
         elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAME_HEADERS):
-            return _number(stream, at + 5, 2), _number(stream, at + 7, 2)
+            return at
         else:
             at += 2 + _number(stream, at + 2, 2)
     return None

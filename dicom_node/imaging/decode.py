@@ -19,6 +19,9 @@ from pydicom.uid import (
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -36,11 +39,14 @@ DECODERS = {
 }
 """The pydicom plugin for each syntax that is decoded in this process."""
 
+LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
+"""May decode to values beyond the largest that can be stored. In the others, bits beside the stored ones are unused."""
+
 REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 
 
 def stored_values(ds: Dataset) -> NDArray[np.integer]:
-    """Return the first frame's stored values: (H, W), integers of up to 16 bits, unused bits cleared.
+    """Return the first frame's stored values: (H, W), integers of up to 16 bits, unused bits cleared, sign extended.
 
     Raises UndecodableError with the reason, and nothing else but what is of the machine (`is_of_the_machine`). Of a
     foreign error the reason gives only the type: pydicom's texts quote the header, and it goes to ledger and log.
@@ -61,23 +67,30 @@ def stored_values(ds: Dataset) -> NDArray[np.integer]:
 
 def _stored_values(ds: Dataset) -> NDArray[np.integer]:
     syntax = _checked_syntax(ds)
+    values = _samples(ds, syntax)
+    return within_stored_bits(values, ds) if syntax in LOSSY else _used_bits(values, ds)
+
+
+def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
+    """All bits of each sample: which of them are the stored value, pydicom would tell by Bits Stored alone."""
     assumed: dict[str, Any] = {"samples_per_pixel": 1, "bits_stored": _stored_and_high_bit(ds)[0]}
+    assumed |= {"index": 0, "raw": True, "correct_unused_bits": False}
     if not syntax.is_encapsulated:
-        return _used_bits(pixel_array(ds, index=0, raw=True, correct_unused_bits=False, **assumed), ds)
+        return pixel_array(ds, **assumed)
     if syntax not in DECODERS and syntax not in JPEG_SYNTAXES:
         raise UndecodableError(f"no decoder for {syntax.name}")
     if syntax != RLELossless:
         _check_codestream(ds)
     if syntax in JPEG_SYNTAXES:
-        return within_stored_bits(jpeg_values(_first_frame(ds), syntax, ds), ds)
-    return np.asarray(pixel_array(ds, index=0, raw=True, decoding_plugin=DECODERS[syntax], **assumed))
+        return jpeg_values(_first_frame(ds), syntax, ds)
+    return pixel_array(ds, decoding_plugin=DECODERS[syntax], **assumed)
 
 
 def within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
     """Keep what a lossy decoder overshot at the stored bits' limit, where masking would turn white into black."""
-    if ds.PixelRepresentation:
+    stored, high = _stored_and_high_bit(ds)
+    if ds.PixelRepresentation or high != stored - 1:
         return _used_bits(values, ds)
-    stored, _ = _stored_and_high_bit(ds)
     return np.asarray(np.minimum(values, (1 << stored) - 1)) if stored < 8 * values.itemsize else values
 
 
