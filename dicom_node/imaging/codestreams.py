@@ -12,6 +12,8 @@ MAX_PIXELS = 64_000_000
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 JPEG_2000 = b"\xff\x4f\xff\x51"
+# A file around the stream, which PS3.5 A.4.4 does not allow and some senders write.
+JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 
 _NOT_FRAME_HEADERS = {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
@@ -26,12 +28,14 @@ def refuse_absurd_size(rows: int, columns: int) -> None:
 
 
 def stated_size(stream: bytes) -> tuple[int, int] | None:
-    """Return (rows, columns) as the header of a PNG, JPEG, JPEG-LS or JPEG 2000 stream states them.
+    """Return (rows, columns) as the header of a PNG, JPEG, JPEG-LS or JPEG 2000 stream or JP2 file states them.
 
     None for other streams and for those that end before they tell.
     """
     if stream.startswith(PNG) and len(stream) >= 24:
         return _number(stream, 20, 4), _number(stream, 16, 4)
+    if stream.startswith(JP2):
+        stream = _in_jp2(stream)
     if stream.startswith(JPEG_2000) and len(stream) >= 24:
         width, height, left, top = (_number(stream, at, 4) for at in (8, 12, 16, 20))
         return height - top, width - left
@@ -43,6 +47,20 @@ def stated_precision(stream: bytes) -> int | None:
     """Return the bits of a sample as the header of a JPEG or JPEG-LS stream states them, None as `stated_size`."""
     at = _jpeg_frame_header(stream)
     return None if at is None else stream[at + 4]
+
+
+def _in_jp2(stream: bytes) -> bytes:
+    """What the first contiguous codestream box holds: decoders allocate by its header, not by the file's.
+
+    Nothing, for a box before it that does not say where it ends: pydicom would look for the next one for ever.
+    """
+    at = 0
+    while at + 8 <= len(stream) and stream[at + 4 : at + 8] != b"jp2c":
+        length = _number(stream, at, 4)
+        if length < 8:
+            return b""
+        at += length
+    return stream[at + 8 :]
 
 
 def _jpeg_frame_header(stream: bytes) -> int | None:

@@ -1,15 +1,16 @@
 """Which bits of a decoded sample are its stored value: the same ones whatever the transfer syntax."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import JPEG2000, JPEG2000Lossless, RLELossless
 
-from dicom_node.imaging.codestreams import stated_precision
+from dicom_node.imaging.codestreams import stated_precision, stated_size
 from dicom_node.imaging.decode import stored_values
 from tests.servers.dcmtk import run_dcmtk
 
@@ -89,3 +90,36 @@ def test_a_lossy_stream_that_overshoots_the_largest_value_stays_white(radiograph
     ds.file_meta.TransferSyntaxUID = JPEG2000
     ds.BitsStored, ds.HighBit = 12, 11
     np.testing.assert_array_equal(stored_values(ds), np.full_like(RAMP, 4095))
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def jp2(stream: bytes, rows: int, columns: int) -> bytes:
+    """The stream as a JP2 file (ISO 15444-1 annex I); its image header states rows and columns as well."""
+    header = box(b"ihdr", struct.pack(">IIHBBBB", rows, columns, 1, 15, 7, 0, 0))
+    header += box(b"colr", struct.pack(">BBBI", 1, 0, 0, 17))
+    start = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ") + box(b"jp2h", header)
+    return start + struct.pack(">I4s", 0, b"jp2c") + stream
+
+
+def test_a_jpeg_2000_stream_may_lie_in_a_jp2_file(radiograph: Factory) -> None:
+    """PS3.5 A.4.4 does not allow it, and some senders do it."""
+    ds = compressed(radiograph(RAMP), JPEG2000Lossless)
+    ds.PixelData = encapsulate([jp2(get_frame(ds.PixelData, 0, number_of_frames=1), 64, 64)])
+    np.testing.assert_array_equal(stored_values(ds), RAMP)
+
+
+def test_of_a_jp2_file_the_size_counts_that_its_stream_states(radiograph: Factory) -> None:
+    """The decoder allocates by it, and the file's own header may say anything."""
+    stream = get_frame(compressed(radiograph(RAMP), JPEG2000Lossless).PixelData, 0, number_of_frames=1)
+    assert stated_size(jp2(stream, 1, 1)) == (64, 64)
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_a_jp2_file_with_a_box_that_ends_nowhere_has_no_size(length: int) -> None:
+    """On a length of 0 pydicom's own walk over the boxes stands still for ever."""
+    start = jp2(b"", 64, 64)[:12]
+    assert stated_size(start + struct.pack(">I4s", length, b"ftyp") + bytes(64)) is None
+    assert stated_size(start) is None
