@@ -40,10 +40,9 @@ class Intake(Protocol):
 
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         """An instance's file had gone and is back, at `path`: note that, and make its FAILED deliveries PENDING and due
-        now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it.
-
-        One that was settled as unreadable, without its file that is, becomes RECEIVED again, and its study is open:
-        it keeps that verdict until the next.
+        now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it. One that was settled
+        as unreadable, without its file that is, becomes RECEIVED again, and its study is open: it keeps that verdict
+        until the next.
         """
 
 
@@ -192,6 +191,9 @@ class Promises(Protocol):
 class Studies(Protocol):
     """The ledger as the study closer sees it."""
 
+    def put_right(self, *, now: datetime) -> None:
+        """What came later than `now`, by a clock that was ahead, counts as having come `now`: it shall go quiet."""
+
     def quiet(self, *, since: datetime) -> Sequence[str]:
         """UIDs of open studies whose newest instance is older than `since` and whose instances are all SETTLED."""
 
@@ -200,10 +202,8 @@ class Studies(Protocol):
 
     def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
         """Close a study: keep each series' value for STUDY_CLOSED (one that is there already stands), make the
-        deliveries that waited for it due now, and say how many those were.
-
-        None, and nothing written, when it is no longer quiet: an instance came at or after `since`, or one has no
-        verdict yet, or the study is not open.
+        deliveries that waited for it due now, and say how many those were. None, and nothing written, when it is no
+        longer quiet: an instance came at or after `since`, or one has no verdict yet, or the study is not open.
         """
 
 

@@ -11,8 +11,10 @@ from dicom_node.verdict import Verdict
 def close_quiet_studies(*, studies: Studies, quiet: timedelta, now: datetime) -> list[str]:
     """Close every study to which nothing has come for `quiet`; returns the UIDs of those that were closed.
 
-    A late image re-opens its study; what went out before keeps the value that it went out with.
+    A late image re-opens its study; what went out before keeps the value that it went out with. To one that came while
+    the clock was ahead, `quiet` begins now.
     """
+    studies.put_right(now=now)
     since = now - quiet
     return [
         study_uid

@@ -13,6 +13,12 @@ from dicom_node.verdict import Verdict
 class MemoryStudies(Room):
     """Implements `dicom_node.ports.Studies`."""
 
+    def put_right(self, *, now: datetime) -> None:
+        shelf = self._shelf
+        with shelf.lock:
+            for study_uid in filter(shelf.is_open, shelf.newest):
+                shelf.newest[study_uid] = min(shelf.newest[study_uid], now)
+
     def quiet(self, *, since: datetime) -> Sequence[str]:
         shelf = self._shelf
         with shelf.lock:

@@ -44,6 +44,17 @@ def test_a_study_closes_when_nothing_has_come_for_the_quiet_time(ledger) -> None
     assert due(ledger, later) == 1
 
 
+def test_a_study_that_came_while_the_clock_was_ahead_closes_the_quiet_time_after_it_was_put_right(ledger) -> None:
+    """It was open for as long as the clock had been ahead, and its images never left."""
+    ahead = NOON + timedelta(days=400)
+    settle(received(ledger, received_at=ahead), seen(Region.HAND), plan=PLAN, work=ledger.work, now=ahead)
+    assert closed(ledger, NOON) == []
+    assert closed(ledger, NOON + QUIET) == []
+    later = NOON + QUIET + timedelta(seconds=1)
+    assert closed(ledger, later) == ["1.2.1"]
+    assert due(ledger, later) == 1
+
+
 def test_a_closed_series_gets_the_value_on_which_all_its_tagged_images_agree(ledger) -> None:
     unsure = seen(Region.HAND, confidence=0.3, outcome=Outcome.ABSTAINED)
     labelled = seen(Region.HAND, header="HAND")

@@ -1,5 +1,7 @@
 """What the study closer may rely on."""
 
+from datetime import timedelta
+
 from dicom_node.ports import Ledger, When
 from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
 from tests.stories import NOON, arrival
@@ -26,6 +28,27 @@ def test_an_image_that_was_late_in_the_queue_does_not_make_a_study_older(ledger:
     settled(ledger, 1, received_at=NOON + 30 * SECOND)
     settled(ledger, 2, received_at=NOON)
     assert ledger.studies.quiet(since=NOON + SECOND) == []
+
+
+def test_a_study_from_a_clock_that_was_ahead_counts_from_the_time_at_which_it_was_put_right(ledger: Ledger) -> None:
+    settled(ledger, 1, received_at=NOON + timedelta(days=400), deliveries=to("PACS", due=None))
+    settled(ledger, 2, study_uid="1.7.9", received_at=NOON)
+    ledger.studies.put_right(now=LATER)
+    assert ledger.studies.quiet(since=LATER) == ["1.7.9"]
+    assert ledger.studies.quiet(since=NOON + SECOND) == ["1.7.9"]
+    assert ledger.studies.quiet(since=LATER + SECOND) == ["1.7.9", "1.2.1"]
+    ledger.studies.put_right(now=LATER + SECOND)  # it is not put off again
+    assert ledger.studies.close("1.2.1", since=LATER + SECOND, values={}, now=LATER + SECOND) == 1
+    assert len(due(ledger, now=LATER + SECOND)) == 1
+
+
+def test_an_image_that_opens_a_study_from_a_clock_that_was_ahead_does_not_keep_it_open(ledger: Ledger) -> None:
+    settled(ledger, 1, received_at=NOON + timedelta(days=400))
+    ledger.studies.put_right(now=NOON)
+    ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER)
+    settled(ledger, 2, received_at=LATER)
+    ledger.studies.put_right(now=LATER)
+    assert ledger.studies.quiet(since=LATER + SECOND) == ["1.2.1"]
 
 
 def test_quiet_studies_come_in_the_order_in_which_they_went_quiet(ledger: Ledger) -> None:
