@@ -4,13 +4,13 @@ from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
 
 from dicom_node.errors import PermanentError, UndecodableError, is_of_the_machine
-from dicom_node.imaging.decode import within_stored_bits
+from dicom_node.imaging.decode import ENCAPSULATED_UNCOMPRESSED, within_stored_bits
 from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
 
 _ICONS = BaseTag(0x00880200)
@@ -60,7 +60,9 @@ def _is_decompressed(icon: Any, syntax: UID) -> bool:
 
 
 def _decompress_pixels(ds: Any, syntax: UID) -> None:
-    if _needs_own_decoding(ds, syntax):
+    if syntax == ENCAPSULATED_UNCOMPRESSED:
+        pixels = _joined(ds)
+    elif _needs_own_decoding(ds, syntax):
         pixels = _of_extended(ds)
     else:
         pixels = _decoded(ds, syntax)
@@ -77,15 +79,14 @@ def _decompress_pixels(ds: Any, syntax: UID) -> None:
 
 def _decoded(ds: Any, syntax: UID) -> bytes:
     """As one array: a stream of 8 bits fills samples of 16, which frame by frame pydicom would leave at 8."""
-    values, became = get_decoder(syntax).as_array(
-        ds, as_rgb=False, decoding_plugin="gdcm" if syntax in JPEG_SYNTAXES else "", **_every_bit(ds, syntax)
-    )
+    options: dict[str, Any] = {"as_rgb": False, "decoding_plugin": "gdcm" if syntax in JPEG_SYNTAXES else ""}
+    values, became = get_decoder(syntax).as_array(ds, **options, **_every_bit(ds, syntax))
     # Decoders give every pixel its own chrominance, and pydicom leaves the name of the subsampled form.
     colours = became["photometric_interpretation"]
     ds.PhotometricInterpretation = "YBR_FULL" if colours == "YBR_FULL_422" else colours
     if ds.SamplesPerPixel > 1:
         ds.PlanarConfiguration = became["planar_configuration"]
-    if "NumberOfFrames" in ds or became["number_of_frames"] > 1:
+    if "NumberOfFrames" in ds or became["number_of_frames"] != 1:
         ds.NumberOfFrames = became["number_of_frames"]
     return bytes(values.tobytes())
 
@@ -99,6 +100,13 @@ def _every_bit(ds: Dataset, syntax: UID) -> dict[str, Any]:
         return {"correct_unused_bits": False}
     extends = ds.PixelRepresentation == 1 and ds.get("HighBit") == ds.BitsStored - 1
     return {"bits_stored": ds.BitsAllocated} if syntax in (JPEGLossless, JPEGLosslessSV1) and not extends else {}
+
+
+def _joined(ds: Dataset) -> bytes:
+    """The frames of Encapsulated Uncompressed (PS3.5 A.4.11), each without the byte that makes its fragments even."""
+    count = int(ds.get("NumberOfFrames") or 1)
+    size = get_expected_length(ds) // count
+    return b"".join(frame[:size] for frame in generate_frames(ds.PixelData, number_of_frames=count))
 
 
 def _needs_own_decoding(ds: Dataset, syntax: UID) -> bool:

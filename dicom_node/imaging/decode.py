@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
     UID,
+    ExplicitVRLittleEndian,
     HTJ2KLossless,
     HTJ2KLosslessRPCL,
     JPEG2000Lossless,
@@ -39,8 +41,13 @@ DECODERS = {
 }
 """The pydicom plugin for each syntax that is decoded in this process."""
 
+# pydicom knows no name for it: frames in fragments, as they would lie in native Pixel Data (PS3.5 A.4.11).
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
+
 LOSSY = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
 """May decode to values beyond the largest that can be stored. In the others, bits beside the stored ones are unused."""
+
+NUMBER_OF_FRAMES, PIXEL_DATA = 0x00280008, 0x7FE00010
 
 REQUIRED = ("Rows", "Columns", "BitsAllocated", "PixelRepresentation", "PhotometricInterpretation")
 
@@ -75,6 +82,8 @@ def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
     """All bits of each sample: which of them are the stored value, pydicom would tell by Bits Stored alone."""
     assumed: dict[str, Any] = {"samples_per_pixel": 1, "bits_stored": _stored_and_high_bit(ds)[0]}
     assumed |= {"index": 0, "raw": True, "correct_unused_bits": False}
+    if syntax == ENCAPSULATED_UNCOMPRESSED:
+        return pixel_array(_with_native_frame(ds), **assumed)
     if not syntax.is_encapsulated:
         return pixel_array(ds, **assumed)
     if syntax not in DECODERS and syntax not in JPEG_SYNTAXES:
@@ -84,6 +93,14 @@ def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
     if syntax in JPEG_SYNTAXES:
         return jpeg_values(_first_frame(ds), syntax, ds)
     return pixel_array(ds, decoding_plugin=DECODERS[syntax], **assumed)
+
+
+def _with_native_frame(ds: Dataset) -> Dataset:
+    native = Dataset({tag: element for tag, element in ds.items() if tag not in (NUMBER_OF_FRAMES, PIXEL_DATA)})
+    native.file_meta = FileMetaDataset()
+    native.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    native.PixelData = _first_frame(ds)
+    return native
 
 
 def within_stored_bits(values: NDArray[np.integer], ds: Dataset) -> NDArray[np.integer]:
@@ -109,6 +126,8 @@ def _checked_syntax(ds: Dataset) -> UID:
     syntax = getattr(ds, "file_meta", Dataset()).get("TransferSyntaxUID")
     if syntax is None:
         raise UndecodableError("the transfer syntax is unknown")
+    if not UID(syntax).is_transfer_syntax:
+        raise UndecodableError("the transfer syntax is private or unknown")
     return UID(syntax)
 
 

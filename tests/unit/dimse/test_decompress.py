@@ -7,16 +7,17 @@ import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from dicom_node.dimse import decompress
 from dicom_node.dimse.transcode import convert, transcode
-from dicom_node.errors import PermanentError
+from dicom_node.errors import PermanentError, UndecodableError
 from tests.dimse_objects import cr, encoded, incoming_bytes, written
 from tests.servers.dcmtk import run_dcmtk
 
 RAMP = np.linspace(0, 4095, 64 * 64).astype(np.uint16).reshape(64, 64)
 OVERLAY_OF_OLD = RAMP | np.where(np.arange(RAMP.size).reshape(RAMP.shape) % 7, 0, 0x8000).astype(np.uint16)
+ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
 
 
 def image(values: np.ndarray, stored: int | None = None, high: int | None = None, **elements) -> Dataset:
@@ -215,3 +216,29 @@ def test_an_object_of_a_private_syntax_is_read_as_nothing_else(tmp_path: Path, s
     path = written(tmp_path, incoming_bytes(encoded(cr(), ImplicitVRLittleEndian), syntax=syntax))
     with pytest.raises(PermanentError, match="private or unknown"):
         transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+def in_fragments(frames: np.ndarray, pieces: int) -> bytes:
+    return encapsulate([frame.tobytes() for frame in frames], fragments_per_frame=pieces)
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 64, 64), (2, 3, 3)])
+def test_encapsulated_uncompressed_frames_are_joined(tmp_path: Path, shape: tuple[int, ...], pieces: int) -> None:
+    """Each frame's fragments are padded to an even length, and native Pixel Data only as a whole (PS3.5 A.4.11)."""
+    values = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    ds = image(values)
+    ds.PixelData = in_fragments(values, pieces)
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = ENCAPSULATED_UNCOMPRESSED
+    out = converted(tmp_path, saved(tmp_path, ds))
+    assert (out.PixelData, out.PhotometricInterpretation) == (values.tobytes(), "MONOCHROME2")
+
+
+def test_encapsulated_uncompressed_frames_that_are_too_short_are_refused(tmp_path: Path) -> None:
+    ds = image(RAMP)
+    ds.PixelData = in_fragments(RAMP[None, :32], 1)
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = ENCAPSULATED_UNCOMPRESSED
+    with pytest.raises(UndecodableError, match="4096 bytes were decoded where the header tells of 8192"):
+        converted(tmp_path, saved(tmp_path, ds))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.encaps import encapsulate, get_frame
-from pydicom.uid import JPEG2000, JPEG2000Lossless, RLELossless
+from pydicom.uid import JPEG2000, UID, JPEG2000Lossless, RLELossless
 
+from dicom_node.errors import UndecodableError
 from dicom_node.imaging.codestreams import stated_precision, stated_size
 from dicom_node.imaging.decode import stored_values
 from tests.servers.dcmtk import run_dcmtk
@@ -90,6 +91,24 @@ def test_a_lossy_stream_that_overshoots_the_largest_value_stays_white(radiograph
     ds.file_meta.TransferSyntaxUID = JPEG2000
     ds.BitsStored, ds.HighBit = 12, 11
     np.testing.assert_array_equal(stored_values(ds), np.full_like(RAMP, 4095))
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_frames_that_are_encapsulated_without_compression_are_read_as_they_are(
+    radiograph: Factory, pieces: int
+) -> None:
+    ds = radiograph(RAMP, BitsStored=12, HighBit=11, NumberOfFrames=2, TransferSyntaxUID=UID("1.2.840.10008.1.2.1.98"))
+    ds.PixelData = encapsulate([(RAMP | OVERLAY).tobytes(), bytes(RAMP.nbytes)], fragments_per_frame=pieces)
+    before = ds.PixelData
+    np.testing.assert_array_equal(stored_values(ds), RAMP)
+    assert (ds.PixelData, ds.NumberOfFrames) == (before, 2)
+
+
+def test_a_private_syntax_is_read_as_nothing_else(radiograph: Factory) -> None:
+    ds = radiograph(RAMP)
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.113619.5.2")
+    with pytest.raises(UndecodableError, match="private or unknown"):
+        stored_values(ds)
 
 
 def box(kind: bytes, content: bytes) -> bytes:
