@@ -232,12 +232,12 @@ class Records(Protocol):
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
         """A page of settled instances in order of id, for replaying rules over the past."""
 
-    def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
-        """Instances received before a time whose files every one of their destinations (one at least) has."""
+    def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
+        """Instances received before a time whose files every destination (one at least) has, oldest first; a page."""
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
-        """Have the file at an instance's path removed, and note that with an event of kind "retired". False, nothing
-        done, unless it is here and every destination (one at least) has it. Meanwhile nobody can have it sent again.
+        """Have the file at an instance's path removed (its OSError comes out), and note an event of kind "retired".
+        False, nothing done, unless it is here and all destinations (one at least) have it. Meanwhile nobody resends it.
         """
 
     def note(self, event: Event) -> None:

@@ -18,16 +18,15 @@ def retire_files(*, records: Records, spool: Spool, keep: timedelta, now: dateti
 
     The ledger row stays, and is held while the file goes: one that was sent again or is to be sent again since it was
     found is left alone. The file goes before the note in the ledger: after a crash in between, the next run, or the
-    check at the next start, only writes the note. A file that cannot be removed is told, and no other one's trouble.
-    Returns how many files went. Raises OutOfResourcesError while the spool is away, LedgerError.
+    check at the next start, only writes the note. A file that cannot be removed is told, tried again by the next run,
+    and no other one's trouble. Returns how many files went. Raises OutOfResourcesError while the spool is away, and
+    LedgerError.
     """
     spool.check_here()
-    removed = 0
-    while page := records.retired(before=now - keep, limit=PAGE):
-        gone = sum(_retire(instance, records, spool, now) for instance in page)
-        removed += gone
-        if gone < len(page):  # some are wanted again, or stuck: the next run looks anew, instead of this one for ever
-            break
+    removed, last = 0, None
+    while page := records.retired(before=now - keep, limit=PAGE, after=last):
+        removed += sum(_retire(instance, records, spool, now) for instance in page)
+        last = page[-1]
     if removed:
         log.info("files_retired", count=removed)
     return removed

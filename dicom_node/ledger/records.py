@@ -4,9 +4,23 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, exists, func, or_, select, union, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union,
+    update,
+)
 
 from dicom_node.instance import DeliveryState, Event, Instance
+from dicom_node.ledger.columns import UtcTime
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, label_of, recognition_of, verdict_of
@@ -134,14 +148,13 @@ class SqlRecords:
         with self._database.reading() as connection:
             return _records(connection, [instance_of(row) for row in connection.execute(query).mappings()])
 
-    def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
+    def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
         missing = exists().where(deliveries.c.instance_id == instances.c.id, is_undelivered)
-        query = (
-            select(instances)
-            .where(is_kept, instances.c.received_at < before, ~missing)
-            .order_by(instances.c.received_at, instances.c.id)
-            .limit(limit)
-        )
+        place = (instances.c.received_at, instances.c.id)
+        query = select(instances).where(is_kept, instances.c.received_at < before, ~missing)
+        if after is not None:
+            query = query.where(tuple_(*place) > tuple_(literal(after.received_at, UtcTime), literal(after.id)))
+        query = query.order_by(*place).limit(limit)
         with self._database.reading() as connection:
             return [instance_of(row) for row in connection.execute(query).mappings()]
 
@@ -151,14 +164,17 @@ class SqlRecords:
         kept = select(instances.c.path).where(instances.c.id == instance_id, is_kept).with_for_update(key_share=True)
         ways = select(deliveries.c.state).where(deliveries.c.instance_id == instance_id).order_by(deliveries.c.id)
         gone = update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
-        with self._database.writing() as connection:
-            path = connection.scalar(kept)
-            states = set(connection.scalars(ways.with_for_update(key_share=True)))
-            if path is None or states != {DeliveryState.DELIVERED}:
-                return False
-            remove(path)
-            connection.execute(gone)
-            keep_events(connection, [Event(kind="retired", at=now, instance_id=instance_id)])
+        try:
+            with self._database.writing() as connection:
+                path = connection.scalar(kept)
+                states = set(connection.scalars(ways.with_for_update(key_share=True)))
+                if path is None or states != {DeliveryState.DELIVERED}:
+                    return False
+                _remove(remove, path)
+                connection.execute(gone)
+                keep_events(connection, [Event(kind="retired", at=now, instance_id=instance_id)])
+        except _StuckError as stuck:
+            raise stuck.why from None
         return True
 
     def note(self, event: Event) -> None:
@@ -176,6 +192,21 @@ class SqlRecords:
             runs = [job_of(row) for row in connection.execute(select(jobs)).mappings()]
         # Sorted here: a database sorts text by its own locale, and both must give the same order.
         return sorted(runs, key=lambda run: run.name)
+
+
+class _StuckError(Exception):
+    """Carries an error of the spool's disk past `translated`, which would take it for one of the ledger's."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__()
+        self.why = why
+
+
+def _remove(remove: Callable[[str], None], path: str) -> None:
+    try:
+        remove(path)
+    except OSError as error:
+        raise _StuckError(error) from error
 
 
 def _count(table: Table, *only: ColumnElement[bool]) -> Select[int]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from dicom_node.commitment import PromiseState
 from dicom_node.errors import UnstorableError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
-from dicom_node.testing.shelf import Room, oldest_first, uids_of
+from dicom_node.testing.shelf import Room, age, oldest_first, uids_of
 from dicom_node.verdict import Decision, Outcome
 
 
@@ -75,10 +76,12 @@ class MemoryRecords(Room):
             page = [one for one in later if one.state is InstanceState.SETTLED][:limit]
             return [self._record(instance) for instance in page]
 
-    def retired(self, *, before: datetime, limit: int) -> Sequence[Instance]:
+    def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
         with self._shelf.lock:
             old = (one for one in self._shelf.instances.values() if one.spooled and one.received_at < before)
-            return oldest_first(one for one in old if self._shelf.everywhere(one))[:limit]
+            found = oldest_first(one for one in old if self._shelf.everywhere(one))
+            later = (one for one in found if after is None or age(one) > age(after))
+            return list(islice(later, limit))
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         with self._shelf.lock:

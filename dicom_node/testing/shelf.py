@@ -111,7 +111,11 @@ def is_free(leases: Mapping[int, datetime], key: int, now: datetime) -> bool:
 
 
 def oldest_first(instances: Iterable[Instance]) -> list[Instance]:
-    return sorted(instances, key=lambda instance: (instance.received_at, instance.id))
+    return sorted(instances, key=age)
+
+
+def age(instance: Instance) -> tuple[datetime, int]:
+    return instance.received_at, instance.id
 
 
 def uids_of(instance: Instance) -> frozenset[str]:

@@ -8,6 +8,8 @@ from structlog.testing import capture_logs
 
 from dicom_node.errors import OutOfResourcesError
 from dicom_node.instance import Instance
+from dicom_node.ledger import open_ledger
+from dicom_node.ports import Ledger
 from dicom_node.receive import receive
 from dicom_node.retention import retire_files
 from dicom_node.spool import Spool
@@ -29,7 +31,7 @@ def ledger() -> MemoryLedger:
     return MemoryLedger()
 
 
-def stored(ledger: MemoryLedger, spool: Spool, uid: str) -> Instance:
+def stored(ledger: Ledger, spool: Spool, uid: str) -> Instance:
     """An image that every destination has."""
     instance = receive(incoming(uid), spool=spool, intake=ledger.intake, now=NOON).instance
     ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS"))
@@ -72,22 +74,6 @@ def test_a_file_that_is_sent_again_after_it_was_listed_stays(ledger: MemoryLedge
     assert ledger.records.find("1.2.3.4")[0].instance.spooled
 
 
-def test_a_list_that_goes_on_naming_what_must_stay_ends_the_run(ledger: MemoryLedger, spool: Spool) -> None:
-    """The next run looks anew."""
-    listed = [stored(ledger, spool, "1.2.3.4")]
-    ledger.intake.restore(listed[0].id, path=listed[0].path, now=NOON)
-
-    class StaleRecords:
-        def retired(self, **page):
-            return listed
-
-        def __getattr__(self, name: str):
-            return getattr(ledger.records, name)
-
-    assert retire(StaleRecords(), spool) == 0
-    assert spool.path(listed[0].path).is_file()
-
-
 def test_a_file_that_cannot_be_removed_is_told_and_holds_up_no_other(ledger: MemoryLedger, spool: Spool) -> None:
     stuck, other = (stored(ledger, spool, uid) for uid in ("1.2.3.4", "1.2.3.5"))
     spool.path(stuck.path).unlink()
@@ -97,6 +83,28 @@ def test_a_file_that_cannot_be_removed_is_told_and_holds_up_no_other(ledger: Mem
     assert (logs[0]["event"], logs[0]["path"]) == ("file_not_removed", stuck.path)
     assert ledger.records.find("1.2.3.4")[0].instance.spooled
     assert not spool.path(other.path).exists()
+
+
+def test_a_page_of_files_that_cannot_be_removed_holds_up_none_of_the_next(
+    ledger: MemoryLedger, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_node.retention.PAGE", 2)
+    images = [stored(ledger, spool, f"1.2.3.{number}") for number in range(5)]
+    for stuck in images[:3]:
+        spool.path(stuck.path).unlink()
+        spool.path(stuck.path).mkdir()
+    assert retire(ledger.records, spool) == 2
+    assert [ledger.records.find(one.sop_instance_uid)[0].instance.spooled for one in images] == [True] * 3 + [False] * 2
+
+
+def test_a_file_that_cannot_be_removed_is_no_trouble_of_the_ledger(tmp_path: Path, spool: Spool) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    stuck, other = (stored(ledger, spool, uid) for uid in ("1.2.3.4", "1.2.3.5"))
+    spool.path(stuck.path).unlink()
+    spool.path(stuck.path).mkdir()
+    assert retire(ledger.records, spool) == 1
+    assert not spool.path(other.path).exists()
+    ledger.close()
 
 
 def test_nothing_is_retired_while_the_spool_is_away(ledger: MemoryLedger, tmp_path: Path) -> None:

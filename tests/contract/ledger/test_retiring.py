@@ -1,0 +1,58 @@
+"""What retention asks of a ledger, where a file cannot be removed."""
+
+import pytest
+
+from dicom_node.instance import Instance
+from dicom_node.ledger import open_ledger
+from dicom_node.ports import Ledger
+from tests.contract.ledger.racing import SECOND, due, settled, to
+from tests.contract.ledger.test_plans import explain
+from tests.stories import NOON
+
+
+def delivered(ledger: Ledger, number: int, **over) -> Instance:
+    """An image that the PACS has."""
+    instance = settled(ledger, number, deliveries=to("PACS"), **over)
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    return instance
+
+
+@pytest.mark.parametrize("error", [PermissionError(1, "Operation not permitted"), OSError(30, "Read-only file system")])
+def test_what_the_disk_says_of_a_file_comes_out_as_it_is_and_nothing_is_noted(ledger: Ledger, error: OSError) -> None:
+    """Not as a trouble of the ledger, which would stop retention for every other image."""
+    instance = delivered(ledger, 1)
+
+    def refuse(_: str) -> None:
+        raise error
+
+    with pytest.raises(OSError, match=str(error.strerror)) as raised:
+        ledger.records.retire(instance.id, remove=refuse, now=NOON)
+    assert raised.value is error
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.instance.spooled
+    assert "retired" not in [event.kind for event in record.events]
+    assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON)
+
+
+def test_files_are_walked_through_in_pages_oldest_first_whatever_becomes_of_them(ledger: Ledger) -> None:
+    ages = [5, 3, 3, 9, 3]
+    stored = [delivered(ledger, number, received_at=NOON - age * SECOND) for number, age in enumerate(ages)]
+    expected = [stored[place].id for place in (3, 0, 1, 2, 4)]
+    found: list[int] = []
+    last = None
+    while page := ledger.records.retired(before=NOON, limit=2, after=last):
+        found += [instance.id for instance in page]
+        last = page[-1]
+        ledger.records.retire(last.id, remove=lambda _: None, now=NOON)
+    assert found == expected
+
+
+def test_the_next_page_is_answered_from_an_index(tmp_path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    first = delivered(ledger, 1)
+    plans = explain(
+        ledger._database._engine, lambda: ledger.records.retired(before=NOON + SECOND, limit=1, after=first)
+    )
+    assert any("ix_instances_kept" in step for step in plans)
+    assert not any("TEMP B-TREE" in step for step in plans)
+    ledger.close()
