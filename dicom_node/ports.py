@@ -113,10 +113,10 @@ class Outbox(Protocol):
         """Add deliveries to a SETTLED instance, for destinations that it has none for; returns how many were added."""
 
     def requeue(
-        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destinations: Sequence[str] | None = None
     ) -> int:
-        """Make deliveries in `state` (of these SOP, series or study UIDs, to this destination; all when none is given)
-        PENDING and due now; returns how many. Attempts start at 0. What waits for its study to close goes on waiting.
+        """Make deliveries in `state` (of these SOP, series or study UIDs; to these destinations) PENDING and due now,
+        as new, and say how many. Not what waits for a closing, unless UIDs are given; nor, but if PENDING, gone files.
         """
 
     def give_up(self, destination: str, *, error: str, now: datetime) -> int:

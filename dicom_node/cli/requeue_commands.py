@@ -1,5 +1,6 @@
 """`requeue` and `give-up`: deliveries back into the queue, and out of it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from dicom_node.config.plan import plan_of
 from dicom_node.errors import ConfigError
 from dicom_node.instance import DeliveryState
 from dicom_node.ports import Ledger, Records
+from dicom_node.record import InstanceRecord
 
 if TYPE_CHECKING:
     from dicom_node.past import Replanning
@@ -40,8 +42,9 @@ def requeue(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Put deliveries back into the queue, due now. `--state unrouted` routes images that have none by today's rules;
-    with `--destination`, those that have none to that one, as when it was added later.
+    """Put deliveries back into the queue, due now. `--state pending` with UIDs also sends what waits for its study to
+    close. `--state unrouted` routes images that have none by today's rules; with `--destination`, those that have none
+    to that one, as when it was added later.
     """
     settings = read_config(config)
     if destination is not None:
@@ -51,12 +54,11 @@ def requeue(
     with opened_ledger(settings, create=False) as ledger:
         if state is Requeueable.UNROUTED:
             planning = _plan_past(settings, ledger, uids or [], destination)
-            count, why = planning.added, _why_nothing_planned(planning, settings, destination)
+            count = planning.added
+            why = "" if count else _why_nothing_planned(planning, settings, destination)
         else:
-            wanted = DeliveryState(state)
-            count = ledger.outbox.requeue(state=wanted, uids=uids or [], destination=destination, now=utc_now())
-            why = "" if count else _why_nothing_requeued(ledger.records, wanted, uids or [], destination)
-    typer.echo(f"{_deliveries(count)} put back" + ("" if count else f": {why}"))
+            count, why = _put_back(settings, ledger, DeliveryState(state), uids or [], destination)
+    typer.echo(f"{_deliveries(count)} put back" + (f"{'; ' if count else ': '}{why}" if why else ""))
 
 
 def give_up(
@@ -81,6 +83,45 @@ def give_up(
         error = f"given up by hand: `dicom-node requeue --destination {destination}` sends it after all"
         count = ledger.outbox.give_up(destination, error=error, now=utc_now())
     typer.echo(f"{_deliveries(count)} to {destination} given up" + ("" if count else ": none was waiting"))
+
+
+def _put_back(
+    settings: Config, ledger: Ledger, state: DeliveryState, uids: Sequence[str], destination: str | None
+) -> tuple[int, str]:
+    """How many deliveries went back, and what there is to say of those that did not."""
+    names = configured_names(settings) if destination is None else [destination]
+    standing = _standing(ledger.records, state, uids)
+    count = ledger.outbox.requeue(state=state, uids=uids, destinations=names, now=utc_now())
+    told = []
+    left = sum(standing[name] for name in names) - count
+    if left > 0 and state is DeliveryState.PENDING:
+        told.append(f"{left} left to wait for their study to close: name their UIDs to send them now")
+    elif left > 0:
+        told.append(f"{left} left alone: the file of the image is not here any more")
+    told += [
+        f"{number} left alone for {name}, which is not configured: once it is, `requeue` takes what is for it"
+        for name, number in sorted(standing.items())
+        if destination is None and name not in names and number
+    ]
+    if not count and not told:
+        told = [_why_nothing_requeued(ledger.records, state, uids, destination)]
+    return count, "; ".join(told)
+
+
+def _standing(records: Records, state: DeliveryState, uids: Sequence[str]) -> Counter[str]:
+    """How many deliveries each destination has in a state: of all images, or of those with these UIDs."""
+    if not uids:
+        figure = {DeliveryState.SENT: "uncommitted"}.get(state, state.value)
+        return Counter({row.destination: getattr(row, figure) for row in records.destinations()})
+    found = {record.instance.id: record for uid in uids for record in records.find(uid) if _bears(record, uid)}
+    ways = (way for record in found.values() for way in record.deliveries)
+    return Counter(way.destination for way in ways if way.state is state)
+
+
+def _bears(record: InstanceRecord, uid: str) -> bool:
+    """Whether a UID is the image's own, and not that of a copy that was sent of it."""
+    instance = record.instance
+    return uid in (instance.sop_instance_uid, instance.series_uid, instance.study_uid)
 
 
 def _plan_past(settings: Config, ledger: Ledger, uids: Sequence[str], destination: str | None) -> "Replanning":
@@ -119,8 +160,6 @@ def _why_nothing_requeued(records: Records, state: DeliveryState, uids: Sequence
     rows = [row for row in records.destinations() if destination in (None, row.destination)]
     if not rows:
         return f"there never was a delivery{to}; `--state unrouted` makes those that today's rules want"
-    if state is DeliveryState.PENDING and any(row.pending for row in rows):
-        return f"those{to} that are pending wait for their study to close"
     return f"no delivery{to} is {state}"
 
 

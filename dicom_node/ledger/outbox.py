@@ -1,10 +1,11 @@
 """The ledger as the forwarder of one destination sees it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, exists, insert, or_, select, true, update
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
@@ -28,6 +29,15 @@ from dicom_node.ledger.schema import (
     verdicts,
 )
 from dicom_node.verdict import Recognition, Verdict
+
+# Between two portions of many deliveries. SQLite gives no turns: who waits for the writer looks every 0.1 s at most,
+# and would find it busy each time.
+BREATH = timedelta(seconds=0.15)
+
+_waits_for_closing: ColumnElement[bool] = is_pending & deliveries.c.due_at.is_(None)
+_has_its_file: ColumnElement[bool] = exists().where(
+    instances.c.id == deliveries.c.instance_id, instances.c.spooled == true()
+)
 
 
 class SqlOutbox:
@@ -141,29 +151,40 @@ class SqlOutbox:
         return added
 
     def requeue(
-        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destinations: Sequence[str] | None = None
     ) -> int:
-        waits: ColumnElement[bool] = is_pending & deliveries.c.due_at.is_(None)
-        anew = begin_anew(now).where(deliveries.c.state == state, ~waits)
-        if destination is not None:
-            anew = anew.where(deliveries.c.destination == destination)
-        with self._database.writing() as connection:
-            if not uids:
-                return _execute_as(connection, anew, kind="requeued", now=now)
-            ids = _deliveries_of(connection, [uid for uid in uids if uid])
-            return sum(
-                _execute_as(connection, anew.where(deliveries.c.id.in_(portion)), kind="requeued", now=now)
-                for portion in in_portions(sorted(ids))
-            )
+        chosen = [deliveries.c.state == state]
+        if state is not DeliveryState.PENDING:
+            chosen.append(_has_its_file)
+        if destinations is not None:
+            chosen.append(deliveries.c.destination.in_(destinations))
+        if not uids:
+            chosen.append(~_waits_for_closing)
+        with self._database.reading() as connection:
+            ids = _deliveries_of(connection, [uid for uid in uids if uid]) if uids else _those(connection, *chosen)
+        return self._change(ids, begin_anew(now).where(*chosen), kind="requeued", now=now)
 
     def give_up(self, destination: str, *, error: str, now: datetime) -> int:
         # A lease stays, as when a delivery begins anew: requeued in the same moment, it is not sent by two.
-        over = troubled(error).values(state=DeliveryState.FAILED).where(deliveries.c.destination == destination)
-        with self._database.writing() as connection:
-            return sum(
-                _execute_as(connection, over.where(waiting), kind="given_up", now=now)
-                for waiting in (is_pending, is_sent)
-            )
+        over = troubled(error).values(state=DeliveryState.FAILED)
+        there = deliveries.c.destination == destination
+        count = 0
+        for waiting in (is_pending, is_sent):
+            with self._database.reading() as connection:
+                ids = _those(connection, there, waiting)
+            count += self._change(ids, over.where(waiting), kind="given_up", now=now)
+        return count
+
+    def _change(self, ids: Iterable[int], change: Update, *, kind: str, now: datetime) -> int:
+        """Change those of these deliveries that are still as the change wants them, a portion at a time."""
+        count = 0
+        for number, portion in enumerate(in_portions(sorted(ids))):
+            if number:
+                sleep(BREATH.total_seconds())
+            with self._database.writing() as connection:
+                connection.execute(_hold_files(portion))
+                count += _execute_as(connection, change.where(deliveries.c.id.in_(portion)), kind=kind, now=now)
+        return count
 
 
 def _failed_attempt(delivery_id: int, error: str) -> Update:
@@ -188,6 +209,16 @@ def _hold_open(connection: Connection, study_uid: str) -> bool:
     """Whether a study is open, and until this transaction ends it stays so (PostgreSQL; SQLite has one writer)."""
     held = select(studies.c.study_uid).where(studies.c.study_uid == study_uid, is_open).with_for_update(read=True)
     return connection.scalar(held) is not None
+
+
+def _hold_files(delivery_ids: Sequence[int]) -> Select[int]:
+    """Whoever removes the files of these has done so, or waits (PostgreSQL; SQLite has one writer)."""
+    theirs = select(deliveries.c.instance_id).where(deliveries.c.id.in_(delivery_ids))
+    return select(instances.c.id).where(instances.c.id.in_(theirs)).order_by(instances.c.id).with_for_update(read=True)
+
+
+def _those(connection: Connection, *conditions: ColumnElement[bool]) -> Sequence[int]:
+    return connection.scalars(select(deliveries.c.id).where(*conditions)).all()
 
 
 def _deliveries_of(connection: Connection, uids: Sequence[str]) -> set[int]:

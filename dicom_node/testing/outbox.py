@@ -117,15 +117,19 @@ class MemoryOutbox(Room):
             return shelf.enqueue(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
 
     def requeue(
-        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destination: str | None = None
+        self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destinations: Sequence[str] | None = None
     ) -> int:
         shelf = self._shelf
         with shelf.lock:
-            chosen = [one for one in shelf.deliveries.values() if one.state is state and not _waits(one)]
-            if destination is not None:
-                chosen = [one for one in chosen if one.destination == destination]
+            chosen = [one for one in shelf.deliveries.values() if one.state is state]
+            if state is not DeliveryState.PENDING:
+                chosen = [one for one in chosen if shelf.instances[one.instance_id].spooled]
+            if destinations is not None:
+                chosen = [one for one in chosen if one.destination in destinations]
             if uids:
                 chosen = [one for one in chosen if not uids_of(shelf.instances[one.instance_id]).isdisjoint(uids)]
+            else:
+                chosen = [one for one in chosen if not _waits(one)]
             for one in chosen:
                 shelf.begin_anew(one, now)
                 self._shelf.note_way("requeued", one, now)

@@ -165,6 +165,40 @@ def test_a_destination_that_was_added_later_is_given_the_images_of_the_past(node
     assert (new["name"], new["pending"]) == ("new", 5)
 
 
+def test_requeue_leaves_what_is_for_a_destination_that_is_not_configured(node) -> None:
+    node.run("give-up", "--destination", "old")
+    way_out = "left alone for old, which is not configured: once it is, `requeue` takes what is for it"
+    assert node.run("requeue").stdout == f"1 delivery put back; 4 {way_out}\n"
+    assert node.run("requeue", "1.2.3.2").stdout == f"0 deliveries put back: 1 {way_out}\n"
+    old = status(node)["destinations"][1]
+    assert (old["failed"], old["pending"]) == (4, 0)
+
+
+def test_requeue_leaves_the_delivery_of_an_image_that_was_retired_and_says_so(node) -> None:
+    with opened(node) as ledger:
+        (record,) = ledger.records.find("1.2.3.5")
+        ledger.outbox.plan(record.instance.id, to("pacs", "new"), now=NOON)
+        for name in ("pacs", "new"):
+            for delivery in due(ledger, name):
+                ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
+        assert ledger.records.retire(record.instance.id, remove=lambda _: None, now=NOON)
+    done = node.run("requeue", "--state", "delivered", "1.2.3.5", "1.2.3.2")
+    assert done.stdout == "1 delivery put back; 2 left alone: the file of the image is not here any more\n"
+    with opened(node) as ledger:
+        (record,) = ledger.records.find("1.2.3.5")
+    assert {way.sent_uid for way in record.deliveries} == {"1.9"}
+
+
+def test_requeue_sends_what_waits_for_its_study_only_when_it_is_named(node) -> None:
+    with opened(node) as ledger:
+        (record,) = ledger.records.find("1.2.3.5")
+        ledger.outbox.plan(record.instance.id, to("new", due=None), now=NOON)
+    again = ("requeue", "--state", "pending", "--destination", "new")
+    why = "1 left to wait for their study to close: name their UIDs to send them now"
+    assert node.run(*again).stdout == f"0 deliveries put back: {why}\n"
+    assert node.run(*again, "1.2.3.5").stdout == "1 delivery put back\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

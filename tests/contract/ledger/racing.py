@@ -59,3 +59,9 @@ def settled(ledger: Ledger, number: int = 1, *, deliveries: Sequence[PlannedDeli
 def due(ledger: Ledger, destination: str = "PACS", *, now: datetime = NOON, limit: int = 100) -> list[Delivery]:
     """Deliveries that a worker claims."""
     return list(ledger.outbox.claim(destination=destination, worker="w", limit=limit, now=now, lease=LEASE))
+
+
+def delivery_of(ledger: Ledger, number: int = 1, destination: str = "PACS") -> Delivery:
+    """The delivery of instance `number` to a destination."""
+    (record,) = ledger.records.find(f"1.2.3.{number}")
+    return next(way for way in record.deliveries if way.destination == destination)

@@ -206,9 +206,11 @@ class TwoLedgers(RuleBasedStateMachine):
         self.both("promises", "give_up", calling_ae, asked_by=self.now - 2 * seconds * SECOND, error="gone")
         self.both("promises", "forget", before=self.now - 4 * seconds * SECOND)
 
-    @rule(state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2), to=st.one_of(st.none(), places))
-    def requeue(self, state: DeliveryState, of: list[str], to: str | None) -> None:
-        self.both("outbox", "requeue", state=state, uids=of, destination=to, now=self.now)
+    @rule(
+        state=st.sampled_from(DeliveryState), of=st.lists(uids, max_size=2), to=st.one_of(st.none(), st.lists(places))
+    )
+    def requeue(self, state: DeliveryState, of: list[str], to: list[str] | None) -> None:
+        self.both("outbox", "requeue", state=state, uids=of, destinations=to, now=self.now)
 
     @rule(destination=places)
     def give_up(self, destination: str) -> None:

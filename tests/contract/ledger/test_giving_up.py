@@ -42,7 +42,7 @@ def test_what_was_given_up_comes_back_when_its_destination_does(ledger: Ledger) 
         settled(ledger, number, deliveries=to("OLD", "PACS"))
     ledger.outbox.give_up("OLD", error="given up by hand", now=NOON)
     ledger.outbox.fail(due(ledger, "PACS")[0].id, error="refused", now=NOON)
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], destination="OLD", now=LATER) == 2
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], destinations=["OLD"], now=LATER) == 2
     assert [(one.attempts, one.last_error) for one in due(ledger, "OLD", now=LATER)] == [(0, None)] * 2
     assert states(ledger, 1)["PACS"] is DeliveryState.FAILED
 
@@ -52,7 +52,7 @@ def test_requeuing_for_a_destination_keeps_to_the_uids_as_well(ledger: Ledger) -
         settled(ledger, number, deliveries=to("OLD", "PACS"))
     ledger.outbox.give_up("OLD", error="given up", now=NOON)
     ledger.outbox.give_up("PACS", error="given up", now=NOON)
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.1"], destination="PACS", now=NOON) == 1
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.1"], destinations=["PACS"], now=NOON) == 1
     assert states(ledger, 1) == {"OLD": DeliveryState.FAILED, "PACS": DeliveryState.PENDING}
     assert states(ledger, 2) == {"OLD": DeliveryState.FAILED, "PACS": DeliveryState.FAILED}
 
@@ -83,6 +83,6 @@ def test_what_is_given_up_and_put_back_while_it_is_sent_is_not_sent_by_a_second_
     settled(ledger, 1, deliveries=to("OLD"))
     due(ledger, "OLD")
     ledger.outbox.give_up("OLD", error="given up by hand", now=NOON)
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], destination="OLD", now=NOON) == 1
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], destinations=["OLD"], now=NOON) == 1
     assert due(ledger, "OLD") == []
     assert len(due(ledger, "OLD", now=NOON + LEASE)) == 1

@@ -9,13 +9,8 @@ from dicom_node.errors import LedgerError
 from dicom_node.instance import Delivery, DeliveryState, Done
 from dicom_node.ports import Ledger
 from dicom_node.regions import Region
-from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
+from tests.contract.ledger.racing import SECOND, delivery_of, due, race, settled, to, verdict
 from tests.stories import LEASE, NOON, arrival, recognition
-
-
-def state_of(ledger: Ledger, number: int = 1, destination: str = "PACS") -> Delivery:
-    (record,) = ledger.records.find(f"1.2.3.{number}")
-    return next(way for way in record.deliveries if way.destination == destination)
 
 
 def test_only_what_is_due_here_is_claimed_and_the_longest_due_first(ledger: Ledger) -> None:
@@ -91,7 +86,7 @@ def test_a_confirmed_delivery_is_over(ledger: Ledger) -> None:
     (delivery,) = due(ledger)
     ledger.outbox.delivered(delivery.id, sent_uid="1.9", written="HAND", now=NOON + SECOND)
     ledger.outbox.delivered(delivery.id, sent_uid="1.10", written=None, now=NOON + 2 * SECOND)
-    done = state_of(ledger)
+    done = delivery_of(ledger)
     assert (done.state, done.sent_uid, done.delivered_at) == (DeliveryState.DELIVERED, "1.9", NOON + SECOND)
     assert done.written == "HAND"
     assert due(ledger, now=NOON + 2 * LEASE) == []
@@ -121,7 +116,7 @@ def test_a_permanent_failure_waits_for_a_person(ledger: Ledger) -> None:
     (delivery,) = due(ledger)
     ledger.outbox.fail(delivery.id, error="the peer refuses this SOP class", now=NOON)
     assert due(ledger, now=NOON + 2 * LEASE) == []
-    failed = state_of(ledger)
+    failed = delivery_of(ledger)
     assert (failed.state, failed.attempts) == (DeliveryState.FAILED, 1)
     assert failed.last_error == "the peer refuses this SOP class"
 
@@ -133,7 +128,7 @@ def test_a_late_failure_does_not_undo_a_delivery(ledger: Ledger) -> None:
     ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=NOON)
     ledger.outbox.postpone(delivery.id, error="timeout", planned_at=NOON, due_at=NOON)
     ledger.outbox.fail(delivery.id, error="timeout", now=NOON)
-    assert state_of(ledger).state is DeliveryState.DELIVERED
+    assert delivery_of(ledger).state is DeliveryState.DELIVERED
     assert ledger.records.destinations()[0].last_error is None
 
 
@@ -176,53 +171,6 @@ def test_giving_back_counts_no_attempt(ledger: Ledger) -> None:
     assert due(ledger) == [delivery]
 
 
-def failed(ledger: Ledger, *numbers: int) -> None:
-    for number in numbers:
-        settled(ledger, number, study_uid=f"1.7.{number}", series_uid=f"1.8.{number}", deliveries=to("PACS"))
-    for delivery in due(ledger):
-        ledger.outbox.fail(delivery.id, error="no", now=NOON)
-
-
-def test_requeuing_begins_anew(ledger: Ledger) -> None:
-    """Patience counts from planned_at: without a new one the first transient failure would be the last."""
-    failed(ledger, 1)
-    later = NOON + 9 * LEASE
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=[], now=later) == 1
-    (again,) = due(ledger, now=later)
-    assert (again.state, again.attempts, again.last_error) == (DeliveryState.PENDING, 0, None)
-    assert (again.planned_at, again.due_at) == (later, later)
-
-
-def test_requeuing_by_uid_takes_instances_series_and_studies(ledger: Ledger) -> None:
-    failed(ledger, 1, 2, 3, 4)
-    uids = ["1.2.3.1", "1.8.2", "1.7.3", "1.7.1", "1.404"]
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=uids, now=NOON) == 3
-    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.404"], now=NOON) == 0
-    assert state_of(ledger, 4).state is DeliveryState.FAILED
-
-
-def test_requeuing_what_is_delivered_sends_it_again(ledger: Ledger) -> None:
-    settled(ledger, deliveries=to("PACS"))
-    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
-    assert ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.1"], now=NOON) == 1
-    (again,) = due(ledger)
-    assert (again.sent_uid, again.delivered_at, again.attempts) == (None, None, 0)
-
-
-def test_requeuing_takes_nothing_out_of_the_hands_of_a_sender(ledger: Ledger) -> None:
-    settled(ledger, deliveries=to("PACS"))
-    due(ledger)
-    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 1
-    assert due(ledger) == []
-
-
-def test_requeuing_leaves_what_waits_for_its_study_to_close(ledger: Ledger) -> None:
-    settled(ledger, 1, deliveries=[*to("PACS", due=None), *to("AI", due=NOON + 9 * SECOND)])
-    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=["1.2.3.1"], now=NOON) == 1
-    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 1
-    assert (state_of(ledger).due_at, state_of(ledger, destination="AI").due_at) == (None, NOON)
-
-
 def test_a_settled_instance_gets_deliveries_for_destinations_that_it_has_none_for(ledger: Ledger) -> None:
     instance = settled(ledger, 1, deliveries=to("PACS"))
     ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
@@ -230,17 +178,17 @@ def test_a_settled_instance_gets_deliveries_for_destinations_that_it_has_none_fo
     plans = [*to("PACS", "AI", due=later), *to("STORE", due=None)]
     assert ledger.outbox.plan(instance.id, plans, now=later) == 2
     assert ledger.outbox.plan(instance.id, plans, now=later + SECOND) == 0
-    assert state_of(ledger).state is DeliveryState.DELIVERED
-    new = state_of(ledger, destination="AI")
+    assert delivery_of(ledger).state is DeliveryState.DELIVERED
+    new = delivery_of(ledger, destination="AI")
     assert (new.state, new.attempts, new.planned_at, new.due_at) == (DeliveryState.PENDING, 0, later, later)
-    assert state_of(ledger, destination="STORE").due_at is None
+    assert delivery_of(ledger, destination="STORE").due_at is None
     assert [row.destination for row in ledger.records.destinations()] == ["AI", "PACS", "STORE"]
 
 
 def test_a_destination_that_is_planned_twice_at_once_gets_one_delivery(ledger: Ledger) -> None:
     instance = settled(ledger)
     assert ledger.outbox.plan(instance.id, [*to("PACS"), *to("PACS", due=None)], now=NOON) == 1
-    assert state_of(ledger).due_at == NOON
+    assert delivery_of(ledger).due_at == NOON
 
 
 def test_nothing_is_planned_for_what_has_no_verdict(ledger: Ledger) -> None:

@@ -44,7 +44,7 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "images failed there": lambda ledger: ledger.standings.images(Standing.FAILED, destination="PACS", limit=1),
     "images pending there": lambda ledger: ledger.standings.images(Standing.PENDING, destination="PACS", limit=1),
     "requeue there": lambda ledger: ledger.outbox.requeue(
-        state=DeliveryState.FAILED, uids=[], destination="PACS", now=NOON
+        state=DeliveryState.FAILED, uids=[], destinations=["PACS"], now=NOON
     ),
     "give up": lambda ledger: ledger.outbox.give_up("PACS", error="given up", now=NOON),
     "retired": lambda ledger: ledger.records.retired(before=LATER, limit=4),
