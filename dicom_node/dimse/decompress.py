@@ -25,8 +25,6 @@ def decompress(ds: Any) -> None:
     Sequence that cannot be decoded is left out, being Type 3 wherever it may stand. Raises PermanentError for
     compressed Pixel Data in any other sequence, UndecodableError, and whatever pydicom and the decoders raise.
     """
-    if "PixelDataProviderURL" in ds:
-        raise PermanentError("the pixels of this object lie with a JPIP server, so that it cannot be rewritten")
     syntax = UID(ds.file_meta.TransferSyntaxUID)
     _decompress_icons(ds, syntax)
     if "PixelData" in ds:

@@ -67,6 +67,8 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
 def convert(path: Path, to_syntax: str, target: Path) -> None:
     """As `transcode`, in this process, raising whatever pydicom and the decoders raise."""
     ds = _read(path)
+    if "PixelDataProviderURL" in ds:
+        raise PermanentError("the pixels of this object lie with a JPIP server, so that it cannot be rewritten")
     if _is_encapsulated(ds.file_meta.TransferSyntaxUID):
         decompress(ds)
     converted: Any = reframed(ds, implicit=UID(to_syntax).is_implicit_VR)

@@ -201,13 +201,13 @@ def test_an_object_without_pixels_needs_no_decoder(tmp_path: Path) -> None:
     assert (out.file_meta.TransferSyntaxUID, out.PatientName) == (ExplicitVRLittleEndian, ds.PatientName)
 
 
-def test_an_object_whose_pixels_lie_elsewhere_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"], ids=["plain", "deflated"])
+def test_an_object_whose_pixels_lie_elsewhere_is_refused(tmp_path: Path, syntax: str) -> None:
     """Sent under an uncompressed syntax, a JPIP reference would be an image without pixels."""
     ds = cr(PixelData=None, PixelDataProviderURL="https://192.0.2.1/jpip")
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.94"
+    path = written(tmp_path, incoming_bytes(encoded(ds, syntax), syntax=syntax))
     with pytest.raises(PermanentError, match="JPIP"):
-        transcode(saved(tmp_path, ds), ExplicitVRLittleEndian, tmp_path / "out.dcm")
+        transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.2.840.10008.1.2.4.999"])
