@@ -191,13 +191,13 @@ class _Reports:
     """Rounds that tell peers what we commit ourselves to, a few at once: one that hangs holds up few others."""
 
     def __init__(self, given: _Collaborators) -> None:
-        places: list[Destination | CommitmentPeer] = [*given.config.destinations, *given.config.commitment_peers]
+        places = given.config.report_places
         self._promises = given.ledger.promises
         self._now = given.now
         self._telling = Telling(
             promises=self._promises,
             spool=given.spool,
-            reporters={place.ae_title: _commitment_scu(given.config, place) for place in places},
+            reporters={title: _commitment_scu(given.config, place) for title, place in places.items() if place},
             retry=Retry(give_up_after=given.config.commitment.give_up_after),
             now=given.now,
             chance=random.random,

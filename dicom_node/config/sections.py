@@ -1,5 +1,7 @@
 """The sections of the configuration and what each key may hold."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -235,12 +237,31 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _peers_have_one_address(self) -> Self:
+        titles = Counter(peer.ae_title for peer in self.commitment_peers)
+        for title in (title for title, count in titles.items() if count > 1):
+            raise ValueError(f"two [[commitment_peers]] go by {title!r}; a report goes to one address")
+        return self
+
+    @model_validator(mode="after")
     def _certified_clients_may_call(self) -> Self:
         for title in self.tls.client_names:
             if self.node.calling_ae and title not in self.node.calling_ae:
                 close = nearest(title, list(self.node.calling_ae))
                 raise ValueError(f"tls.client_names names {title!r}, which is not in node.calling_ae{close}")
         return self
+
+    @property
+    def report_places(self) -> Mapping[str, Destination | CommitmentPeer | None]:
+        """Where reports to each AE title go: to its [[commitment_peers]] entry, else to the destination that goes by
+        it; None where destinations at several addresses do.
+        """
+        places: dict[str, Destination | CommitmentPeer | None] = {}
+        for one in self.destinations:
+            other = places.setdefault(one.ae_title, one)
+            if other is not None and (other.host, other.port) != (one.host, one.port):
+                places[one.ae_title] = None
+        return places | {peer.ae_title: peer for peer in self.commitment_peers}
 
     @property
     def ledger_url(self) -> str:

@@ -11,6 +11,9 @@ def summary_of(config: Config) -> Iterator[tuple[str, str]]:
     yield "may call", _callers(config.node)
     yield "policy", _policy(config.policy)
     yield "retention", _retention(config.retention)
+    for title in (title for title, place in config.report_places.items() if place is None):
+        names = " and ".join(one.name for one in config.destinations if one.ae_title == title)
+        yield f"reports to {title}", f"only where it asked, since {names} go by that title: see [[commitment_peers]]"
 
 
 def _callers(node: NodeSection) -> str:

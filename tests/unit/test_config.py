@@ -7,6 +7,7 @@ import pytest
 
 from dicom_node.config import DestinationMode, find_config_file, load_config
 from dicom_node.config.quantities import parse_duration, parse_size
+from dicom_node.config.summary import summary_of
 from dicom_node.errors import ConfigError
 
 
@@ -144,6 +145,34 @@ def test_what_is_wrong_is_named_with_the_nearest_valid_name(tmp_path: Path, text
 def test_two_destinations_may_not_share_a_name(tmp_path: Path) -> None:
     table = '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
     assert "two destinations are called 'a'" in refused(tmp_path, table * 2)
+
+
+def place(kind: str, title: str, host: str, name: str = "") -> str:
+    """A destination, which has a name, or a peer that asks for commitment."""
+    table = f'[[{kind}]]\nae_title = "{title}"\nhost = "{host}"\nport = 104\n'
+    return table + (f'name = "{name}"\n' if name else "")
+
+
+def test_two_commitment_peers_may_not_go_by_one_title(tmp_path: Path) -> None:
+    peers = place("commitment_peers", "CR1", "a") + place("commitment_peers", "CR1", "b")
+    assert "two [[commitment_peers]] go by 'CR1'" in refused(tmp_path, peers)
+
+
+def test_a_report_goes_to_the_one_place_that_goes_by_a_title_and_to_none_of_several(tmp_path: Path) -> None:
+    """Several PACS may well bear the title that they came with; a report to the wrong one would tell it of a stranger's
+    images.
+    """
+    several = place("destinations", "ORTHANC", "a", "one") + place("destinations", "ORTHANC", "b", "two")
+    alone = place("destinations", "PACS", "c", "three") + place("destinations", "PACS", "c", "images")
+    config = load_config(written(tmp_path, several + alone), {})
+    assert config.report_places["ORTHANC"] is None
+    assert "one and two go by that title" in dict(summary_of(config))["reports to ORTHANC"]
+    pacs = config.report_places["PACS"]
+    assert pacs is not None
+    assert pacs.host == "c"
+    named = load_config(written(tmp_path, several + place("commitment_peers", "ORTHANC", "b")), {})
+    assert named.report_places == {"ORTHANC": named.commitment_peers[0]}
+    assert "reports to ORTHANC" not in dict(summary_of(named))
 
 
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
