@@ -78,6 +78,10 @@ class Receipt:
     duplicate: bool
 
 
+# What `written` says of a delivery that was a report without its image: that destination has no image of ours.
+REPORT_ALONE = ""
+
+
 class DeliveryState(StrEnum):
     """Where one instance stands on its way to one destination."""
 
@@ -98,8 +102,9 @@ class PlannedDelivery:
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One instance on its way to one destination. `sent_uid`: the SOP Instance UID under which it went (of several
-    objects, the last); `written`: the body part that the copy was given, None for as received; `due_at`: when it is to
-    be sent or, once SENT, when its commitment is to be asked for; `refusals`: how often that was denied.
+    objects, the last), empty where nothing went; `written`: the body part that the copy was given, None for as
+    received, REPORT_ALONE; `due_at`: when it is to be sent or, once SENT, when its commitment is to be asked for;
+    `refusals`: how often that was denied.
     """
 
     id: int
@@ -119,7 +124,7 @@ class Delivery:
 @dataclass(frozen=True, kw_only=True)
 class Done:
     """A delivery that its destination has confirmed, at `at`, under `sent_uid`. `written`: the body part that the copy
-    was given, None for as received.
+    was given, None for as received, REPORT_ALONE.
     """
 
     delivery_id: int

@@ -15,7 +15,7 @@ from dicom_node.config import Destination, DestinationMode
 from dicom_node.correct import Correction, Finding, corrected, report_of, with_new_uids, write_part10
 from dicom_node.errors import CorrectionError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.header import header_region
-from dicom_node.instance import Event, Instance
+from dicom_node.instance import REPORT_ALONE, Event, Instance
 from dicom_node.object_file import read_object
 from dicom_node.policy import Policy, closed_series_value, same_body_part, term_for
 from dicom_node.ports import Records, When, Work
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingFile:
-    """A Part 10 file that is ready to be sent, the UIDs that it bears, and the body part that it was given."""
+    """A Part 10 file that is ready to be sent, the UIDs that it bears, and what `Delivery.written` says of it."""
 
     path: Path
     sop_class_uid: str
@@ -91,7 +91,8 @@ class Dispatch:
         if self._destination.sends_original:
             same_uid = made.sop_instance_uid == original.sop_instance_uid
             return [original] if same_uid else [original, made]
-        return [made]
+        annotates = self._destination.mode is DestinationMode.ANNOTATE
+        return [replace(made, written=REPORT_ALONE) if annotates else made]
 
     def _original(self, instance: Instance) -> Path:
         path = self._spool.path(instance.path)

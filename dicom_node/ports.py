@@ -233,7 +233,7 @@ class Records(Protocol):
         """A page of settled instances in order of id, for replaying rules over the past."""
 
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
-        """Instances received before a time whose files every destination (one at least) has, oldest first; a page."""
+        """A page of the instances from before a time whose image every destination (one at least) has, oldest first."""
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         """Have the file at an instance's path removed (its OSError comes out), and note an event of kind "retired".

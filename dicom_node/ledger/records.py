@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from dicom_node.instance import DeliveryState, Event, Instance
+from dicom_node.instance import REPORT_ALONE, DeliveryState, Event, Instance
 from dicom_node.ledger.columns import UtcTime
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
@@ -50,6 +50,9 @@ from dicom_node.ledger.schema import (
     was_sent,
 )
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
+
+# Whether a delivery that was made gave its destination the image, original or copy: reports alone are none.
+_has_image = (deliveries.c.sent_uid != "") & or_(deliveries.c.written.is_(None), deliveries.c.written != REPORT_ALONE)
 
 
 class SqlRecords:
@@ -151,7 +154,8 @@ class SqlRecords:
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
         missing = exists().where(deliveries.c.instance_id == instances.c.id, is_undelivered)
         place = (instances.c.received_at, instances.c.id)
-        query = select(instances).where(is_kept, instances.c.received_at < before, ~missing)
+        had = exists().where(deliveries.c.instance_id == instances.c.id, _has_image)
+        query = select(instances).where(is_kept, instances.c.received_at < before, ~missing, had)
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(literal(after.received_at, UtcTime), literal(after.id)))
         query = query.order_by(*place).limit(limit)
@@ -162,13 +166,15 @@ class SqlRecords:
         # Held as an update would: what refers to these rows, such as an event, need not wait. The instance comes first,
         # as in `SqlIntake.restore`.
         kept = select(instances.c.path).where(instances.c.id == instance_id, is_kept).with_for_update(key_share=True)
-        ways = select(deliveries.c.state).where(deliveries.c.instance_id == instance_id).order_by(deliveries.c.id)
+        of_it = deliveries.c.instance_id == instance_id
+        ways = select(deliveries.c.state, _has_image.label("had")).where(of_it).order_by(deliveries.c.id)
         gone = update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
         try:
             with self._database.writing() as connection:
                 path = connection.scalar(kept)
-                states = set(connection.scalars(ways.with_for_update(key_share=True)))
-                if path is None or states != {DeliveryState.DELIVERED}:
+                known = connection.execute(ways.with_for_update(key_share=True)).all()
+                delivered = all(way.state is DeliveryState.DELIVERED for way in known)
+                if path is None or not delivered or not any(way.had for way in known):
                     return False
                 _remove(remove, path)
                 connection.execute(gone)

@@ -79,14 +79,14 @@ class MemoryRecords(Room):
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
         with self._shelf.lock:
             old = (one for one in self._shelf.instances.values() if one.spooled and one.received_at < before)
-            found = oldest_first(one for one in old if self._shelf.everywhere(one))
+            found = oldest_first(one for one in old if self._shelf.is_elsewhere(one))
             later = (one for one in found if after is None or age(one) > age(after))
             return list(islice(later, limit))
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         with self._shelf.lock:
             here = self._shelf.instances.get(instance_id)
-            if here is None or not here.spooled or not self._shelf.everywhere(here):
+            if here is None or not here.spooled or not self._shelf.is_elsewhere(here):
                 return False
             remove(here.path)
             self._shelf.instances[instance_id] = replace(here, spooled=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dicom_node.commitment import Promise, SopReference
-from dicom_node.instance import Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import REPORT_ALONE, Delivery, DeliveryState, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.label import Label
 from dicom_node.ports import When
 from dicom_node.record import JobRun
@@ -91,6 +91,11 @@ class Shelf:
         """Whether it has deliveries, and all of them are made."""
         states = {delivery.state for delivery in self.deliveries_of(instance.id)}
         return states == {DeliveryState.DELIVERED}
+
+    def is_elsewhere(self, instance: Instance) -> bool:
+        """Whether that is so, and at least one of them was the image itself."""
+        ways = self.deliveries_of(instance.id)
+        return self.everywhere(instance) and any(way.sent_uid and way.written != REPORT_ALONE for way in ways)
 
     def is_open(self, study_uid: str) -> bool:
         return study_uid in self.newest and study_uid not in self.closed

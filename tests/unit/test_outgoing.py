@@ -8,6 +8,7 @@ import pytest
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.config import Destination
 from dicom_node.errors import PermanentError
+from dicom_node.instance import REPORT_ALONE
 from dicom_node.outgoing import Dispatch
 from dicom_node.part10 import incoming_from_file
 from dicom_node.policy import Policy
@@ -95,6 +96,16 @@ def test_annotate_sends_image_and_report_or_the_report_alone(filled) -> None:
     assert report.Modality == "SR"
     [(alone, _)] = filled.sent(mode="annotate", original=False)
     assert alone.SOPInstanceUID == report.SOPInstanceUID
+
+
+def test_a_report_that_goes_alone_says_so_for_retention(filled) -> None:
+    """Its destination counts for none that has the image."""
+    said = {}
+    for original in (True, False):
+        dispatch = filled.dispatch(mode="annotate", original=original)
+        with dispatch.prepare(filled.instance, filled.verdict, filled.recognition) as outgoing:
+            said[original] = outgoing[-1].written
+    assert said == {True: None, False: REPORT_ALONE}
 
 
 def test_where_there_is_nothing_to_report_annotate_without_the_original_sends_nothing(unsure) -> None:

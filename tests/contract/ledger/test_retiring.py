@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicom_node.instance import Instance
+from dicom_node.instance import REPORT_ALONE, Instance
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger
 from tests.contract.ledger.racing import SECOND, due, settled, to
@@ -32,6 +32,19 @@ def test_what_the_disk_says_of_a_file_comes_out_as_it_is_and_nothing_is_noted(le
     assert record.instance.spooled
     assert "retired" not in [event.kind for event in record.events]
     assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON)
+
+
+@pytest.mark.parametrize(("sent_uid", "written"), [("1.2.9", REPORT_ALONE), ("", None)], ids=["report", "nothing"])
+def test_an_image_of_which_reports_alone_went_out_is_kept(ledger: Ledger, sent_uid: str, written: str | None) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS", "REPORTS"))
+    ledger.outbox.delivered(due(ledger, "REPORTS")[0].id, sent_uid=sent_uid, written=written, now=NOON)
+    ledger.outbox.delivered(due(ledger, "PACS")[0].id, sent_uid="1.2.3.1", written=None, now=NOON)
+    assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
+    alone = settled(ledger, 2, deliveries=to("REPORTS"))
+    ledger.outbox.delivered(due(ledger, "REPORTS")[0].id, sent_uid=sent_uid, written=written, now=NOON)
+    assert [one.id for one in ledger.records.retired(before=NOON + SECOND, limit=9)] == [instance.id]
+    assert not ledger.records.retire(alone.id, remove=pytest.fail, now=NOON)
+    assert ledger.records.counts().forwarded == 2
 
 
 def test_files_are_walked_through_in_pages_oldest_first_whatever_becomes_of_them(ledger: Ledger) -> None:
