@@ -1,16 +1,15 @@
 """`status`, `show` and `migrate`: the ledger for people and scripts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.destination_names import configured_names
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.clock import utc_now
 from dicom_node.errors import NodeError
 from dicom_node.presentation import records_view, status_view, to_the_second
@@ -44,7 +43,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print_status(view: dict[str, Any], *, configured: Sequence[str]) -> None:
-    console = Console()
+    console = plain_console()
     counts = Table("", "count", "of", title="Images and deliveries", title_justify="left")
     for name, counted in FIGURES.items():
         counts.add_row(name, str(view[name]), counted)
@@ -57,10 +56,8 @@ def _print_status(view: dict[str, Any], *, configured: Sequence[str]) -> None:
     if view["promises"]:
         table = Table("commitment for", "objects", "asked at", "attempts", "last error")
         for row in view["promises"]:
-            asked_at = to_the_second(row["asked_at"])
-            table.add_row(
-                row["calling_ae"], str(row["objects"] or ""), asked_at, str(row["attempts"]), row["last_error"] or ""
-            )
+            figures = (str(row["objects"] or ""), to_the_second(row["asked_at"]), str(row["attempts"]))
+            table.add_row(in_one_line(row["calling_ae"]), *figures, in_one_line(row["last_error"] or ""))
         console.print(table)
     if view["jobs"]:
         table = Table("job", "last run", "next run")
@@ -80,7 +77,7 @@ def _destinations(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         waits = "" if row["oldest_due_seconds"] is None else f"{row['oldest_due_seconds']:.0f} s"
         figures = (str(row[key]) for key in ("pending", "uncommitted", "delivered", "failed"))
-        table.add_row(escape(row["name"]), *figures, waits, escape(row["last_error"] or ""))
+        table.add_row(row["name"], *figures, waits, in_one_line(row["last_error"] or ""))
     return table
 
 
@@ -104,27 +101,33 @@ def show(
 
 
 def _print_record(view: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(show_header=False, title=view["sop_instance_uid"], title_justify="left")
+    console = plain_console()
+    table = Table(show_header=False, title=in_one_line(view["sop_instance_uid"]), title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    for name, value in _facts(view):
+        table.add_row(name, in_one_line(value))
+    console.print(table)
+
+
+def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is told of an instance, row by row."""
     for key in ("study_uid", "series_uid", "modality", "body_part", "calling_ae", "received_at", "state", "path"):
-        table.add_row(key, str(view[key] if view[key] not in (None, "") else "-"))
+        yield key, str(view[key] if view[key] not in (None, "") else "-")
     if view["conflict"]:
-        table.add_row("conflict", "another object with this UID and other content was here before")
+        yield "conflict", "another object with this UID and other content was here before"
     verdict = view["verdict"]
     if verdict:
-        table.add_row("outcome", f"{verdict['outcome']}, {verdict['region'] or '-'} ({verdict['confidence']:.2f})")
-        table.add_row("decision", f"{verdict['decision']}: {verdict['reason']}")
-        table.add_row("written", verdict["body_part"] or "as received")
+        yield "outcome", f"{verdict['outcome']}, {verdict['region'] or '-'} ({verdict['confidence']:.2f})"
+        yield "decision", f"{verdict['decision']}: {verdict['reason']}"
+        yield "written", verdict["body_part"] or "as received"
     for label in view["labels"][-1:]:
-        table.add_row("label", escape(f"{label['region']}, by {label['by']}, {to_the_second(label['at'])}"))
+        yield "label", f"{label['region']}, by {label['by']}, {to_the_second(label['at'])}"
     for delivery in view["deliveries"]:
         error = f", {delivery['last_error']}" if delivery["last_error"] else ""
-        table.add_row(f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}")
+        yield f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}"
     for event in view["events"]:
-        table.add_row(to_the_second(event["at"]), f"{event['kind']} {event['detail']}".strip())
-    console.print(table)
+        yield to_the_second(event["at"]), f"{event['kind']} {event['detail']}"
 
 
 def migrate_schema(config: ConfigOption = None) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dicom_node.cli.destination_names import require_known
 from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.errors import ConfigError
 from dicom_node.presentation import standing_view, to_the_second
 from dicom_node.standing import DELIVERIES, Standing
@@ -52,13 +52,8 @@ def _print_images(views: Sequence[Mapping[str, Any]], *, nothing: str) -> None:
     for view in views:
         given = (view[key] for key in ("sop_instance_uid", "study_uid", "modality", "body_part"))
         cells = (to_the_second(view["received_at"]), *given, _seen(view), _why(view))
-        table.add_row(*(_in_one_line(cell) for cell in cells))
-    Console(width=1 << 16, markup=False, highlight=False, emoji=False).print(table)
-
-
-def _in_one_line(text: str) -> str:
-    """Peers write headers and errors: nothing of them may break a row, or move the cursor."""
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip() or "-"
+        table.add_row(*(in_one_line(cell) or "-" for cell in cells))
+    plain_console(width=1 << 16).print(table)
 
 
 def _seen(view: Mapping[str, Any]) -> str:

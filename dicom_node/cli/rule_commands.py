@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config
+from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.config.plan import plan_of
 from dicom_node.errors import NodeError, NotUnderstoodError
 from dicom_node.rules import Routing
@@ -87,21 +86,21 @@ def replay(config: ConfigOption = None) -> None:
             matched.update(explanation.rule for explanation in routing.explanations if explanation.matched)
             went = sorted(delivery.destination for delivery in record.deliveries)
             if went != sorted(routing.destinations):
-                moved.add_row(record.instance.sop_instance_uid, _names(went), _names(routing.destinations))
+                moved.add_row(in_one_line(record.instance.sop_instance_uid), _names(went), _names(routing.destinations))
     counts = Table("rule", "images", title=f"{images} images", title_justify="left")
     for rule in plan.rules:
-        counts.add_row(escape(rule.name), str(matched[rule.name]))
-    Console().print(counts)
-    Console().print(moved if moved.row_count else "every image would go where it went")
+        counts.add_row(rule.name, str(matched[rule.name]))
+    plain_console().print(counts)
+    plain_console().print(moved if moved.row_count else "every image would go where it went")
 
 
 def _print_routing(path: Path, routing: Routing) -> None:
     if routing.explanations:
-        table = Table("rule", "matches", "because", title=escape(str(path)), title_justify="left")
+        table = Table("rule", "matches", "because", title=str(path), title_justify="left")
         for explanation in routing.explanations:
-            because = escape("\n".join(explanation.because))
-            table.add_row(escape(explanation.rule), "yes" if explanation.matched else "no", because)
-        Console().print(table)
+            because = "\n".join(map(in_one_line, explanation.because))
+            table.add_row(explanation.rule, "yes" if explanation.matched else "no", because)
+        plain_console().print(table)
     typer.echo(f"{path} goes to: {_names(routing.destinations)}")
 
 
