@@ -118,7 +118,8 @@ def _checked_syntax(ds: Dataset) -> UID:
     missing = [keyword for keyword in REQUIRED if ds.get(keyword) is None]
     if missing:
         raise UndecodableError(f"the header lacks {', '.join(missing)}")
-    if ds.get("SamplesPerPixel") not in (None, 1) or not str(ds.PhotometricInterpretation).startswith("MONOCHROME"):
+    grey = str(ds.PhotometricInterpretation).strip().upper().startswith("MONOCHROME")
+    if ds.get("SamplesPerPixel") not in (None, 1) or not grey:
         raise UndecodableError("the image is in colour")
     if ds.BitsAllocated not in (1, 8, 16):
         raise UndecodableError(f"{int(ds.BitsAllocated)} bits allocated to a pixel are not supported")

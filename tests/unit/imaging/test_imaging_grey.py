@@ -43,6 +43,15 @@ def test_the_sigmoid_and_exact_windows_follow_the_standard(radiograph: Factory) 
     np.testing.assert_allclose(exact, np.clip((x - 98) / 60, 0, 1), atol=1e-6)
 
 
+def test_a_photometric_interpretation_in_small_letters_is_grey_too(radiograph: Factory) -> None:
+    """Code strings have capitals (PS3.5 6.2), and not every maker knows."""
+    small = radiograph(RAMP)
+    small.PhotometricInterpretation = "monochrome1 "
+    capital = radiograph(RAMP)
+    capital.PhotometricInterpretation = "MONOCHROME1"
+    np.testing.assert_array_equal(grey_from_dataset(small), grey_from_dataset(capital))
+
+
 def test_an_exact_or_sigmoid_window_may_be_narrower_than_one(radiograph: Factory) -> None:
     """Only LINEAR needs a width of 1 or more (C.11.2.1.2); where values are rescaled to [0, 1] the others are less."""
     narrow = {"RescaleSlope": "0.00390625", "RescaleIntercept": 0, "WindowCenter": 0.25, "WindowWidth": 0.5}
