@@ -16,6 +16,7 @@ from dicom_node.commitment import SopReference
 from dicom_node.config import Config, Destination
 from dicom_node.config.commitment import CommitmentPeer
 from dicom_node.config.plan import plan_of
+from dicom_node.config.summary import fingerprint_of
 from dicom_node.config.tls import client_of
 from dicom_node.dimse.commitment_scu import CommitmentScu
 from dicom_node.dimse.line import Peer
@@ -27,6 +28,7 @@ from dicom_node.ports import Ledger
 from dicom_node.promise import AT_A_TIME, FORGET_AFTER, Telling
 from dicom_node.receiving import commitment_desk
 from dicom_node.retry import Retry
+from dicom_node.siblings import Presence
 from dicom_node.spool import Spool
 from dicom_node.workers import Lane, Loop, Then
 
@@ -64,6 +66,7 @@ class Sending:
         self._with = _Collaborators(
             config=config, ledger=ledger, spool=spool, auditor=auditor, told=told, worker=worker, now=now
         )
+        self._presence = Presence(config.spool_dir, name=worker, fingerprint=fingerprint_of(config))
         self._lanes = [_lane(self._with, destination) for destination in config.destinations]
         self._reports = _Reports(self._with)
         self._loops = [
@@ -74,6 +77,13 @@ class Sending:
 
     def start(self) -> None:
         """Raises LedgerError."""
+        for name in self._presence.announce():
+            log.error(
+                "another_node_is_configured_otherwise",
+                node=name,
+                hint="nodes on one ledger and spool need the same destinations, rules and policy: either may settle "
+                "an image",
+            )
         self._waive()
         for loop in self._loops:
             loop.start()
@@ -95,6 +105,7 @@ class Sending:
         for lane in self._lanes:
             lane.close()
         self._reports.close()
+        self._presence.leave()
 
     def _waive(self) -> None:
         """What waits for the commitment of a destination that is no longer asked for it would wait for ever. One

@@ -1,5 +1,6 @@
 """What a configuration comes to, as lines for people: whom the node lets in, what it changes, what it removes."""
 
+import hashlib
 from collections.abc import Iterator
 
 from dicom_node.config.quantities import shown
@@ -14,6 +15,16 @@ def summary_of(config: Config) -> Iterator[tuple[str, str]]:
     for title in (title for title, place in config.report_places.items() if place is None):
         names = " and ".join(one.name for one in config.destinations if one.ae_title == title)
         yield f"reports to {title}", f"only where it asked, since {names} go by that title: see [[commitment_peers]]"
+
+
+def fingerprint_of(config: Config) -> str:
+    """One for all configurations that do the same with an image; how it travels may differ from machine to machine."""
+    travel = {"timeout", "retry", "tls"}
+    same = config.model_copy(update={"destinations": tuple(sorted(config.destinations, key=lambda one: one.name))})
+    said = same.model_dump_json(
+        include={"destinations", "rules", "policy"}, exclude={"destinations": {"__all__": travel}}
+    )
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _callers(node: NodeSection) -> str:

@@ -177,3 +177,16 @@ def test_what_somebody_has_to_mend_ends_with_two_so_that_it_is_not_tried_again(t
     assert sentence in done.stderr
     assert "secret" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_node_that_starts_beside_one_with_other_destinations_says_so(tmp_path, tiny_model) -> None:
+    """On one ledger and spool, either may settle an image, by its own destinations and rules."""
+    first = NodeProcess(tmp_path / "first", model(tiny_model) + destination("pacs", 1))
+    alike = NodeProcess(tmp_path / "alike", model(tiny_model) + destination("pacs", 1, timeout="9s"))
+    other = NodeProcess(tmp_path / "other", model(tiny_model) + destination("pacs", 2))
+    for node in (alike, other):
+        (node.folder / "data").symlink_to(first.folder / "data")
+    with first, alike, other:
+        pass
+    logs = [node.log.read_text().count("another_node_is_configured_otherwise") for node in (first, alike, other)]
+    assert logs == [0, 0, 2]
