@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dicom_node.classify import Plan, planned
+from dicom_node.errors import OutOfResourcesError, is_of_the_machine
 from dicom_node.header import header_values
+from dicom_node.instance import Instance
 from dicom_node.object_file import open_object
 from dicom_node.ports import Outbox, Records
 from dicom_node.record import InstanceRecord
 from dicom_node.rules import Facts, Routing, route
+from dicom_node.soundness import is_as_long
 from dicom_node.spool import Spool
 from dicom_node.verdict import Outcome
 
@@ -18,14 +21,14 @@ PAGE = 500
 
 
 def route_again(record: InstanceRecord, plan: Plan, spool: Spool) -> Routing:
-    """Where today's rules would send an image of the past."""
+    """Where today's rules would send an image of the past. Raises OutOfResourcesError while its file cannot be read."""
     return route(plan.rules, [stop.name for stop in plan.stops], _facts(record, spool))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replanning:
     """What planning for the past came to. `added`: deliveries. Of the images that got none, `served` have one already,
-    the files of `gone` are not here any more, and `unwanted` go nowhere by today's configuration.
+    the files of `gone` are not here any more, or not whole, and `unwanted` go nowhere by today's configuration.
     """
 
     added: int = 0
@@ -48,6 +51,8 @@ def plan_unrouted(
     series or studies; empty for all. With `destination` it gives those to that one, and to images that have none there.
 
     Images arrive before a destination is configured, or match no rule of their day: they are kept, and wait for this.
+    Raises OutOfResourcesError while the spool is away or cannot be read: without its header an image would match other
+    rules, and go where it must not.
     """
     tally: Counter[str] = Counter()
     wanted = frozenset(uids)
@@ -56,7 +61,7 @@ def plan_unrouted(
             continue
         if _is_served(record, destination):
             tally["served"] += 1
-        elif not record.instance.spooled:
+        elif not _is_here(record.instance, spool):
             tally["gone"] += 1
         else:
             names = route_again(record, plan, spool).destinations
@@ -79,6 +84,14 @@ def settled_records(records: Records) -> Iterator[InstanceRecord]:
         after = page[-1].instance.id
 
 
+def _is_here(instance: Instance, spool: Spool) -> bool:
+    spool.check_marked()
+    try:
+        return instance.spooled and is_as_long(spool.path(instance.path), instance.size)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
 def _own_uids(record: InstanceRecord) -> set[str]:
     instance = record.instance
     return {instance.sop_instance_uid, instance.series_uid, instance.study_uid}
@@ -98,8 +111,16 @@ def _facts(record: InstanceRecord, spool: Spool) -> Facts:
 
 
 def _past_values(record: InstanceRecord, spool: Spool) -> Mapping[str, tuple[str, ...]]:
-    """The header as it was received; what the ledger itself kept of it where the file is gone or damaged."""
-    try:
-        return header_values(open_object(spool.path(record.instance.path)))
-    except Exception:  # noqa: BLE001 - gone or damaged: the ledger's own columns are what is left
-        return {"Modality": (record.instance.modality,), "BodyPartExamined": (record.instance.body_part,)}
+    """The header as it was received; what the ledger itself kept of it where the file is gone, or cannot be parsed."""
+    instance = record.instance
+    if _is_here(instance, spool):
+        try:
+            return header_values(open_object(spool.path(instance.path)))
+        except Exception as error:  # pydicom raises whatever it likes
+            if is_of_the_machine(error):
+                raise _unreadable(error) from error
+    return {"Modality": (instance.modality,), "BodyPartExamined": (instance.body_part,)}
+
+
+def _unreadable(error: Exception) -> OutOfResourcesError:
+    return OutOfResourcesError(f"the spool cannot be read now ({type(error).__name__}): nothing more is routed")

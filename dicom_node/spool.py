@@ -72,7 +72,15 @@ class Spool:
     def check_here(self) -> None:
         """Raises OutOfResourcesError when it is not here."""
         if not self.is_here():
-            raise OutOfResourcesError(f"the spool {self._root} is not there: check that its disk is mounted")
+            raise self._away()
+
+    def check_marked(self) -> None:
+        """As `check_here`, for whoever reads a spool that he has not `opened`: it has to bear the mark."""
+        if not self._bears_the_mark():
+            raise self._away()
+
+    def _away(self) -> OutOfResourcesError:
+        return OutOfResourcesError(f"the spool {self._root} is not there: check that its disk is mounted")
 
     def _bears_the_mark(self) -> bool:
         try:

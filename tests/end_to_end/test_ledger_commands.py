@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from dicom_node.ledger import SqlLedger, open_ledger
+from dicom_node.part10 import file_header
+from dicom_node.spool import Spool
 from dicom_node.standing import Standing
 from dicom_node.verdict import Decision, Outcome
 from tests.configurations import destination
 from tests.contract.ledger.racing import due, settled, to, verdict
+from tests.dimse_objects import incoming
 from tests.servers.node import NodeProcess
 from tests.stories import NOON, arrival
 
@@ -154,8 +157,20 @@ def test_what_is_configured_is_given_up_only_when_that_is_said(node) -> None:
     assert done.stdout == "1 delivery to pacs given up\n"
 
 
+def put_files(node: NodeProcess) -> None:
+    """The files of its images, as long as the ledger says."""
+    spool = Spool.opened(node.spool, 0, expected=lambda: False)
+    with opened(node) as ledger:
+        for one in ledger.repairs.kept(after_id=0, limit=99):
+            missing = one.size - len(incoming(one.sop_instance_uid, PatientComments="").dataset)
+            item = incoming(one.sop_instance_uid, PatientComments="." * missing)
+            spool.path(one.path).parent.mkdir(parents=True, exist_ok=True)
+            spool.path(one.path).write_bytes(file_header(item) + item.dataset)
+
+
 def test_a_destination_that_was_added_later_is_given_the_images_of_the_past(node) -> None:
     """All that are settled and have their file, though most of them have deliveries to others."""
+    put_files(node)
     again = ("requeue", "--state", "unrouted", "--destination", "new")
     assert node.run(*again, "1.2.3.1").stdout == "1 delivery put back\n"
     assert node.run(*again).stdout == "4 deliveries put back\n"

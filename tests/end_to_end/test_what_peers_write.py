@@ -4,6 +4,7 @@ import pytest
 
 from dicom_node.commitment import CommitmentRequest, SopReference
 from dicom_node.ledger import open_ledger
+from dicom_node.spool import Spool
 from tests.configurations import destination
 from tests.contract.ledger.racing import due, to, verdict
 from tests.servers.node import NodeProcess
@@ -22,6 +23,7 @@ REQUEST = CommitmentRequest(
 def node(tmp_path_factory) -> NodeProcess:
     """One that does not run; in its ledger an image and a request, of which each text would be markup, or worse."""
     node = NodeProcess(tmp_path_factory.mktemp("peers") / "node", destination("pacs", 1))
+    Spool.opened(node.spool, 0, expected=lambda: False)
     ledger = open_ledger(f"sqlite:///{node.folder / 'data' / 'ledger.sqlite'}")
     one = arrival(sop_instance_uid="1.2.3[/U]", calling_ae="[/X]", body_part="[/B]\x1b[2J", modality=":bone:")
     instance = ledger.intake.add(one).instance
