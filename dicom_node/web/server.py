@@ -1,6 +1,7 @@
 """Uvicorn in a thread: start returns when the port answers, stop when it no longer does."""
 
 import socket
+import ssl
 import threading
 
 import uvicorn
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 
 from dicom_node.errors import StartError
 from dicom_node.tls import Credentials, TlsServer
-from dicom_node.tls.contexts import SUITES
+from dicom_node.tls.contexts import Contexts
 
 
 class WebServer:
@@ -18,8 +19,6 @@ class WebServer:
         """With credentials it speaks HTTPS. Raises ConfigError when they cannot be used."""
         self._host = host
         self._wanted_port = port
-        if credentials is not None:
-            TlsServer(credentials=credentials).context()  # says what is wrong with the files; uvicorn would not
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -27,11 +26,10 @@ class WebServer:
             server_header=False,
             proxy_headers=False,  # any program on this machine could choose its address by X-Forwarded-For
             timeout_graceful_shutdown=5,
-            ssl_certfile=credentials.certificate if credentials else None,
-            ssl_keyfile=credentials.key if credentials else None,
-            ssl_keyfile_password=credentials.password if credentials else None,
-            ssl_ciphers=SUITES,
         )
+        if credentials is not None:
+            config.load()
+            config.ssl = _always_current(Contexts(TlsServer(credentials=credentials)))
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -58,3 +56,14 @@ class WebServer:
             self._thread.join()
         if self._socket is not None:
             self._socket.close()
+
+
+def _always_current(contexts: Contexts) -> ssl.SSLContext:
+    """A context that gives each connection the files as they are then: uvicorn takes one context for its whole life."""
+    context = contexts.current()
+
+    def at_client_hello(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = contexts.current()
+
+    context.sni_callback = at_client_hello  # called for a client that names no server as well
+    return context

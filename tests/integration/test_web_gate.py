@@ -264,3 +264,31 @@ def test_with_a_certificate_it_speaks_https(tmp_path: Path) -> None:
         trusting = ssl.create_default_context(cafile=ca.file)
         url = str(web.base_url).replace("http:", "https:")
         assert httpx.get(f"{url}/healthz", verify=trusting).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"], ids=["asked for by name", "by address, thus without SNI"])
+def test_a_renewed_certificate_is_shown_to_the_next_connection(tmp_path: Path, name: str) -> None:
+    ca = Authority(tmp_path)
+    credentials = ca.issue(name)
+
+    def shown(port: int) -> bytes | None:
+        trusting = ssl.create_default_context(cafile=ca.file)
+        with (
+            socket.create_connection(("127.0.0.1", port)) as line,
+            trusting.wrap_socket(line, server_hostname=name) as safe,
+        ):
+            safe.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert safe.recv(100).startswith(b"HTTP/1.1 200")
+            return safe.getpeercert(binary_form=True)
+
+    with captured_log() as log, served(credentials=credentials) as web:
+        port = web.base_url.port
+        first = shown(port)
+        assert shown(port) == first
+        assert ca.issue(name) == credentials  # into the same files
+        second = shown(port)
+        assert second != first
+        credentials.key.write_text("half a renewal")
+        assert shown(port) == second
+    assert log.getvalue().count("tls_files_renewed") == 1
+    assert "tls_files_not_usable" in log.getvalue()
