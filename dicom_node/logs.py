@@ -3,10 +3,13 @@
 import logging
 import sys
 import threading
+import traceback
 import warnings
 from typing import Literal
 
 import structlog
+
+log = structlog.get_logger(__name__)
 
 
 class Lines(structlog.WriteLogger):
@@ -32,6 +35,24 @@ class Lines(structlog.WriteLogger):
     fatal = failure = err = error = critical = exception = msg
 
 
+class Relay(logging.Handler):
+    """What libraries log, as lines of ours: the first line of what they say, without the values that are to go into it,
+    and the type and place of an error. Values and the texts of errors may be a patient's.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        error = record.exc_info[1] if record.exc_info else None
+        where = {"kind": type(error).__name__, "error": place_of(error)} if error is not None else {}
+        tell("library_trouble", library=record.name, said=str(record.msg).partition("\n")[0], **where)
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error came from, for one whose text must not be told."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+
+
 def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
     """Set up structlog and quiet the libraries; called once, by the process that is the program."""
     renderer: structlog.typing.Processor = (
@@ -50,6 +71,9 @@ def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
         logger_factory=lambda *_: Lines(),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, Relay) for handler in root.handlers):
+        root.addHandler(Relay())
     quiet_libraries()
 
 

@@ -13,6 +13,7 @@ from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
 from dicom_node.dimse.watch import Watch
 from dicom_node.errors import NodeError
 from dicom_node.instance import Incoming, Receipt
+from dicom_node.logs import place_of
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +50,7 @@ def reply_to_store(event: Event, *, handler: Callable[[Incoming], Receipt], tall
     try:
         watch.stored(id(event.assoc), incoming, receipt)
     except Exception as error:  # noqa: BLE001 - it is durable, and a sender that hears else sends it for ever
-        log.error("stored_but_not_told", **_names(incoming), kind=type(error).__name__, error=_place(error))
+        log.error("stored_but_not_told", **_names(incoming), kind=type(error).__name__, error=place_of(error))
     log.info("stored", **_names(incoming), size=size, duplicate=receipt.duplicate, milliseconds=took)
     return _response(SUCCESS)
 
@@ -64,16 +65,9 @@ def _response(status: Status) -> Dataset:
 
 def _log_refusal(incoming: Incoming, error: Exception, status: Status) -> None:
     """Our own errors carry no patient data; what is unforeseen may, so that only its type and place are told."""
-    known = str(error) if isinstance(error, NodeError) else _place(error)
+    known = str(error) if isinstance(error, NodeError) else place_of(error)
     level = log.error if status is UNFORESEEN else log.warning
     level("refused", **_names(incoming), status=f"{status.code:04X}", kind=type(error).__name__, error=known)
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 def _names(incoming: Incoming) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The log: what happens when nobody can write it, and what libraries say in it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,42 @@ loop.stop()
 def test_a_worker_whose_trouble_cannot_be_logged_works_on() -> None:
     with Path("/dev/full").open("w") as full:
         assert run(WORKER, stderr=full).stdout == "True\n"
+
+
+WEB = """
+import asyncio
+import socket
+from fastapi import FastAPI
+from dicom_node.web.server import WebServer
+app = FastAPI()
+@app.get("/break")
+def fault():
+    raise ValueError("SECRET^PATIENT")
+server = WebServer(app, host="127.0.0.1", port=0)
+server.start()
+for asked in (b"\\x16\\x03\\x01 no HTTP", b"GET /break HTTP/1.1\\r\\nHost: localhost"):
+    with socket.create_connection(("127.0.0.1", server.port)) as line:
+        line.sendall(asked + b"\\r\\nConnection: close\\r\\n\\r\\n")
+        while line.recv(1000):
+            pass
+server.stop()
+"""
+
+
+def test_what_libraries_log_is_a_line_of_ours_without_the_values_in_it() -> None:
+    done = run(WEB, stderr=subprocess.PIPE)
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["library"], line["level"], line["said"]) for line in lines] == [
+        ("uvicorn.error", "warning", "Invalid HTTP request received."),
+        ("uvicorn.error", "error", "Exception in ASGI application"),
+    ]
+    assert lines[1]["kind"] == "ValueError"
+    assert "SECRET" not in done.stderr
+
+
+def test_the_values_that_a_library_quotes_are_not_in_the_log() -> None:
+    quoting = "import logging\nlogging.getLogger('some').error('cannot read %s', 'SECRET^PATIENT')"
+    told = run(quoting, stderr=subprocess.PIPE).stderr
+    assert json.loads(told)["said"] == "cannot read %s"
+    assert "SECRET" not in told
