@@ -109,12 +109,12 @@ class Node:
 
     @classmethod
     @contextmanager
-    def running(cls, config: Config, *, now: Callable[[], datetime] = utc_now) -> Iterator[Self]:
-        """Build a node, open it, and close it in order when the context ends."""
+    def running(cls, config: Config, *, adopt: bool = False, now: Callable[[], datetime] = utc_now) -> Iterator[Self]:
+        """Build a node, open it, and close it in order when the context ends. `adopt`: as `open_spool`."""
         with ExitStack() as stack:
             ledger = open_ledger(config.ledger_url)
             stack.callback(ledger.close)
-            spool = open_spool(config, ledger)
+            spool = open_spool(config, ledger, adopt=adopt)
             eye = stack.enter_context(open_eye(config))
             node = cls(config, ledger=ledger, spool=spool, eye=eye, now=now)
             stack.enter_context(node)

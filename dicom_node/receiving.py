@@ -22,6 +22,7 @@ from dicom_node.ports import Ledger
 from dicom_node.promise import made_report
 from dicom_node.receive import receive
 from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, Count
+from dicom_node.recovery import check_ledger_is_theirs
 from dicom_node.spool import Spool
 
 
@@ -93,13 +94,18 @@ def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime])
     )
 
 
-def open_spool(config: Config, ledger: Ledger) -> Spool:
-    """The spool to write into; as `Spool.opened`, by what the ledger knows. Raises OutOfResourcesError, LedgerError."""
-    return Spool.opened(
+def open_spool(config: Config, ledger: Ledger, *, adopt: bool = False) -> Spool:
+    """The spool to write into; as `Spool.opened`, by what the ledger knows. Raises OutOfResourcesError, LedgerError,
+    and WrongLedgerError where it is the spool of another ledger, unless its images are to be adopted.
+    """
+    spool = Spool.opened(
         config.spool_dir,
         config.node.disk_reserve,
         expected=lambda: bool(ledger.repairs.kept(after_id=0, limit=1)),
     )
+    if not adopt:
+        check_ledger_is_theirs(spool=spool, records=ledger.records)
+    return spool
 
 
 class WholeReceiver:
@@ -112,7 +118,7 @@ class WholeReceiver:
             config,
             port=port,
             ledger=self._ledger,
-            spool=open_spool(config, self._ledger),
+            spool=open_spool(config, self._ledger, adopt=True),  # the node that started this one has asked
             now=utc_now,
             count=count,
             watch=self._auditor.watch,

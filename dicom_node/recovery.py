@@ -3,21 +3,22 @@
 Each kind of debris has one rule (docs/ARCHITECTURE.md has the table): leases and temporary files of processes that are
 surely dead go at once; a file that no row knows is taken in as if it had just been received; a row whose file has gone
 or is not as long as it was is marked as lost, loudly; a file that its row believes gone is restored, if it is sound,
-and goes nowhere that has it.
+and goes nowhere that has it. A spool full of files beside an empty ledger is no debris, but another ledger's.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import structlog
 
 from dicom_node.element_text import text_of
-from dicom_node.errors import NotUnderstoodError, reason
+from dicom_node.errors import NotUnderstoodError, WrongLedgerError, reason
 from dicom_node.instance import Instance
 from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity
-from dicom_node.ports import Intake, Repairs
+from dicom_node.ports import Intake, Records, Repairs
 from dicom_node.receive import arrival_of
 from dicom_node.soundness import is_as_long, is_sound
 from dicom_node.spool import Spool
@@ -25,6 +26,9 @@ from dicom_node.spool import Spool
 log = structlog.get_logger(__name__)
 
 PAGE = 500
+# A crash leaves one file without a row for each association that was between rename and commit, some milliseconds of an
+# image's way; and it has to come before the very first row for the ledger to be empty. More of them were never a crash.
+MOST_ORPHANS = 16
 _SOP_INSTANCE_UID = 0x00020003
 _SOURCE_AE = 0x00020016
 _RECEIVING_AE = 0x00020018
@@ -39,6 +43,19 @@ class Findings:
     restored: int = 0
     lost: int = 0
     damaged: int = 0
+
+
+def check_ledger_is_theirs(*, spool: Spool, records: Records) -> None:
+    """Raises WrongLedgerError where the files of the spool are surely those of another ledger than this one, which is
+    empty: all that was ever received would be taken in as new, and sent to its destinations again.
+    """
+    files = sum(1 for _ in islice(spool.files(), MOST_ORPHANS + 1))
+    if files > MOST_ORPHANS and not records.counts().received:
+        raise WrongLedgerError(
+            f"the ledger is empty, and {spool.path('')} is full of another ledger's images: point [ledger] url back to "
+            "that ledger, or restore it from its backup; if it is lost for good, `dicom-node serve --adopt` takes them "
+            "all in as new, and sends them to their destinations again"
+        )
 
 
 def break_dead_leases(*, repairs: Repairs, is_dead: Callable[[str], bool]) -> int:

@@ -1,13 +1,22 @@
 """`dicom-node serve`: the node as a process."""
 
 import signal
+from typing import Annotated
 
 import typer
 
 from dicom_node.cli.options import ConfigOption, read_config
 
 
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt", help="Although the ledger is empty, take in all images of the spool, and send them again."
+        ),
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
     from dicom_node.background import switch_often
     from dicom_node.config.folders import check_data_dir
@@ -18,6 +27,6 @@ def serve(config: ConfigOption = None) -> None:
     check_data_dir(settings)
     ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
-    with Node.running(settings) as node:
+    with Node.running(settings, adopt=adopt) as node:
         typer.echo(node.greeting())
         ending.wait()

@@ -32,15 +32,15 @@ class NodeProcess:
         folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(_with_free_ports(configuration, folder), encoding="utf-8")
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Return once it has printed its line, which it does when the port answers."""
-        self.launch()
+        self.launch(*options)
         self.greeted()
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """Start it without waiting for anything."""
         with self.log.open("a") as log:
-            command = [sys.executable, "-m", "dicom_node", "serve", "--config", self.file]
+            command = [sys.executable, "-m", "dicom_node", "serve", *options, "--config", self.file]
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
 
     def greeted(self) -> None:

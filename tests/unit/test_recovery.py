@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from dicom_node.errors import OutOfResourcesError
+from dicom_node.errors import OutOfResourcesError, WrongLedgerError
 from dicom_node.instance import InstanceState
 from dicom_node.owner import own_name
 from dicom_node.part10 import digest_of, file_header
 from dicom_node.receive import receive
-from dicom_node.recovery import Findings, break_dead_leases, check_files
+from dicom_node.recovery import MOST_ORPHANS, Findings, break_dead_leases, check_files, check_ledger_is_theirs
 from dicom_node.retention import was_retired
 from dicom_node.spool import MARK, Spool
 from dicom_node.testing import MemoryLedger
@@ -211,6 +211,18 @@ def test_a_file_that_is_not_what_its_name_says_is_left_alone_and_told(spool, led
     assert "file_damaged" in [line["event"] for line in logs]
     assert path.is_file()
     assert ledger.records.counts().received == 0
+
+
+def test_a_spool_full_of_files_and_an_empty_ledger_are_not_each_others(spool, ledger) -> None:
+    """Taken in as new, all that was ever received would be sent again."""
+    for number in range(MOST_ORPHANS):
+        orphan(spool, f"1.2.{number}")
+    check_ledger_is_theirs(spool=spool, records=ledger.records)  # as a crash before the first row may leave them
+    orphan(spool, "1.3")
+    with pytest.raises(WrongLedgerError, match=r"point \[ledger\] url back .* `dicom-node serve --adopt`"):
+        check_ledger_is_theirs(spool=spool, records=ledger.records)
+    ledger.repairs.lose(take(spool, ledger, "1.4").id, now=NOON)
+    check_ledger_is_theirs(spool=spool, records=ledger.records)  # one row makes it theirs
 
 
 def test_a_check_ends_when_it_is_told_to(spool, ledger) -> None:
