@@ -16,8 +16,8 @@ from tests.synthetic import bright
 class WithoutLog(NodeProcess):
     """A node of which standard error is a file on a full disk."""
 
-    def launch(self) -> None:
-        command = [sys.executable, "-m", "dicom_node", "serve", "--config", self.file]
+    def launch(self, *options: str) -> None:
+        command = [sys.executable, "-m", "dicom_node", "serve", *options, "--config", self.file]
         with Path("/dev/full").open("w") as full:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=full, text=True)
         self.log.touch()
