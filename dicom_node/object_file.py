@@ -3,8 +3,8 @@
 The one place where a data set is inflated to be used (the receiver inflates no more than the head, in `part10`).
 """
 
+import os
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,7 @@ BULK = 64 << 10
 LARGEST_INFLATED = 256 << 20
 # Real data sets have hundreds of elements at their top level; a file of empty ones would be parsed for minutes.
 MOST_ELEMENTS = 20_000
+UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
 def open_object(path: Path) -> Dataset:
@@ -38,23 +39,35 @@ def open_object(path: Path) -> Dataset:
         if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
             return _read_inflated(file, meta, offset)
         file.seek(0)
-        return read_partial(file, stop_when=_too_many(), defer_size=BULK, force=True)
+        return read_partial(file, stop_when=_Walk(file), defer_size=BULK, force=True)
 
 
 def read_object(path: Path) -> FileDataset:
-    """The whole data set of a Part 10 file, for making another of it. Raises as `open_object`."""
+    """The whole data set of a Part 10 file, for making another of it.
+
+    Raises as `open_object`, and UndecodableError for a data set that is cut short: pydicom leaves out what it cannot
+    read to the end, and what is made of the rest would pass for all of it.
+    """
     with path.open("rb") as file:
         meta, offset = split_meta(file)
         if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
-            return _read_inflated(file, meta, offset)
+            return _read_inflated(file, meta, offset, whole=True)
         file.seek(0)
-        return read_partial(file, stop_when=_too_many(), force=True)
+        return _read_whole(file)
 
 
-def _read_inflated(file: BinaryIO, meta: Dataset, offset: int) -> FileDataset:
+def _read_whole(file: BinaryIO) -> FileDataset:
+    walk = _Walk(file)
+    ds = read_partial(file, stop_when=walk, force=True)
+    walk.require_end(ds)
+    return ds
+
+
+def _read_inflated(file: BinaryIO, meta: Dataset, offset: int, *, whole: bool = False) -> FileDataset:
     """What was deflated is, and comes as, Explicit VR Little Endian (PS3.5 A.5)."""
     file.seek(offset)
-    ds = read_partial(BytesIO(_inflated(file.read())), stop_when=_too_many(), force=True)
+    inflated = BytesIO(_inflated(file.read()))
+    ds = _read_whole(inflated) if whole else read_partial(inflated, stop_when=_Walk(inflated), force=True)
     ds.file_meta = FileMetaDataset(meta)
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.preamble = bytes(128)
@@ -74,14 +87,31 @@ def _inflated(deflated: bytes) -> bytes:
     return content
 
 
-def _too_many() -> Callable[[BaseTag, str | None, int], bool]:
-    count = 0
+class _Walk:
+    """What pydicom asks about every element at the top level, before it reads the value."""
 
-    def stop(_tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal count
-        count += 1
-        if count > MOST_ELEMENTS:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._count = 0
+        self._last: BaseTag | None = None
+        self._end = 0
+
+    def __call__(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
+        """Never to stop here; raises UndecodableError after too many elements."""
+        self._count += 1
+        if self._count > MOST_ELEMENTS:
             raise UndecodableError(f"the data set has more than {MOST_ELEMENTS} elements")
+        self._last = tag
+        self._end = 0 if length == UNDEFINED_LENGTH else self._file.tell() + length
         return False
 
-    return stop
+    def require_end(self, ds: Dataset) -> None:
+        """Raise UndecodableError unless the last element is there, to its last byte, and nothing follows but zeros."""
+        size = self._file.seek(0, os.SEEK_END)
+        if self._last is None or self._last not in ds or self._end > size or self._is_more_behind():
+            raise UndecodableError("the data set is cut short or damaged: its last element cannot be read to the end")
+
+    def _is_more_behind(self) -> bool:
+        """Fewer than 8 bytes are no element to pydicom; a sender's padding is not the head of one that is cut off."""
+        self._file.seek(self._end)
+        return bool(self._end) and any(self._file.read(8))

@@ -29,6 +29,8 @@ def decompress(ds: Any) -> None:
     _decompress_icons(ds, syntax)
     if "PixelData" in ds:
         _decompress_pixels(ds, syntax)
+    elif "Rows" in ds:
+        raise UndecodableError("the image has lost its pixel data")
 
 
 def _decompress_icons(ds: Dataset, syntax: UID) -> None:

@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from dicom_node.dimse.transcode import transcode
@@ -62,3 +63,29 @@ def test_a_data_set_of_very_many_elements_is_refused_soon(read, tmp_path: Path) 
 def test_a_bomb_cannot_be_rewritten_for_a_peer_that_wants_it_uncompressed(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="inflates to more than"):
         transcode(bomb(tmp_path), ExplicitVRLittleEndian, tmp_path / "out.dcm")
+
+
+@pytest.mark.parametrize("missing", [1, 3, 200])
+@pytest.mark.parametrize("name", ["CT_small.dcm", "ExplVR_BigEnd.dcm", "rtplan.dcm"])
+def test_nothing_is_made_of_a_data_set_that_is_cut_short(name: str, missing: int, tmp_path: Path) -> None:
+    """pydicom reads on without a word; a copy would hold what is left, and pass for the whole object."""
+    content = Path(get_testdata_file(name)).read_bytes()
+    path = tmp_path / name
+    path.write_bytes(content[:-missing])
+    assert len(open_object(path)) > 0
+    with pytest.raises(UndecodableError, match="cut short"):
+        read_object(path)
+
+
+def test_nothing_is_made_of_a_data_set_that_ends_within_the_head_of_an_element(tmp_path: Path) -> None:
+    content = Path(get_testdata_file("JPEG2000.dcm")).read_bytes()
+    path = tmp_path / "cut.dcm"
+    path.write_bytes(content[:2205])
+    with pytest.raises(UndecodableError, match="cut short"):
+        read_object(path)
+
+
+def test_zeros_behind_the_last_element_are_padding(tmp_path: Path) -> None:
+    path = tmp_path / "padded.dcm"
+    path.write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes() + bytes(3))
+    assert "PixelData" in read_object(path)

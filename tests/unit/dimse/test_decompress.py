@@ -194,11 +194,18 @@ def test_compressed_pixels_in_another_sequence_are_refused_with_the_reason(tmp_p
 
 def test_an_object_without_pixels_needs_no_decoder(tmp_path: Path) -> None:
     """A report or a presentation state may be negotiated under JPEG 2000 like any other object."""
-    ds = cr(PixelData=None)
+    ds = cr(PixelData=None, Rows=None, Columns=None)
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = JPEG2000Lossless
     out = converted(tmp_path, saved(tmp_path, ds))
     assert (out.file_meta.TransferSyntaxUID, out.PatientName) == (ExplicitVRLittleEndian, ds.PatientName)
+
+
+def test_an_image_that_has_lost_its_pixels_is_not_sent_as_one_without(tmp_path: Path) -> None:
+    """A stream whose fragments cannot be told apart may end like this."""
+    path = written(tmp_path, incoming_bytes(encoded(cr(PixelData=None)), syntax=JPEG2000Lossless))
+    with pytest.raises(PermanentError, match="cannot be decoded"):
+        transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.95"], ids=["plain", "deflated"])
