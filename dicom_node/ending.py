@@ -19,10 +19,12 @@ class Ending:
 
     def __init__(self, *numbers: signal.Signals, sentinels: Sequence[int] = ()) -> None:
         """`sentinels`: descriptors that ask for it too, once there is something to read (a parent's end)."""
-        self._bell, self._rope = socket.socketpair()
-        self._rope.setblocking(False)
+        bell, rope = socket.socketpair()
+        rope.setblocking(False)
         self._sentinels = sentinels
-        signal.set_wakeup_fd(self._rope.fileno(), warn_on_full_buffer=False)
+        # Open as long as the process: a signal that comes while it ends would complain of a closed one.
+        self._bell = bell.detach()
+        signal.set_wakeup_fd(rope.detach(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _leave_it_to_the_bell)
 

@@ -46,3 +46,17 @@ os.close(child)
 assert ending.wait(20.0)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_signal_that_comes_when_nobody_waits_any_more_is_passed_over_in_silence() -> None:
+    """As while a receiver that could not start is being stopped."""
+    script = """
+import os, signal
+from dicom_node.ending import Ending
+
+ending = Ending(signal.SIGTERM)
+del ending
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
