@@ -82,6 +82,7 @@ def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
     """All bits of each sample: which of them are the stored value, pydicom would tell by Bits Stored alone."""
     assumed: dict[str, Any] = {"samples_per_pixel": 1, "bits_stored": _stored_and_high_bit(ds)[0]}
     assumed |= {"index": 0, "raw": True, "correct_unused_bits": False}
+    assumed["photometric_interpretation"] = _photometric(ds)
     if syntax == ENCAPSULATED_UNCOMPRESSED:
         return pixel_array(_with_native_frame(ds), **assumed)
     if not syntax.is_encapsulated:
@@ -93,6 +94,11 @@ def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
     if syntax in JPEG_SYNTAXES:
         return jpeg_values(_first_frame(ds), syntax, ds)
     return pixel_array(ds, decoding_plugin=DECODERS[syntax], **assumed)
+
+
+def _photometric(ds: Dataset) -> str:
+    """In capitals, as it should be and not every maker knows."""
+    return str(ds.PhotometricInterpretation).strip().upper()
 
 
 def _with_native_frame(ds: Dataset) -> Dataset:
@@ -118,8 +124,7 @@ def _checked_syntax(ds: Dataset) -> UID:
     missing = [keyword for keyword in REQUIRED if ds.get(keyword) is None]
     if missing:
         raise UndecodableError(f"the header lacks {', '.join(missing)}")
-    grey = str(ds.PhotometricInterpretation).strip().upper().startswith("MONOCHROME")
-    if ds.get("SamplesPerPixel") not in (None, 1) or not grey:
+    if ds.get("SamplesPerPixel") not in (None, 1) or not _photometric(ds).startswith("MONOCHROME"):
         raise UndecodableError("the image is in colour")
     if ds.BitsAllocated not in (1, 8, 16):
         raise UndecodableError(f"{int(ds.BitsAllocated)} bits allocated to a pixel are not supported")
