@@ -9,6 +9,7 @@ from tests.configurations import destination
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.node import NodeProcess
 from tests.servers.programs import free_port
+from tests.stock_receiver import receiver
 
 LOCAL = "127.0.0.1"
 
@@ -21,7 +22,7 @@ def pacs(tmp_path: Path):
 
 def test_each_destination_gets_a_sentence_and_one_that_is_away_is_a_failure(tmp_path: Path, pacs) -> None:
     away = free_port()
-    with StoreScpProcess(tmp_path / "strict", options=("--refuse",)) as strict:
+    with receiver(ae_title="OTHER", require_called_aet=True) as strict:
         config = destination("pacs", pacs.port) + destination("away", away) + destination("strict", strict.port)
         lost = destination("lost", 104).replace(LOCAL, "nobody.invalid")
         node = NodeProcess(tmp_path / "node", config + lost)
@@ -30,7 +31,7 @@ def test_each_destination_gets_a_sentence_and_one_that_is_away_is_a_failure(tmp_
     first, second, third, fourth = done.stdout.splitlines()
     assert first == f"pacs, PACS at {LOCAL}:{pacs.port}: answers"
     assert second == f"away, PACS at {LOCAL}:{away}: does not answer: is it running, and is the address right?"
-    assert third.startswith(f"strict, PACS at {LOCAL}:{strict.port}: the peer rejected the association (")
+    assert third.startswith(f"strict, PACS at {LOCAL}:{strict.port}: the peer does not go by that AE title")
     assert fourth.startswith("lost, PACS at nobody.invalid:104: cannot be found: ")
     assert fourth.endswith("; correct its host")
     assert "error: 3 of 4 destinations did not answer REGION" in done.stderr
