@@ -24,7 +24,7 @@ FIGURES = {
     "abstained": "images of which the model named no region",
     "review": "images whose header a person should look at",
     "unrouted": "images that have a verdict and no delivery",
-    "lost": "images whose file is gone",
+    "lost": "images whose file is gone or cut off",
     "uncommitted": "deliveries that were sent, and are pending until their destination commits itself",
     "unreported": "requests for commitment whose answer the peer has not got",
 }
