@@ -25,7 +25,7 @@ import torch
 from dicom_node.model.card import LABELS
 from training.heads import Classifier, embed, trained_classifier
 from training.images import ABOUT, ImageSet, load, prepare
-from training.manifest import read_manifest
+from training.manifest import is_learned_from, read_manifest
 from training.pool import Pool, open_pool
 from training.pretrain import pretrain
 from training.progress import progress
@@ -110,16 +110,19 @@ def _simulated(atlas: Path, folder: Path, count: int, size: int, switches: Simul
 
 
 def _measured(pool: Pool, real: ImageSet, recipe: Recipe, out: Path, seed: int) -> dict[str, float]:
-    """Share of each region's real images that is right, by a network that learned from the pool alone."""
+    """Share of each region's real images that is right, by a network that learned from the pool alone: without the
+    groups that the recipe holds out, on which it may be calibrated later.
+    """
     scores = out / "scores.json"
     if scores.exists():
         found: dict[str, float] = json.loads(scores.read_text(encoding="utf-8"))
         return found
     out.mkdir(parents=True, exist_ok=True)
+    learned = pool.where(lambda row: is_learned_from(row, recipe.data))
     with progress(out.parent.name, recipe.pretrain.samples) as shown:
-        trained = pretrain(pool, recipe, seed=seed, out=out, device=torch.device("cpu"), advance=shown.advance)
+        trained = pretrain(learned, recipe, seed=seed, out=out, device=torch.device("cpu"), advance=shown.advance)
     save_weights(out, trained.weights)  # to be calibrated, exported or put into an ensemble
-    write_run(out, command="pretrain", recipe=recipe, seed=seed, data=pool, now=datetime.now(UTC))
+    write_run(out, command="pretrain", recipe=recipe, seed=seed, data=learned, now=datetime.now(UTC))
     found = _right(trained_classifier(trained.weights), real)
     write_json(scores, found)
     return found
