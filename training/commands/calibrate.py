@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
 
-from dicom_node.model.card import Thresholds
+from dicom_node.model.card import LABELS, Thresholds
 from training.calibrate import choose_rejection, choose_thresholds, worst_temperature
 from training.commands.inputs import (
     DataOption,
@@ -31,9 +32,9 @@ from training.heads import Classifier, embed_views, load_classifier
 from training.images import ImageSet
 from training.manifest import OOD, is_learned_from
 from training.metrics import Bools, Floats, reliability, softmax, summary, with_intervals
-from training.pool import open_pool
+from training.pool import Pool, open_pool
 from training.progress import progress
-from training.rejection import STATISTICS, Rejection, Statistic, fit_rejection
+from training.rejection import BANK_PER_REGION, NEIGHBOURS, STATISTICS, Rejection, Statistic, fit_rejection
 from training.runs import METRICS, save_weights, sources, write_json, write_run
 from training.splits import splits_of
 from training.start import told_of
@@ -85,14 +86,16 @@ def calibrate(
     learned = pool.where(lambda row: row.is_labelled and is_learned_from(row, chosen.data))
     before = splits_of(told_of(source))
     rows, raw = held_rows(pool, chosen.data.size, [chosen.data], before), load_classifier(source)
-    known = _known(drawn(learned, chosen.data.size, at_most=KNOWN, seed=seed))
+    known = known_rows(learned, chosen.data.size, seed=seed)
     views = _embed(raw, known, device, turns)
     if turns > 1 and chosen.calibrate.votes == "upright":
-        raw = replace(raw, hang=fit_hang(views[:, known.targets >= 0], upright(turns)))
+        raw = replace(raw, hang=fit_hang(views, upright(turns)))
     embeddings = weighed(_embed(raw, rows, device, turns), raw.hang)
     classifier, held = _tempered(raw, embeddings, rows)
     candidates = _statistics(weighed(views, raw.hang).double().numpy(), known, seed)
     rejection, evidence = choose_rejection(candidates, held.embeddings, held.logits, rows.rows, chosen.calibrate)
+    if rejection.statistic == "knn":
+        _warn_of_few(known)
     scores = rejection.score(held.embeddings, held.logits)
     thresholds = choose_thresholds(
         held.logits, rows.rows, chosen.calibrate, statistic=rejection.statistic, scores=scores
@@ -134,11 +137,33 @@ def _embed(classifier: Classifier, data: ImageSet, device: torch.device, turns: 
         return embed_views(classifier.backbone, torch.from_numpy(data.images), device, turns, shown.advance)
 
 
-def _known(rows: ImageSet) -> ImageSet:
-    """The rows, once it is sure that some of them show a region."""
-    if not (rows.targets >= 0).any():
+def known_rows(learned: Pool, size: int, *, seed: int) -> ImageSet:
+    """Learned rows of regions that tell what is known: `KNOWN` in all, and enough of every region for its own bank.
+
+    By chance alone a region of a few rows in a thousand would have fewer neighbours in the bank than are asked for, or
+    none, and no mean for Mahalanobis: its images would be strangers, however well they are recognised. The covariance
+    that regions share is over these rows, so that a rare region weighs a little more in it than in the archive.
+
+    Raises:
+        TrainingError: no row shows a region.
+    """
+    inside = learned.where(lambda row: row.target >= 0)
+    if not inside.rows:
         raise TrainingError("The data has none of the rows that the run learned from: give the same --data as before.")
-    return rows
+    return drawn(inside, size, at_most=KNOWN, of_each=BANK_PER_REGION, seed=seed)
+
+
+def _warn_of_few(known: ImageSet) -> None:
+    """Say which regions have fewer learned rows than neighbours are asked for: others are always among theirs."""
+    counts = {LABELS[target]: int((known.targets == target).sum()) for target in np.unique(known.targets)}
+    few = [f"{region} ({n})" for region, n in counts.items() if n < NEIGHBOURS]
+    if few:
+        Console(stderr=True).print(
+            f"So few images were learned from that knn will reject most of these regions: {', '.join(few)}. Add "
+            f"images until there are {NEIGHBOURS} or more, or set reject to another statistic in [calibrate].",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _statistics(embeddings: Floats, known: ImageSet, seed: int) -> Mapping[Statistic, Rejection]:
