@@ -15,8 +15,9 @@ from training.graph import with_head
 from training.images import ImageSet
 from training.metrics import Floats
 from training.rejection import Rejection
-from training.reopen import features_of_file, head_of_file, open_file
+from training.reopen import features_of_file, head_of_file
 from training.strangers import strangers_of
+from training.unadapted import Unadapted, check_not_finetuned, open_unadapted, put_unadapted
 
 BATCH = 16
 MODEL = "model.onnx"
@@ -43,6 +44,9 @@ def adapt_file(
 ) -> dict[str, Any]:
     """Write `out/model.onnx`: the parent with a re-fitted head, its thresholds, and where it came from in its card.
 
+    A parent that was adapted itself is taken as it was before: its head knows the earlier labels, and what it gave for
+    them would not be out of sample (`training.unadapted`).
+
     Args:
         parent: a model file with one linear head (an ensemble has none).
         labelled: the images, prepared at the parent's input size.
@@ -51,16 +55,19 @@ def adapt_file(
         strength: the pull towards the parent's head.
 
     Returns:
-        Metrics on images that were left out of the fit (`adapt.Adapted`).
+        Metrics on images that were left out of the fit (`adapt.Adapted`), and the model that it started `from`.
 
     Raises:
-        TrainingError: the parent is no file of this release or an ensemble, or no image shows a region.
+        TrainingError: the parent is no file of this release, an ensemble or fine-tuned on labels, or no image shows
+            a region.
         ModelError: the node could not open it.
     """
-    opened = Model.open(parent)
-    graph, card = open_file(parent)
+    path = out / MODEL
+    before = open_unadapted(parent)
+    check_not_finetuned(before.model.card.training, parent)
+    graph, card = before.graph, before.model.card
     head = head_of_file(graph)
-    embeddings, _, scores = seen_by(opened, labelled)
+    embeddings, _, scores = seen_by(before.model, labelled)
     seen = Seen(
         embeddings=embeddings,
         reject_scores=scores,
@@ -75,32 +82,30 @@ def adapt_file(
         adapted.head,
         replace(
             card,
-            name=card.name if card.name.endswith("-adapted") else f"{card.name}-adapted",
+            name=f"{card.name}-adapted",
             temperature=card.temperature * adapted.temperature,
             thresholds=adapted.thresholds,
-            training={**card.training, "adapted": _history(card.training, opened, adapted, labelled, now, strength)},
+            training={**card.training, "adapted": [_history(before, adapted, labelled, now, strength)]},
         ),
         Rejection(statistic="energy") if adapted.by_energy else None,
     )
-    path = out / MODEL
+    put_unadapted(made, graph)
     path.write_bytes(made.SerializeToString())
     Model.open(path)
-    return adapted.metrics
+    return {**adapted.metrics, "from": before.model_id}
 
 
-def _history(
-    training: Any, parent: Model, adapted: Adapted, labelled: ImageSet, now: datetime, strength: float
-) -> list[dict[str, Any]]:
-    """Earlier adaptations, and this one: parent, counts of labels, and how it measured on images left out."""
+def _history(before: Unadapted, adapted: Adapted, labelled: ImageSet, now: datetime, strength: float) -> dict[str, Any]:
+    """What the card tells: the model that it started from, counts of labels, and how it measured on images left out.
+
+    Earlier adaptations are not in it, since nothing of them is in the head.
+    """
     counts = Counter(row.region for row in labelled.rows)
     kept = ("n", "top1", "balanced", "ece", "tagged", "right_of_tagged", "strangers")
-    return [
-        *training.get("adapted", []),
-        {
-            "parent": parent.model_id,
-            "finished": now.isoformat(timespec="seconds"),
-            "labels": dict(sorted(counts.items())),
-            "strength": strength,
-            "out_of_fold": {name: adapted.metrics[name] for name in kept},
-        },
-    ]
+    return {
+        "parent": before.model_id,
+        "finished": now.isoformat(timespec="seconds"),
+        "labels": dict(sorted(counts.items())),
+        "strength": strength,
+        "out_of_fold": {name: adapted.metrics[name] for name in kept},
+    }

@@ -12,6 +12,7 @@ from dicom_node.imaging import IMAGING_VERSION
 from dicom_node.model.card import LABELS, ModelCard, Thresholds
 from dicom_node.model.session import Model
 from training.adapt import refit
+from training.adapting import MODEL
 from training.calibrate import choose_thresholds, worst_temperature
 from training.drawn import drawn, subset
 from training.errors import TrainingError
@@ -27,11 +28,11 @@ from training.pool import open_pool
 from training.progress import progress
 from training.recipe import CalibrateRecipe, Recipe, read_recipe, recipe_from
 from training.rejection import fit_rejection
-from training.reopen import open_file
 from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
 from training.splits import check_same_split
 from training.start import told_of
 from training.turns import upright
+from training.unadapted import check_not_finetuned, open_unadapted
 
 SIMULATED = 20_000
 """Simulated images that are mixed in; a fine-tune of some thousand steps sees no more."""
@@ -48,8 +49,10 @@ def finetune_file(
     Temperature and thresholds come from labelled groups and simulated images that no weight was learned from. Labels of
     regions with few groups are all learned from, so there the calibration rests on simulated images: treat it as such.
 
+    A model file that was adapted is taken as it was before: its head knows the labels that it would be measured on.
+
     Raises:
-        TrainingError: the labels, the data or the model cannot be used.
+        TrainingError: the labels, the data or the model cannot be used, or the model was fine-tuned on labels itself.
     """
     recipe, name, version, history = _beginning(start, recipe_path)
     recipe = replace(recipe, name=name, version=version)
@@ -91,8 +94,8 @@ def finetune_file(
     }
     told = {"recipe": asdict(as_trained(recipe)), "turns": recipe.calibrate.turns, "finetuned": finetuned}
     card = _card(recipe, tuned.temperature, thresholds, {**history, **told})
-    export(tuned, card, out / "model.onnx", turns=recipe.calibrate.turns)
-    Model.open(out / "model.onnx")
+    export(tuned, card, out / MODEL, turns=recipe.calibrate.turns)
+    Model.open(out / MODEL)
     return metrics
 
 
@@ -175,16 +178,18 @@ def _beginning(start: Path, recipe_path: Path | None) -> tuple[Recipe, str, str,
     """The recipe, the new model's name and version, and what the parent says of its own training."""
     if recipe_path:
         check_same_split(read_recipe(recipe_path).data, told_of(start), start.name)
+    check_not_finetuned(told_of(start), start)
     if start.is_dir():
         recipe = read_recipe(recipe_path) if recipe_path else recipe_of(start)
         return recipe, f"{recipe.name}-finetuned", recipe.version, {"parent": recipe.name, "run": read_run(start)}
-    _, card = open_file(start)
+    before = open_unadapted(start)
+    card = before.model.card
     recipe = read_recipe(recipe_path) if recipe_path else _as_the_file(card)
     if recipe_path and recipe.data.size != card.input_size:
         raise TrainingError(f"The recipe says {recipe.data.size} px, the model takes {card.input_size} px.")
     recipe = replace(recipe, data=replace(recipe.data, size=card.input_size))
     earlier = {key: card.training[key] for key in ("recipe", "earlier") if key in card.training}
-    history = {**card.training, "parent": Model.open(start).model_id, "earlier": earlier}
+    history = {**card.training, "parent": before.model_id, "earlier": earlier}
     return recipe, f"{card.name}-finetuned", card.version, history
 
 

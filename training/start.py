@@ -10,15 +10,16 @@ from training.drawn import drawn
 from training.errors import TrainingError
 from training.heads import Classifier, head_of, load_backbone
 from training.pool import Pool
-from training.reopen import backbone_of_file, head_of_file, open_file, settle_batch_norms
+from training.reopen import backbone_of_file, head_of_file, settle_batch_norms
 from training.runs import load_weights, read_run
+from training.unadapted import open_unadapted
 
 SETTLING = 256
 """Images from which folded batch norms take their statistics."""
 
 
 def starting_classifier(source: Path, like: Pool, size: int) -> Classifier:
-    """Backbone and head of a run folder, or of a model file.
+    """Backbone and head of a run folder, or of a model file; of one that was adapted, the head that it began with.
 
     Args:
         source: the run folder or the file.
@@ -26,7 +27,7 @@ def starting_classifier(source: Path, like: Pool, size: int) -> Classifier:
         size: of the model's input, in pixels.
 
     Raises:
-        TrainingError: there is no head, or the file is quantised or an ensemble.
+        TrainingError: there is no head, or the file is quantised or an ensemble, or was adapted by an earlier release.
     """
     if source.is_dir():
         head = head_of(load_weights(source))
@@ -35,7 +36,7 @@ def starting_classifier(source: Path, like: Pool, size: int) -> Classifier:
                 f"The run {source} has no linear head to start from: name a probed run or a model file."
             )
         return Classifier(backbone=load_backbone(source), weight=head[0], bias=head[1])
-    graph, _ = open_file(source)
+    graph = open_unadapted(source).graph
     backbone, head_in_file = backbone_of_file(graph), head_of_file(graph)
     images = drawn(like, size, at_most=SETTLING).images
     settle_batch_norms(backbone, torch.from_numpy(images)[:, None].float() / 255.0)

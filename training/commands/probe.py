@@ -57,11 +57,18 @@ def _adapt(out: Path, from_model: Path, labels: Path) -> None:
     from training.labels import load_labelled
     from training.runs import METRICS, write_json
 
-    size = Model.open(from_model).card.input_size
-    labelled = load_labelled(labels, size)
+    given = Model.open(from_model)
+    labelled = load_labelled(labels, given.card.input_size)
     metrics = adapt_file(from_model, labelled, out, now=datetime.now(UTC))
     write_json(out / METRICS, metrics)
     before = metrics["parent"]
+    if metrics["from"] != given.model_id:
+        Console(stderr=True).print(
+            f"{from_model} had been adapted before: this began again with {metrics['from']}, so that the labels in "
+            f"{labels} alone count. Keep the earlier ones among them.",
+            highlight=False,
+            soft_wrap=True,
+        )
     say({name: value for name, value in metrics.items() if name not in KEPT_OUT})
     Console().print(
         f"{out / 'model.onnx'}: on images left out of the fit, balanced {before['balanced']:.3f} before and "
