@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from training.errors import TrainingError
@@ -9,12 +10,32 @@ from training.manifest import Row, is_calibrated_on, is_learned_from
 from training.recipe import DataRecipe
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training: its split, and the sources that it names; None where it names none."""
+
+    split: DataRecipe
+    sources: frozenset[str] | None
+
+    def learned_from(self, row: Row) -> bool:
+        """Whether the training may have changed a weight by the row: another hospital's `train` rows did not."""
+        return is_learned_from(row, self.split) and (self.sources is None or row.source in self.sources)
+
+
+def stages_of(told: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The trainings of a run, or of a model file's card, and of all that it came from; the own one first.
+
+    Empty where nothing is told.
+    """
+    return tuple(dict.fromkeys(_stages(told)))
+
+
 def splits_of(told: Mapping[str, Any]) -> tuple[DataRecipe, ...]:
     """The data sections of a run, or of a model file's card, and of all that it came from; the own one first.
 
     Empty where nothing is told.
     """
-    return tuple(dict.fromkeys(_splits(told)))
+    return tuple(dict.fromkeys(each.split for each in _stages(told)))
 
 
 def own_split(told: Mapping[str, Any]) -> DataRecipe | None:
@@ -60,11 +81,19 @@ def _key(recipe: DataRecipe) -> tuple[float, int, frozenset[str]]:
     return recipe.held_out, recipe.split_seed, frozenset(recipe.leave_out)
 
 
-def _splits(told: Mapping[str, Any]) -> Iterator[DataRecipe]:
+def _stages(told: Mapping[str, Any]) -> Iterator[Stage]:
     own = own_split(told)
     if own is not None:
-        yield own
+        yield Stage(split=own, sources=_sources(told))
     members = [each.get("training") for each in told.get("members", []) if isinstance(each, Mapping)]
     for before in (told.get("earlier"), told.get("run"), *members):
         if before:
-            yield from _splits(before)
+            yield from _stages(before)
+
+
+def _sources(told: Mapping[str, Any]) -> frozenset[str] | None:
+    """The sources learned from, those of a fine-tune among them."""
+    tuned = told.get("finetuned") or {}
+    lists = (told.get("sources"), told.get("labels"), tuned.get("labels"), tuned.get("simulated"))
+    named = [each["source"] for some in lists for each in some or () if "source" in each]
+    return frozenset(named) or None

@@ -1,5 +1,6 @@
 """`python -m training evaluate`."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,10 +10,11 @@ from dicom_node.model.session import Model
 from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, check_uses, gather
 from training.errors import TrainingError
 from training.evaluate import evaluate as run_evaluate
-from training.manifest import OOD
+from training.manifest import OOD, Row
 from training.progress import evaluation_table, progress, steadiness_table
 from training.recipe import DataRecipe, Recipe
 from training.runs import METRICS, write_json
+from training.splits import stages_of
 from training.steadiness import steadiness
 
 
@@ -27,7 +29,7 @@ def evaluate(
     ] = False,
     seed: SeedOption = 0,
 ) -> None:
-    """Measure a model file on labelled rows, per source and region, with intervals."""
+    """Measure a model file on labelled rows, per source and region, with intervals; says how many it learned from."""
     if perturb and turn:
         raise TrainingError("--perturb turns the pictures itself: leave out --turn.")
     check_uses(use)
@@ -38,7 +40,9 @@ def evaluate(
         raise TrainingError(f"The data has no rows with the use {' or '.join(use or ())}.")
     with progress("evaluate", len(chosen.rows)) as shown:
         measured = run_evaluate(model, chosen, turn=turn, advance=shown.advance)
+    measured["learned_from"] = learned = _learned_from(model, chosen.rows)
     Console().print(evaluation_table(measured["cells"]))
+    _warn_of_learned(learned, chosen.rows, model)
     if perturb:
         # What shows no region has no answer that could be kept; what nobody labelled has.
         rows = [row for row in chosen.rows if row.target != OOD]
@@ -46,3 +50,22 @@ def evaluate(
             measured["perturbed"] = steadiness(model, rows, seed=seed, advance=shown.advance)
         Console().print(steadiness_table(measured["perturbed"]))
     write_json(out / METRICS, measured)
+
+
+def _learned_from(model: Model, rows: Sequence[Row]) -> int | None:
+    """Of how many rows a training of the model may have learned, by its card; None where that does not tell."""
+    stages = stages_of(model.card.training)
+    return sum(any(each.learned_from(row) for each in stages) for row in rows) if stages else None
+
+
+def _warn_of_learned(learned: int | None, rows: Sequence[Row], model: Model) -> None:
+    if learned is None and any(row.use == "train" for row in rows):
+        sentence = f"{model.model_id} does not tell which rows it learned from, and there are train rows among these."
+    elif learned:
+        sentence = (
+            f"{model.model_id} learned from {learned} of these {len(rows)} rows: what is measured on them says little "
+            "of images that it has not seen. Leave them out with --use evaluate, or --use tune."
+        )
+    else:
+        return
+    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)

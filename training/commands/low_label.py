@@ -36,7 +36,7 @@ from training.progress import progress
 from training.recipe import DataRecipe, Recipe
 from training.reopen import head_of_file, open_file
 from training.runs import METRICS, sources, write_json, write_run
-from training.splits import may_calibrate, splits_of
+from training.splits import may_calibrate, splits_of, stages_of
 from training.start import told_of
 from training.strangers import strangers_of
 
@@ -67,7 +67,8 @@ def low_label(
 ) -> None:
     """The curve over 1, 5, 10, 20 labels per region (--from-model), or over 0.1, 1, 10, 100 % of the labels (--from).
 
-    Rows with `use = evaluate` are left out; no group (patient) is ever learned from and measured on.
+    Rows with `use = evaluate` are left out, and with --from-model those that the file learned from, by its card: no
+    group (patient) is ever learned from and measured on.
     """
     if (from_model is None) == (source is None):
         raise TrainingError("Give either --from-model MODEL.onnx or --from RUN.")
@@ -89,9 +90,7 @@ def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int],
     model = Model.open(path)
     graph, card = open_file(path)
     recipe = Recipe(data=DataRecipe(size=card.input_size))
-    pool = open_pool(prepared(data, recipe, out), at_least=card.input_size).where(
-        lambda row: row.is_labelled and row.use != "evaluate"
-    )
+    pool = _unseen(open_pool(prepared(data, recipe, out), at_least=card.input_size), model)
     rows = drawn(pool, card.input_size)
     with progress("predict", len(rows.rows)) as shown:
         embeddings, _, scores = seen_by(model, rows, advance=shown.advance)
@@ -113,6 +112,25 @@ def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int],
         )
     _tell(out, recipe, path, learned=pool, measured=pool.where(lambda row: row.target >= 0))
     return curve
+
+
+def _unseen(pool: Pool, model: Model) -> Pool:
+    """The labelled rows that are not for evaluation, without those that the model learned from; says how many these
+    are, or that the file does not tell.
+    """
+    stages = stages_of(model.card.training)
+    usable = pool.where(lambda row: row.is_labelled and row.use != "evaluate")
+    unseen = usable.where(lambda row: not any(each.learned_from(row) for each in stages))
+    learned = len(usable.rows) - len(unseen.rows)
+    if not (unseen.targets >= 0).any():
+        raise TrainingError(
+            f"The data has no rows of a region that {model.model_id} has not learned from ({learned} it has), apart "
+            "from those for evaluation: give other images."
+        )
+    if learned or not stages:
+        said = f"learned from {learned} of the rows, which are left out" if stages else "does not tell what it learned"
+        Console(stderr=True).print(f"{model.model_id} {said}.", highlight=False, soft_wrap=True)
+    return unseen
 
 
 def _probed(

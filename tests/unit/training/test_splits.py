@@ -14,7 +14,7 @@ from training.images import write_set
 from training.manifest import Row, is_held_out
 from training.recipe import DataRecipe, Recipe
 from training.runs import save_weights, write_run
-from training.splits import data_recipe, may_calibrate, splits_of, was_learned_from
+from training.splits import data_recipe, may_calibrate, splits_of, stages_of, was_learned_from
 
 
 def of(**data):
@@ -68,6 +68,63 @@ def test_a_left_out_source_measures_and_does_not_calibrate():
     rows = [replace(each, source="Far East") for each in ROWS]
     assert not any(may_calibrate(each, [far], [far]) for each in rows)
     assert {each.group for each in rows if may_calibrate(each, [plain], [plain, far])} == held_groups(ROWS, 0.3)
+
+
+def learned(held_out, *names):
+    """What a training that held out this share says, of these sources."""
+    return {**of(held_out=held_out), "sources": [{"source": name} for name in names]}
+
+
+def test_a_row_of_another_source_than_those_of_the_training_was_not_learned_from():
+    """Another hospital's `train` rows are new to a model file; so it is for each stage, and where none is named the
+    split alone counts.
+    """
+    stages = stages_of({**learned(0.2, "a"), "earlier": learned(0.4, "b"), "run": learned(0.4, "b")})
+    assert len(stages) == 2
+    seen = {name: {row.group for row in (replace(each, source=name) for each in ROWS)
+                   if any(stage.learned_from(row) for stage in stages)} for name in "abc"}  # fmt: skip
+    everyone = {row.group for row in ROWS}
+    assert seen == {"a": everyone - held_groups(ROWS, 0.2), "b": everyone - held_groups(ROWS, 0.4), "c": set()}
+    assert [stage.learned_from(replace(ROWS[0], source="c")) for stage in stages_of(of(held_out=0.0))] == [True]
+
+
+def test_a_fine_tuned_file_learned_from_its_labels_and_its_simulated_images():
+    tuned = {"labels": [{"source": "mine"}], "simulated": [{"source": "simulated"}]}
+    (stage,) = stages_of({**learned(0.2, "a"), "finetuned": tuned})
+    assert stage.sources == {"a", "mine", "simulated"}
+
+
+def test_evaluation_says_how_many_of_its_rows_the_model_learned_from(tmp_path, data, capsys):
+    """On the screen and in metrics.json; nothing is said where there are none."""
+    folder, rows = data
+    path, out = tmp_path / "m.onnx", tmp_path / "o"
+    write_file(path, training=learned(0.3, "a"))
+    assert training("evaluate", "--data", folder, "--from", path, "--out", out) == 0
+    number = sum(each.group not in held_groups(rows, 0.3) for each in rows)
+    assert f"learned from {number} of these {len(rows)} rows" in capsys.readouterr().err
+    assert json.loads((out / "metrics.json").read_text())["learned_from"] == number
+    write_file(path, training=learned(0.3, "elsewhere"))
+    assert training("evaluate", "--data", folder, "--from", path, "--out", out) == 0
+    assert "learned from" not in capsys.readouterr().err
+    write_file(path)
+    assert training("evaluate", "--data", folder, "--from", path, "--out", out) == 0
+    assert "does not tell which rows it learned from" in capsys.readouterr().err
+    assert json.loads((out / "metrics.json").read_text())["learned_from"] is None
+
+
+def test_few_labels_are_not_measured_on_what_the_file_learned_from(tmp_path, data, capsys):
+    """Nor are they labels; where nothing else is left it is said."""
+    folder, rows = data
+    path, out = tmp_path / "m.onnx", tmp_path / "o"
+    write_file(path, training=learned(0.3, "a"))
+    given = ["--data", folder, "--from-model", path, "--per-region", 1, "--seeds", 1, "--out", out]
+    assert training("low-label", *given) == 0
+    told = json.loads((out / "run.json").read_text())
+    assert sum(each["n"] for each in told["sources"]) == len(held_groups(rows, 0.3))
+    assert f"learned from {len(rows) - len(held_groups(rows, 0.3))} of the rows" in capsys.readouterr().err
+    write_file(path, training=learned(0.0, "a"))
+    assert training("low-label", *given) == 2
+    assert "has not learned from" in capsys.readouterr().err
 
 
 def calibrated_groups(out):
