@@ -25,9 +25,11 @@ from training.pool import open_pool
 from training.progress import progress
 from training.recipe import CalibrateRecipe, DataRecipe, Recipe, read_recipe
 from training.reopen import open_file
-from training.runs import METRICS, recipe_of, sources, write_json
+from training.runs import METRICS, read_run, recipe_of, sources, write_json, write_run
 from training.splits import own_split, splits_of
 from training.start import told_of
+
+COMMAND = "ensemble"
 
 
 def ensemble(
@@ -40,8 +42,9 @@ def ensemble(
     """Sum the softmax of several models in one model.onnx; calibrated on rows that no weight was learned from."""
     if len(members) < 2:
         raise TrainingError("An ensemble needs two models at least: --from RUN RUN RUN.")
+    _check_members(members, out)
     out.mkdir(parents=True, exist_ok=True)
-    files = [_file_of(member, out / f"member{number}.onnx") for number, member in enumerate(members)]
+    files = [_file_of(member, into) for member, into in _places(members, out).items()]
     opened = [Model.open(file) for file in files]
     chosen = _recipe(recipe, members, _one_size(opened))
     own, before = _splits(members, read_recipe(recipe).data if recipe else None)
@@ -62,10 +65,44 @@ def ensemble(
     reliability_diagram(reliability(answers, held.targets), metrics["ece"] or 0.0, out / "reliability.svg")
     chosen_values = {"temperature": temperature, **asdict(thresholds)}
     write_json(out / METRICS, {**metrics, **chosen_values, "members": alone})
+    write_run(
+        out,
+        command=COMMAND,
+        recipe=chosen,
+        seed=0,  # nothing is drawn by chance
+        data=held,
+        now=datetime.now(UTC),
+        calibrated_on=sources(held),
+        members=card.training["members"],
+    )
     for model, measured in alone.items():
         Console().print(f"{model}: top 1 {measured['top1']:.4f}, balanced {measured['balanced']:.4f}")
     say({**metrics, **chosen_values})
     Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {len(files)} members")
+
+
+def _check_members(members: list[Path], out: Path) -> None:
+    """Refuse members that are no others, and those that would be written over.
+
+    Raises:
+        TrainingError: one is given twice, lies where the ensemble will, or is an ensemble's run.
+    """
+    given = [member.resolve() for member in members]
+    twice = [str(members[number]) for number, member in enumerate(given) if member in given[:number]]
+    if twice:
+        raise TrainingError(f"{twice[0]} is given twice: an ensemble is of different models.")
+    places = _places(members, out)
+    written = {path.resolve() for path in (out, out / MODEL, *(places[each] for each in members if each.is_dir()))}
+    for member, where in zip(members, given, strict=True):
+        if where in written:
+            raise TrainingError(f"{member} would be written over: choose another --out.")
+        if member.is_dir() and read_run(member)["command"] == COMMAND:
+            raise TrainingError(f"{member} is an ensemble itself: name its members.")
+
+
+def _places(members: list[Path], out: Path) -> dict[Path, Path]:
+    """Each member, and where its model file is put if it is a run."""
+    return {member: out / f"member{number}.onnx" for number, member in enumerate(members)}
 
 
 def _file_of(member: Path, into: Path) -> Path:

@@ -92,7 +92,8 @@ def test_an_ensembles_member_looks_at_the_views_that_its_run_was_calibrated_on(t
         ["prepare", "--data", manifest, *common, "--out", data],
         ["pretrain", "--data", data, *common, "--out", tmp_path / "pretrain"],
         ["calibrate", "--data", data, *common, "--from", tmp_path / "pretrain", "--out", run],
-        ["ensemble", "--from", run, run, "--data", data, "--out", tmp_path / "e"],
+        ["calibrate", "--data", data, *common, "--seed", 1, "--from", tmp_path / "pretrain", "--out", tmp_path / "2"],
+        ["ensemble", "--from", run, tmp_path / "2", "--data", data, "--out", tmp_path / "e"],
     ):
         assert training(*step) == 0, step[0]
     image = bar(1, seed=7)[:SIZE, :SIZE].astype(np.float32) / 255.0

@@ -147,9 +147,10 @@ def test_an_ensemble_calibrates_on_what_neither_file_learned_from(tmp_path, data
 
 def test_an_ensemble_of_files_that_do_not_tell_asks_for_their_recipe(tmp_path, data, capsys):
     """The default split would be a guess."""
-    path = tmp_path / "0.onnx"
-    write_file(path)
-    assert training("ensemble", "--from", path, path, "--data", data[0], "--out", tmp_path / "o") == 2
+    files = [tmp_path / "0.onnx", tmp_path / "1.onnx"]
+    for number, path in enumerate(files):
+        write_file(path, number)
+    assert training("ensemble", "--from", *files, "--data", data[0], "--out", tmp_path / "o") == 2
     assert "does not tell which rows it learned from" in " ".join(capsys.readouterr().err.split())
 
 
