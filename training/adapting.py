@@ -16,6 +16,7 @@ from training.images import ImageSet
 from training.metrics import Floats
 from training.rejection import Rejection
 from training.reopen import features_of_file, head_of_file
+from training.spared import check_spared
 from training.strangers import strangers_of
 from training.unadapted import Unadapted, check_not_finetuned, open_unadapted, put_unadapted
 
@@ -58,11 +59,12 @@ def adapt_file(
         Metrics on images that were left out of the fit (`adapt.Adapted`), and the model that it started `from`.
 
     Raises:
-        TrainingError: the parent is no file of this release, an ensemble or fine-tuned on labels, or no image shows
-            a region.
+        TrainingError: the parent is no file of this release, an ensemble, fine-tuned on labels, or where the result
+            would go; or no image shows a region.
         ModelError: the node could not open it.
     """
     path = out / MODEL
+    check_spared([path], [parent])
     before = open_unadapted(parent)
     check_not_finetuned(before.model.card.training, parent)
     graph, card = before.graph, before.model.card

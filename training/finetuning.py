@@ -29,6 +29,7 @@ from training.progress import progress
 from training.recipe import CalibrateRecipe, Recipe, read_recipe, recipe_from
 from training.rejection import fit_rejection
 from training.runs import METRICS, read_run, recipe_of, save_weights, sources, write_json, write_run
+from training.spared import check_spared
 from training.splits import check_same_split
 from training.start import told_of
 from training.turns import upright
@@ -52,8 +53,10 @@ def finetune_file(
     A model file that was adapted is taken as it was before: its head knows the labels that it would be measured on.
 
     Raises:
-        TrainingError: the labels, the data or the model cannot be used, or the model was fine-tuned on labels itself.
+        TrainingError: the labels, the data or the model cannot be used, the model was fine-tuned on labels itself, or
+            the result would be written over it.
     """
+    check_spared([out, out / MODEL], [start])
     recipe, name, version, history = _beginning(start, recipe_path)
     recipe = replace(recipe, name=name, version=version)
     labelled = load_labelled(labels, recipe.data.size)

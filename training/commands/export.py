@@ -10,15 +10,19 @@ from rich.table import Table
 
 from dicom_node.model.card import LABELS, ModelCard, Thresholds
 from dicom_node.model.session import Model
+from training.adapting import MODEL
 from training.commands.inputs import FromOption, OutOption
 from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ImageSet
+from training.manifest import Row
 from training.pool import open_pool
 from training.reopen import open_file
 from training.runs import METRICS, load_weights, read_run, recipe_of, training_summary, write_json
 from training.shrink import SMALL_NAME, shrink
 from training.smaller import as_float16
+from training.spared import check_spared
+from training.splits import splits_of, was_learned_from
 
 PICTURES = 2500
 """At most so many of --data are looked at: a tenth of a point is then two or three images."""
@@ -42,9 +46,12 @@ def export(
 ) -> None:
     """A calibrated run, or a model file -> model.onnx, and with --data a smaller one that answers the same."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "model.onnx"
+    path = out / MODEL
+    check_spared([path, *([out / SMALL_NAME] if data else [])], [source])
     facts: dict[str, Any] = {}
     if source.is_dir():
+        read_run(source)
+        check_spared([out / METRICS], [source / METRICS])
         facts["difference_from_torch"] = export_run(source, path, turns=turns)
     elif turns > 1:
         raise TrainingError("--turns needs a run folder: a model file's thresholds belong to its own views.")
@@ -56,7 +63,7 @@ def export(
     card = Model.open(path).card
     table = Table("file", "MB", "ms per image, one core", "top 1", "same region as float32", title=card.name)
     if data:
-        small, measured = shrink(path, out / SMALL_NAME, _judges(data, card.input_size))
+        small, measured = shrink(path, out / SMALL_NAME, _judges(data, card))
         Model.open(out / SMALL_NAME)
         facts["small"], facts["files"] = small, {name: asdict(each) for name, each in measured.items()}
         for name, each in measured.items():
@@ -115,12 +122,22 @@ def card_of_run(source: Path) -> ModelCard:
     )
 
 
-def _judges(data: list[Path], size: int) -> ImageSet:
-    """Rows that nothing is ever fitted to but thresholds may be: all uses but `evaluate`."""
-    pool = open_pool(data, at_least=size).where(lambda row: row.use != "evaluate")
+def _judges(data: list[Path], card: ModelCard) -> ImageSet:
+    """Rows that no weight was learned from but thresholds may have been set by: of the uses but `evaluate`, and of
+    `train` those that each training of the model held out. A model that does not tell may have learned from any.
+
+    Raises:
+        TrainingError: there are too few of them.
+    """
+    splits = splits_of(card.training)
+
+    def judges(row: Row) -> bool:
+        return row.use != "evaluate" and not (was_learned_from(row, splits) if splits else row.use == "train")
+
+    pool = open_pool(data, at_least=card.input_size).where(judges)
     if len(pool.rows) < LEAST:
         raise TrainingError(
-            f"The data has {len(pool.rows)} rows that are not for evaluation, too few to judge a smaller file by: "
-            f"give {LEAST} at least."
+            f"The data has {len(pool.rows)} rows that are not for evaluation and that the model did not learn from, "
+            f"too few to judge a smaller file by: give {LEAST} at least, with the use tune or calibrate."
         )
-    return drawn(pool, size, at_most=PICTURES)
+    return drawn(pool, card.input_size, at_most=PICTURES)

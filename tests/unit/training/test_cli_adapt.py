@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -13,13 +14,21 @@ import torch
 
 from dicom_node.model.card import LABELS
 from dicom_node.model.session import Model
+from tests.unit.model.tiny import tiny_card
 from tests.unit.training.networks import SIZE, write_file
 from tests.unit.training.small import bar, small_set, write_manifest
 from training.cli import main
+from training.commands.export import _judges
 from training.embeddings import open_encoder
+from training.errors import TrainingError
 from training.images import load, write_set
+from training.manifest import is_learned_from
 from training.reopen import head_of_file
 from training.runs import load_weights
+from training.splits import data_recipe
+
+HALF_HELD_OUT = {"recipe": {"data": {"held_out": 0.5}}}
+"""What a card tells of a training that kept half of the groups out."""
 
 
 def training(*arguments):
@@ -87,6 +96,25 @@ def test_an_adapted_file_is_adapted_again_from_what_it_was_before(tmp_path, file
         assert card.name == "little-adapted"
         assert [each["parent"] for each in card.training["adapted"]] == [Model.open(file).model_id]
     assert measured[0] == measured[1] == measured[2]
+
+
+def test_a_model_file_is_not_written_over_by_what_is_made_from_it(tmp_path, file, data, capsys):
+    """Adapted, fine-tuned, exported or made smaller; nor by way of a link."""
+    for name in ("model.onnx", "model-small.onnx"):
+        shutil.copy(file, tmp_path / name)
+    (tmp_path / "link.onnx").hardlink_to(tmp_path / "model.onnx")
+    labels = ("--labels", write_labels(tmp_path))
+    for command in (
+        ("probe", "--from-model", tmp_path / "model.onnx", *labels),
+        ("probe", "--from-model", tmp_path / "link.onnx", *labels),
+        ("probe", "--from-model", tmp_path / "model.onnx", *labels, "--finetune", "--data", data),
+        ("export", "--from", tmp_path / "model.onnx", "--float16"),
+        ("export", "--from", tmp_path / "model-small.onnx", "--data", data),
+    ):
+        assert training(*command, "--out", tmp_path) == 2
+        assert "from which it is made: name another --out" in " ".join(capsys.readouterr().err.split())
+    for name in ("model.onnx", "model-small.onnx"):
+        assert (tmp_path / name).read_bytes() == file.read_bytes()
 
 
 def test_what_cannot_be_adapted_is_said_in_a_sentence(tmp_path, file, capsys):
@@ -171,13 +199,24 @@ def test_three_files_are_summed_and_measured(tmp_path, data):
 
 
 @pytest.mark.slow
-def test_the_smaller_file_is_measured_and_opens(tmp_path, file, data):
-    out = tmp_path / "out"
+def test_the_smaller_file_is_measured_and_opens(tmp_path, data):
+    file, out = tmp_path / "m.onnx", tmp_path / "out"
+    write_file(file, training=HALF_HELD_OUT)
     assert training("export", "--from", file, "--data", data, "--out", out) == 0
     facts = json.loads((out / "metrics.json").read_text())
     assert facts["small"] in {"int8", "float16"}
     assert facts["files"]["int8"]["bytes"] < facts["files"]["float16"]["bytes"] < facts["files"]["float32"]["bytes"]
     assert Model.open(out / "model-small.onnx").card.training["precision"] == facts["small"]
+
+
+def test_a_smaller_file_is_judged_on_rows_that_the_model_did_not_learn_from(data):
+    """Else int8 is chosen, and its top 1 told, by what the weights know by heart."""
+    split, rows = data_recipe(HALF_HELD_OUT["recipe"]), load(data).rows
+    judges = _judges([data], tiny_card(input_size=SIZE, training=HALF_HELD_OUT)).rows
+    assert 0 < len(judges) < len(rows)
+    assert {row.file for row in judges} == {row.file for row in rows if not is_learned_from(row, split)}
+    with pytest.raises(TrainingError, match="0 rows that are not for evaluation and that the model did not learn from"):
+        _judges([data], tiny_card(input_size=SIZE))
 
 
 def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
@@ -197,8 +236,10 @@ def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
 
 
 @pytest.mark.slow
-def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_path, data):
-    """A frozen backbone's probe and the baseline, on the same labels, each with its spread over two draws."""
+def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_path, data, capsys):
+    """A frozen backbone's probe and the baseline, on the same labels, each with its spread over two draws; the table
+    says in how many steps, and it is said that these are few.
+    """
     recipe, run, out = tmp_path / "r.toml", tmp_path / "run", tmp_path / "out"
     recipe.write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.3\n[pretrain]\nsamples = 48\nbatch = 24\n")
     common = ["--data", data, "--recipe", recipe]
@@ -210,7 +251,10 @@ def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_pat
     assert curve[0]["labels"]["mean"] < curve[1]["labels"]["mean"]
     assert all(0.0 <= each[way]["mean"] <= 1.0 for each in curve for way in ("probe", "supervised"))
     assert {each["source"] for each in json.loads((out / "run.json").read_text())["measured_on"]} == {"a"}
-    assert (out / "table.md").read_text().startswith("| share | labels | n | linear probe | supervised from scratch |")
+    head = "| share | labels | n | linear probe | supervised from scratch | steps from scratch |"
+    assert (out / "table.md").read_text().startswith(head)
+    assert [each["steps"]["values"] for each in curve] == [[2.0, 2.0]] * 2
+    assert "take 2 steps of 24 images: too few" in " ".join(capsys.readouterr().err.split())
 
 
 def test_no_group_is_labelled_and_measured(data):
