@@ -11,8 +11,9 @@ from typing import Protocol
 import structlog
 
 from dicom_node.commitment import SopReference
-from dicom_node.errors import AbortedError, PermanentError, TransientError
+from dicom_node.errors import AbortedError, LedgerError, OutOfResourcesError, PermanentError, TransientError, reason
 from dicom_node.instance import Delivery, DeliveryState, Done, Instance
+from dicom_node.logs import place_of
 from dicom_node.ports import Outbox, Records
 from dicom_node.retry import Retry
 from dicom_node.verdict import Recognition, Verdict
@@ -101,17 +102,18 @@ def deliver(
     """Bring one delivery to an end for now, and say in which state that left it.
 
     Outcomes: delivered, or sent where the destination will be asked, after `ask_after`, to commit itself to keep what
-    it was given; pending again, with the error, when trying again can help; failed, when it cannot or when the
-    destination's patience (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with
-    the same UID goes again. Raises LedgerError, and then the lease brings the delivery back.
+    it was given; pending again, with the error, when trying again can help, or for a fault that nobody has foreseen,
+    which then holds up no other delivery; failed, when it cannot or when the destination's patience
+    (retry.give_up_after) is over. Sending twice after a crash is harmless: the same object with the same UID goes
+    again. Raises LedgerError, and OutOfResourcesError where the spool is away: neither is any delivery's own fault.
 
     `keep`: what keeps a delivery that is done; by default the outbox, at once. `aborts`: how often the destination
     broke off over each delivery, kept here from call to call. Attempts on a destination that was away say nothing of
     the object and do not count; after a restart the counting begins anew. `another_is_there`: whether the destination
     answered to what it was just sent under the instance's own UID that it has that UID, and means another content.
     """
-    instance, verdict, recognition = outbox.subject(delivery)
     try:
+        instance, verdict, recognition = outbox.subject(delivery)
         with prepare(instance, verdict, recognition) as outgoing:
             for item in outgoing:
                 transport.send(item.path)
@@ -132,6 +134,12 @@ def deliver(
     except PermanentError as error:
         aborts.pop(delivery.id, None)
         return _fail(delivery, str(error), outbox=outbox, now=now())
+    except (LedgerError, OutOfResourcesError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of ours in one object, or over one peer, may not stop the lane
+        log.error("delivery_unforeseen", delivery=delivery.id, kind=type(error).__name__, error=place_of(error))
+        unforeseen = TransientError(f"unforeseen fault in the node, {reason(error)}: its log says where")
+        return _postpone(delivery, unforeseen, outbox=outbox, retry=retry, now=now(), chance=chance())
     aborts.pop(delivery.id, None)
     sent_uid = objects[-1].sop_instance_uid if objects else ""
     names = {"destination": delivery.destination, "delivery": delivery.id, "sop_instance_uid": sent_uid}

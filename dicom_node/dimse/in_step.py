@@ -13,8 +13,10 @@ from typing import Any
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import MaximumLengthNotification
 
-from dicom_node.errors import TransientError
+from dicom_node.errors import PermanentError, TransientError
 
+# The header of a presentation data value: a PDU that is no longer carries nothing (PS3.8 section 9.3.5.1).
+HEADER_OF_A_PIECE = 6
 # Eight times what our own receiver takes.
 LONGEST_SENT = 1 << 20
 # Radiographs fit whole: to hand over piece by piece costs two threads of one interpreter a third of their pace.
@@ -23,11 +25,20 @@ _LOOK_SECONDS = 0.005
 
 
 def shorten_pdus(association: Association) -> None:
-    """Send this peer no PDU above LONGEST_SENT, though it may take longer ones (PS3.8 annex D.1: 0 is no limit)."""
-    for item in association.acceptor.user_information:
-        if isinstance(item, MaximumLengthNotification):
-            allowed = item.maximum_length_received
-            item.maximum_length_received = min(allowed, LONGEST_SENT) if allowed else LONGEST_SENT
+    """Send this peer no PDU above LONGEST_SENT, though it may take longer ones (PS3.8 annex D.1: 0 is no limit, and
+    neither is a peer that names none). Raises PermanentError for a limit into which nothing fits.
+    """
+    told = association.acceptor.user_information
+    limits = [item for item in told if isinstance(item, MaximumLengthNotification)]
+    if not limits:
+        limits = [MaximumLengthNotification()]
+        limits[0].maximum_length_received = 0
+        told.append(limits[0])
+    for limit in limits:
+        allowed = limit.maximum_length_received
+        if 0 < allowed <= HEADER_OF_A_PIECE:
+            raise PermanentError(f"the peer takes PDUs of {allowed} bytes at most: correct its Maximum Length there")
+        limit.maximum_length_received = min(allowed, LONGEST_SENT) if allowed else LONGEST_SENT
 
 
 @contextmanager

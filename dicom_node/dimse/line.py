@@ -82,7 +82,11 @@ class Line:
         except OSError as error:
             raise TransientError(f"{self._peer} cannot be found: {error.strerror}") from error
         if association.is_established:
-            shorten_pdus(association)
+            try:
+                shorten_pdus(association)
+            except PermanentError:
+                association.release()
+                raise
             return association
         if association.is_rejected and association.acceptor.primitive is not None:
             raise rejection_of(association.acceptor.primitive)

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from dicom_node.classify import Plan, Stop, settle
-from dicom_node.errors import AbortedError, PermanentError, TransientError
+from dicom_node.errors import (
+    AbortedError,
+    CorrectionError,
+    LedgerError,
+    OutOfResourcesError,
+    PermanentError,
+    TransientError,
+)
 from dicom_node.forward import ANOTHER_IS_THERE, MOST_ABORTS, deliver, uid_is_taken
 from dicom_node.instance import Delivery, DeliveryState
 from dicom_node.policy import Policy
@@ -17,7 +24,7 @@ from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.retry import Retry
 from dicom_node.testing import MemoryLedger
-from dicom_node.workers import Lane
+from dicom_node.workers import Lane, Then
 from tests.stories import LEASE, NOON, received, seen
 
 PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
@@ -181,6 +188,27 @@ def test_a_destination_that_is_away_ends_the_round_and_the_rest_waits(ledger) ->
     assert line.sent == []
     waiting = claim(ledger, limit=9)
     assert [delivery.attempts for delivery in waiting] == [0, 0]
+
+
+@pytest.mark.parametrize("error", [TypeError("SECRET"), CorrectionError("no copy")])
+def test_a_fault_that_nobody_has_foreseen_is_kept_as_its_error_and_holds_up_no_other_image(ledger, error) -> None:
+    """Given back as if nothing had happened, it was the first again in every round, and nobody saw why."""
+    line = Line(error)
+    assert lane(ledger, line).round() is Then.PAUSE
+    assert lane(ledger, line).round() is Then.GO_ON
+    assert len(line.sent) == 2
+    late = kept(ledger, claim(ledger, now=NOON + timedelta(minutes=1))[0])
+    assert (late.attempts, late.due_at) == (1, NOON + timedelta(seconds=10))
+    assert late.last_error.startswith("unforeseen fault in the node, ")
+    assert "SECRET" not in late.last_error
+
+
+@pytest.mark.parametrize("error", [LedgerError("away"), OutOfResourcesError("the spool is not there")])
+def test_the_ledger_s_and_the_spool_s_own_trouble_is_no_image_s_fault(ledger, error) -> None:
+    line = Line(error)
+    with pytest.raises(type(error)):
+        lane(ledger, line).round()
+    assert [delivery.attempts for delivery in claim(ledger, limit=9)] == [0, 0, 0]
 
 
 def test_one_refused_image_does_not_hold_up_the_next(ledger) -> None:
