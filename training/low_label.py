@@ -1,7 +1,7 @@
 """What few labels are worth: the same model measured with more and more of them, by seeds, no patient on both sides."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ from training.adapt import Seen, adapt, logits_of
 from training.errors import TrainingError
 from training.graph import Head
 from training.metrics import Bools, Floats, Ints, softmax, summary
+from training.recipe import Recipe
 from training.rejection import energy
+
+FEW_STEPS = 500
+"""With fewer a network from scratch has only begun to learn, and being ahead of it says little."""
+
+COUNTS = ("labels", "n", "steps")
+"""Columns of whole numbers."""
 
 MOST = 0.5
 """Of a region's groups at most this share is labelled, so that the others can be measured on."""
@@ -136,6 +143,21 @@ def share_of_labels(targets: Ints, groups: np.ndarray[Any, Any], share: float, *
     return np.flatnonzero(np.isin(groups, taken))
 
 
+def baseline(recipe: Recipe, samples: int) -> Recipe:
+    """The recipe of the network from scratch beside which the probe is measured, on `samples` augmented images.
+
+    A supervised recipe is taken as it is. A contrastive one has a batch and an augmentation that are not made for
+    labels: there the batch is at most that of `[finetune]`, the augmentation that of `[probe]`, and regions are drawn
+    alike, as the probe draws them. The learning rate stays, as the paper's supervised baseline has that of its
+    pre-training (Langer et al. 2024, section 4.1).
+    """
+    plan = replace(recipe.pretrain, method="supervised", samples=samples, epochs=0)
+    if recipe.pretrain.method == "supervised":
+        return replace(recipe, pretrain=plan)
+    plan = replace(plan, batch=min(plan.batch, recipe.finetune.batch), augment=recipe.probe.augment)
+    return replace(recipe, pretrain=plan, data=replace(recipe.data, sampling="balanced"))
+
+
 def spread(runs: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
     """Each number's mean and standard deviation over the runs that have it, and the runs' values."""
     names = runs[0].keys()
@@ -160,7 +182,7 @@ def markdown(curve: Sequence[Mapping[str, Any]], first: str, columns: Mapping[st
             "-"
             if name not in each
             else f"{each[name]['mean']:.3f} ± {each[name]['sd']:.3f}"
-            if name not in ("labels", "n")
+            if name not in COUNTS
             else f"{each[name]['mean']:.0f}"
             for name in columns
         ]

@@ -1,7 +1,6 @@
 """`python -m training low-label`: how far few labels go."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +25,10 @@ from training.drawn import drawn, subset
 from training.errors import TrainingError
 from training.heads import Classifier, embed, load_backbone, trained_classifier
 from training.images import ImageSet
-from training.low_label import Rows, adapted_curve, markdown, share_of_labels, spread
+from training.low_label import FEW_STEPS, Rows, adapted_curve, baseline, markdown, share_of_labels, spread
 from training.manifest import is_learned_from
 from training.metrics import softmax, summary
+from training.order import steps_of
 from training.pool import Pool, open_pool
 from training.pretrain import pretrain
 from training.probe import fit_head
@@ -51,7 +51,13 @@ ADAPTED = {
     "right_of_tagged": "right of the tagged",
     "ood_tagged": "out of domain, tagged",
 }
-SHARES = {"labels": "labels", "n": "n", "probe": "linear probe", "supervised": "supervised from scratch"}
+SHARES = {
+    "labels": "labels",
+    "n": "n",
+    "probe": "linear probe",
+    "supervised": "supervised from scratch",
+    "steps": "steps from scratch",
+}
 
 
 def low_label(
@@ -59,10 +65,14 @@ def low_label(
     out: OutOption,
     from_model: Annotated[Path | None, typer.Option("--from-model", help="Adapt this model file.")] = None,
     source: Annotated[Path | None, typer.Option("--from", help="Probe this run's frozen backbone.")] = None,
-    per_region: Annotated[list[int] | None, typer.Option(help="Labelled images per region, with --from-model.")] = None,
-    share: Annotated[list[float] | None, typer.Option(help="Shares of the labels, with --from.")] = None,
-    samples: Annotated[int, typer.Option(help="Of each baseline from scratch, with --from; 0: no baseline.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Repetitions with other labels.")] = 5,
+    per_region: Annotated[
+        list[int] | None, typer.Option(min=1, help="Labelled images per region, with --from-model.")
+    ] = None,
+    share: Annotated[
+        list[float] | None, typer.Option(min=0.0, max=1.0, help="Shares of the labels, with --from.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Of each baseline from scratch, with --from; 0: none.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions with other labels.")] = 5,
     recipe: RecipeOption = None,
 ) -> None:
     """The curve over 1, 5, 10, 20 labels per region (--from-model), or over 0.1, 1, 10, 100 % of the labels (--from).
@@ -137,7 +147,9 @@ def _probed(
     data: list[Path], out: Path, source: Path, recipe: Recipe, shares: Sequence[float], seeds: int, samples: int
 ) -> list[dict[str, Any]]:
     """One entry per share: top 1 of the probe and, with samples, of a network of the same shape from scratch."""
-    size, device = recipe.data.size, device_here()
+    size, device, scratch = recipe.data.size, device_here(), baseline(recipe, samples)
+    if samples:
+        _warn_of_few_steps(scratch)
     pool = open_pool(prepared(data, recipe, out), at_least=size).where(
         lambda row: row.target >= 0 and row.use == "train"
     )
@@ -166,7 +178,8 @@ def _probed(
                 "probe": _top1(probed, asked, held),
             }
             if samples:
-                run["supervised"] = _from_scratch(few, held, recipe, out / f"scratch-{each:g}-{seed}", samples, seed)
+                found = _from_scratch(few, held, scratch, out / f"scratch-{each:g}-{seed}", seed)
+                run["supervised"], run["steps"] = found
             runs.append(run)
         curve.append({"label": f"{100 * each:g} %", "share": each, **spread(runs)})
     _tell(out, recipe, source, learned=to_learn, measured=to_measure)
@@ -180,16 +193,26 @@ def _tell(out: Path, recipe: Recipe, source: Path, *, learned: Pool, measured: P
     write_run(out, command="low-label", recipe=recipe, seed=0, data=learned, now=datetime.now(UTC), **about)
 
 
-def _from_scratch(few: ImageSet, held: ImageSet, recipe: Recipe, out: Path, samples: int, seed: int) -> float:
-    """Top 1 of a network that saw these labels alone, with the recipe's augmentation and learning rate."""
-    plan = replace(recipe.pretrain, method="supervised", samples=samples, epochs=0)
+def _warn_of_few_steps(scratch: Recipe) -> None:
+    plan = scratch.pretrain
+    steps = steps_of(plan, 0)
+    if steps < FEW_STEPS:
+        Console(stderr=True).print(
+            f"The networks from scratch take {steps} steps of {plan.batch} images: too few to say what supervised "
+            f"training can do. Give --samples {FEW_STEPS * plan.batch} or more.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _from_scratch(few: ImageSet, held: ImageSet, scratch: Recipe, out: Path, seed: int) -> tuple[float, float]:
+    """Top 1 of a network that saw these labels alone, and in how many steps."""
     out.mkdir(parents=True, exist_ok=True)
     device = device_here()
-    with progress(out.name, samples) as shown:
-        scratch = replace(recipe, pretrain=plan)
+    with progress(out.name, scratch.pretrain.samples) as shown:
         trained = pretrain(few, scratch, seed=seed, out=out, device=device, advance=shown.advance)
     classifier = trained_classifier(trained.weights)
-    return _top1(classifier, embed(classifier.backbone, torch.from_numpy(held.images), device), held)
+    return _top1(classifier, embed(classifier.backbone, torch.from_numpy(held.images), device), held), trained.steps
 
 
 def _top1(classifier: Classifier, embeddings: torch.Tensor, held: ImageSet) -> float:
