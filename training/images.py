@@ -101,8 +101,10 @@ def write_set(items: Iterable[Picture | LeftOut], out: Path, *, size: int) -> Im
         The set, with its pixels left in the file.
 
     Raises:
-        TrainingError: there is not one image, or a group (a patient) has rows of more than one use.
+        TrainingError: there is not one image, or a group (a patient) has rows of more than one use, or somebody has
+            changed the manifest that is there.
     """
+    check_not_corrected(out)
     out.mkdir(parents=True, exist_ok=True)
     (out / ABOUT).unlink(missing_ok=True)
     taken = _Taken()
@@ -150,10 +152,40 @@ class _Taken:
 
 def declare_whole(out: Path, *, size: int, n: int, unreadable: int = 0, twins: int = 0) -> None:
     """Say, as the last thing, that `out` holds a whole set of `n` images of `size` px; all at once or not at all."""
-    about = {"imaging_version": IMAGING_VERSION, "size": size, "n": n, "unreadable": unreadable, "twins": twins}
+    about = {
+        "imaging_version": IMAGING_VERSION,
+        "size": size,
+        "n": n,
+        "unreadable": unreadable,
+        "twins": twins,
+        "manifest": _digest(out / MANIFEST),
+    }
     written = out / (ABOUT + ".new")
     written.write_text(json.dumps(about) + "\n", encoding="utf-8")
     written.replace(out / ABOUT)
+
+
+def check_not_corrected(out: Path) -> None:
+    """Refuse, before anything is read, to write another set over one whose labels somebody has corrected.
+
+    Raises:
+        TrainingError: the manifest in `out` is not the one that was written with its images.
+    """
+    try:
+        written = json.loads((out / ABOUT).read_text(encoding="utf-8")).get("manifest")
+    except (OSError, ValueError, AttributeError):
+        return
+    # Folders of older releases do not say what was written.
+    if written is not None and (out / MANIFEST).exists() and _digest(out / MANIFEST) != written:
+        raise TrainingError(
+            f"{out / MANIFEST} was changed after it had been written, and what somebody corrected there would be lost: "
+            f"give another --out, for which `prepare --data {out / MANIFEST}` takes the corrections along; or move the "
+            "file away."
+        )
+
+
+def _digest(file: Path) -> str:
+    return sha256(file.read_bytes()).hexdigest()
 
 
 def load(path: Path, *, mapped: bool = False) -> ImageSet:

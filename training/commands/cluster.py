@@ -23,7 +23,7 @@ from training.cluster_names import agreed, counted, read_reviewed, told
 from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
 from training.embeddings import open_encoder
 from training.errors import TrainingError
-from training.images import ImageSet, write_set
+from training.images import ImageSet, check_not_corrected, write_set
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, recipe_of, write_json, write_run
@@ -52,6 +52,7 @@ def cluster(
     """Sort images into clusters with contact sheets; with --names or --ledger, turn their names into weak labels."""
     if names is not None or ledger is not None:
         given = read_names(names) if names is not None else {}
+        check_not_corrected(out / LABELLED)
         # Without --recipe the one that the clusters were made with: its size is the model's.
         chosen = read_recipe(recipe) if recipe else recipe_of(out)
         _label(gather(data, chosen, out), given, out, ledger=ledger, key=key)

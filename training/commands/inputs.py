@@ -13,7 +13,7 @@ from rich.console import Console
 
 from training.drawn import drawn
 from training.errors import TrainingError
-from training.images import ABOUT, IMAGES, ImageSet, joined, load
+from training.images import ABOUT, IMAGES, ImageSet, check_not_corrected, joined, load
 from training.images import prepare as prepare_images
 from training.manifest import USES, Row, check_groups, read_manifest
 from training.pool import Pool
@@ -124,6 +124,7 @@ def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
     if (into / ABOUT).exists() and made_from.exists() and made_from.read_text(encoding="utf-8").strip() == digest:
         return
     check_groups(rows)
+    check_not_corrected(into)
     made_from.unlink(missing_ok=True)  # killed from here on, it is made from nothing that could be asked for again
     with progress("prepare", len(rows)) as shown:
         prepare_images(rows, size=size, out=into, workers=os.cpu_count() or 1, advance=shown.advance)

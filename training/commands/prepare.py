@@ -17,7 +17,7 @@ from training.commands.inputs import OutOption, RecipeOption, SeedOption, warn_o
 from training.counts import region_counts, write_counts
 from training.errors import TrainingError
 from training.image_file import in_order
-from training.images import ImageSet, LeftOut, Picture, read_pictures, write_set
+from training.images import ImageSet, LeftOut, Picture, check_not_corrected, read_pictures, write_set
 from training.key import Shares, keep_shares, open_key
 from training.ledger_files import ledger_files
 from training.manifest import USES, Row, check_groups, read_manifest
@@ -50,6 +50,7 @@ def prepare(
     paths, size, workers = data or [], read_recipe(recipe).data.size, workers or os.cpu_count() or 1
     if not paths and ledger is None:
         raise TrainingError("There is nothing to prepare: name --data or --ledger.")
+    check_not_corrected(out)
     shares = Shares(tune=tune, evaluate=evaluate, seed=seed)
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
     rows = [row for path in manifests for row in read_manifest(path)]

@@ -112,6 +112,19 @@ def test_clustering_again_keeps_the_names_that_a_person_gave(node, capsys):
     assert names.read_text() == filled
 
 
+def test_corrections_among_the_weak_labels_are_not_written_over(node, capsys):
+    """Naming more clusters must not undo what somebody wrote into the set of the first ones."""
+    names, common = node / "out" / "names.csv", ("cluster", "--data", node / "data", "--recipe", node / "recipe.toml")
+    names.write_text(names.read_text().replace("1,4,", "1,4,foot"))
+    assert training(*common, "--out", node / "out", "--names", names) == 0
+    manifest = node / "out" / "labelled" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",foot,", ",hand,", 1))
+    names.write_text(names.read_text().replace("2,4,", "2,4,knee"))
+    assert training(*common, "--out", node / "out", "--names", names) == 2
+    assert "what somebody corrected there would be lost" in " ".join(capsys.readouterr().err.split())
+    assert labelled(node) == {"foot": 3, "hand": 1}
+
+
 def test_a_data_set_with_names_from_the_ledger_says_nobodys_name(node):
     """Neither a patient's, nor an object's, nor that of whoever reviewed it."""
     review(node)

@@ -39,6 +39,19 @@ def test_a_manifest_whose_labels_changed_is_prepared_anew(tmp_path, manifest):
     assert gather([manifest], RECIPE, tmp_path / "run").rows[0].region == "rib"
 
 
+def test_a_manifest_that_was_corrected_in_the_run_folder_is_not_prepared_over(tmp_path, manifest):
+    """Nor forgotten what it was made from: the manifest of before is still answered by it."""
+    (folder,) = prepared([manifest], RECIPE, tmp_path / "run")
+    before, corrected = manifest.read_text(), (folder / "manifest.csv").read_text().replace(",clavicle,", ",rib,")
+    (folder / "manifest.csv").write_text(corrected)
+    manifest.write_text(before.replace("0-1.png,shoulder", "0-1.png,hand"))
+    with pytest.raises(TrainingError, match="what somebody corrected there would be lost"):
+        prepared([manifest], RECIPE, tmp_path / "run")
+    manifest.write_text(before)
+    assert prepared([manifest], RECIPE, tmp_path / "run") == [folder]
+    assert (folder / "manifest.csv").read_text() == corrected
+
+
 def test_the_same_text_in_another_folder_names_other_pictures(tmp_path, manifest):
     """File names are relative to their manifest."""
     write_manifest(tmp_path / "b", per_region=2)

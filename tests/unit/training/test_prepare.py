@@ -41,6 +41,25 @@ def test_a_result_inside_the_archive_is_not_read_the_second_time(archive, capsys
     assert "passed over, an earlier result" in capsys.readouterr().err
 
 
+def test_labels_that_somebody_corrected_in_the_manifest_are_not_written_over(archive, capsys):
+    """The page on training says to write them there; the same command again lost them, with success."""
+    out = archive.parent / "out"
+    assert prepare(archive, out) == 0
+    assert prepare(archive, out) == 0
+    manifest = out / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("000000.png,,", "000000.png,wrist,").replace(",hand,", ",wrist,"))
+    corrected = rows(out)
+    capsys.readouterr()
+    assert prepare(archive, out) == 2
+    assert "what somebody corrected there would be lost" in " ".join(capsys.readouterr().err.split())
+    assert rows(out) == corrected
+    assert "wrist" in {region for region, _ in corrected}
+    assert prepare(archive, archive.parent / "other", data=manifest) == 0
+    assert rows(archive.parent / "other") == corrected
+    manifest.unlink()
+    assert prepare(archive, out) == 0
+
+
 def test_another_result_inside_the_archive_is_passed_over_and_said(archive, capsys):
     """A finished one, two that ended on the way, and one that somebody zipped."""
     for name in "abd":
