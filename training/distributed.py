@@ -8,7 +8,8 @@ negatives are those of the whole batch.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -20,13 +21,21 @@ from training.errors import TrainingError
 
 M = TypeVar("M", bound=nn.Module)
 
+PATIENCE = timedelta(days=7)
+"""How long `Ranks.wait` waits for the others: the first process may be preparing a whole archive."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """This process's number among `size` processes; `ALONE` needs no process group."""
+    """This process's number among `size` processes; `ALONE` needs no process group.
+
+    `waiting` is the group in which they wait for each other, with `PATIENCE`. That of the steps keeps its backend's
+    time-out (NCCL: 10 minutes), so that a step in which one of them hangs ends.
+    """
 
     rank: int = 0
     size: int = 1
+    waiting: dist.ProcessGroup | None = field(default=None, compare=False)
 
     @property
     def is_first(self) -> bool:
@@ -72,7 +81,7 @@ class Ranks:
     def wait(self) -> None:
         """Until every process is here."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(group=self.waiting)
 
     def joined(self, module: M) -> M:
         """The module with batch norms whose statistics are those of the whole batch.
@@ -105,7 +114,9 @@ def join_ranks() -> tuple[Ranks, torch.device]:
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if cuda else "gloo")
-    return Ranks(rank=dist.get_rank(), size=size), device
+    waiting = dist.new_group(backend="gloo", timeout=PATIENCE)
+    assert isinstance(waiting, dist.ProcessGroup)  # it is of all of them
+    return Ranks(rank=dist.get_rank(), size=size, waiting=waiting), device
 
 
 def leave_ranks(ranks: Ranks) -> None:

@@ -59,6 +59,20 @@ def gradients(run: Path) -> torch.Tensor:
     return torch.cat([state[number]["exp_avg"].flatten() for number in sorted(state)])
 
 
+def test_processes_wait_for_days_for_the_one_that_prepares_the_data():
+    """NCCL's ten minutes and gloo's thirty are over long before an archive is."""
+    port = str(free_ports(1))
+    pair = [
+        start("tests.unit.training.one_that_waits", RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2",
+              MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+        for rank in range(2)
+    ]  # fmt: skip
+    for process in pair:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said.decode()
+        assert float(said.split()[-1]) > 24 * 3600
+
+
 def test_a_batch_that_cannot_be_shared_is_refused_in_a_sentence():
     """Slices of unequal size would weigh their images unequally."""
     assert Ranks(rank=1, size=2).slice_of(8) == (4, 8)
