@@ -59,7 +59,9 @@ class Audit:
         ]
 
     def per_class(self) -> list[dict[str, Any]]:
-        """For each given class: rows, candidates, and the share that is estimated to be something else."""
+        """For each given class: rows, candidates, and the share that is estimated to be something else; None where no
+        head that judged the class had seen it.
+        """
         joint = estimated_joint(self.found.joint, self.given)
         counts = np.bincount(self.given, minlength=len(CLASSES))
         lines = []
@@ -72,7 +74,7 @@ class Audit:
                     "name": CLASSES[index],
                     "n": int(counts[index]),
                     "candidates": int(to.sum()),
-                    "estimated": float(wrong),
+                    "estimated": None if index in self.found.unjudged else float(wrong),
                     "proposals": likeliest,
                 }
             )

@@ -15,7 +15,8 @@ class Suspects:
     """The rows whose label is doubted, worst first.
 
     `rows` (M,) index; `proposed` (M,) class; `probability` (M,) of it; `score` (M,) in (0, 1]: the probability of the
-    proposal less that of the given label. `joint` (K, K): rows counted by given and confidently found class.
+    proposal less that of the given label. `joint` (K, K): rows counted by given and confidently found class. `unjudged`
+    (U,): given classes of which every row was judged without knowledge of the class, so that none can be doubted.
     """
 
     rows: Ints
@@ -23,15 +24,25 @@ class Suspects:
     probability: Floats
     score: Floats
     joint: Ints
+    unjudged: Ints
 
 
 def class_thresholds(probabilities: Floats, given: Ints) -> Floats:
-    """(K,) equation 2: the mean probability of a class over the rows that are labelled as it; infinite where none is.
+    """(K,) equation 2: the mean probability of a class over the rows that are labelled as it; infinite where none is,
+    and where the mean is no more than one class among all that occur would get by chance.
 
-    A class that the model is seldom sure of thereby needs less to be found.
+    A class that the model is seldom sure of thereby needs less to be found. One that it does not know, being that of a
+    patient or two, would need nothing: every row would reach it, and whatever is below its own class's mean be taken
+    for it.
     """
-    k = probabilities.shape[1]
-    return np.array([probabilities[given == j, j].mean() if (given == j).any() else np.inf for j in range(k)])
+    k, chance = probabilities.shape[1], 1.0 / len(np.unique(given))
+    means = [probabilities[given == j, j].mean() if (given == j).any() else 0.0 for j in range(k)]
+    return np.array([mean if mean > chance else np.inf for mean in means])
+
+
+def unjudged_classes(probabilities: Floats, given: Ints) -> Ints:
+    """(U,) the given classes that have no probability in any of their rows: whoever judged these had never seen one."""
+    return np.array([j for j in np.unique(given) if not probabilities[given == j, j].any()], np.int64)
 
 
 def confident_classes(probabilities: Floats, thresholds: Floats) -> Ints:
@@ -65,7 +76,8 @@ def suspects(probabilities: Floats, given: Ints) -> Suspects:
     For each pair of given class i and other class j, as many rows as the estimated joint says are wrong in that way,
     those in which j leads i by most; never a row in which the given label leads. A row doubted twice is doubted as the
     class that leads by more. On planted errors this found more than the confident joint's own off-diagonal rows
-    (recall 0.82 to 0.74 at random, 0.93 to 0.75 for confusions, same model), at little cost in precision.
+    (recall 0.82 to 0.74 at random, 0.93 to 0.75 for confusions, same model), at little cost in precision. Rows of a
+    class that their judge did not know are not doubted.
 
     Args:
         probabilities: (N, K) out of sample.
@@ -73,6 +85,8 @@ def suspects(probabilities: Floats, given: Ints) -> Suspects:
     """
     k = probabilities.shape[1]
     found = confident_classes(probabilities, class_thresholds(probabilities, given))
+    unjudged = unjudged_classes(probabilities, given)
+    found[np.isin(given, unjudged)] = -1
     joint = confident_joint(given, found, k)
     numbers = np.rint(estimated_joint(joint, given) * len(given)).astype(int)
     proposed, score = np.full(len(given), -1), np.zeros(len(given))
@@ -92,4 +106,5 @@ def suspects(probabilities: Floats, given: Ints) -> Suspects:
         probability=probabilities[rows, proposed[rows]],
         score=score[rows],
         joint=joint,
+        unjudged=unjudged,
     )

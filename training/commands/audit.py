@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dicom_node.model.card import LABELS
-from training.audit import Audit, classes_of, fitted_head
+from training.audit import CLASSES, Audit, classes_of, fitted_head
 from training.audit import audit as run_audit
 from training.commands.inputs import (
     DataOption,
@@ -28,7 +28,7 @@ from training.embeddings import Encoder, open_encoder
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.metrics import Floats
-from training.pages import inlined, overlaid, write_page
+from training.pages import inlined, overlaid, percent, write_page
 from training.planting import plant as plant_errors
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
@@ -135,6 +135,7 @@ def _write_page(
         outside=any(line["proposed"] not in LABELS for line in lines),
         per_class=made.per_class(),
         per_source=made.per_source(),
+        unjudged=[CLASSES[index] for index in made.found.unjudged],
         shown=len(cards),
         cards=cards,
     )
@@ -143,9 +144,12 @@ def _write_page(
 def _say(made: Audit, out: Path) -> None:
     table = Table("label", "images", "doubted", "estimated wrong", "proposed instead")
     for line in made.per_class():
-        wrong, proposals = f"{100 * line['estimated']:.1f} %", ", ".join(line["proposals"])
+        wrong, proposals = percent(line["estimated"]), ", ".join(line["proposals"])
         table.add_row(line["name"], str(line["n"]), str(line["candidates"]), wrong, proposals)
     Console().print(table)
+    if len(made.found.unjudged):
+        names = ", ".join(CLASSES[index] for index in made.found.unjudged)
+        Console().print(f"not judged, since all of it is in one fold, of one patient, say: {names}")
     Console().print(f"{len(made.found.rows)} of {len(made.given)} labels doubted; {out / 'index.html'} shows them")
 
 

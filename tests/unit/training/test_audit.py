@@ -86,6 +86,31 @@ def test_a_class_without_rows_is_never_found():
     assert 3 not in suspects(p, given).proposed
 
 
+def test_a_class_of_one_patient_makes_no_other_label_doubtful():
+    """No head that judged it had seen it: its threshold was 0, and half of all labels were estimated wrong."""
+    embeddings, rows, given = embedded(classes=(0, 1, 6, 7), per_class=100)
+    strange = np.random.default_rng(3).normal(0, 1, (3, 512))
+    alone = [replace(rows[0], group="alone") for _ in strange]
+    made = audit(np.concatenate([embeddings, strange]), [*rows, *alone], np.append(given, [12] * 3), RECIPE, seed=0)
+    lines = {line["name"]: line for line in made.per_class()}
+    assert [lines[CLASSES[index]]["estimated"] for index in (0, 1, 6, 7)] == [0.0] * 4
+    assert lines[CLASSES[12]]["estimated"] is None
+    assert made.found.unjudged.tolist() == [12]
+    assert len(made.found.rows) == 0
+
+
+def test_a_class_that_is_known_no_better_than_by_chance_is_never_found():
+    """Two patients: each is judged by a head that knows the other alone, and a threshold of next to nothing is none."""
+    p, given = noisy(k=3)
+    p = np.concatenate([np.column_stack([0.99 * p, np.full(len(p), 0.01)]), np.full((2, 4), [0.4, 0.3, 0.2, 0.1])])
+    given = np.append(given, [3, 3])
+    assert class_thresholds(p, given)[3] == np.inf
+    found = suspects(p, given)
+    assert 3 not in found.proposed
+    assert found.joint[:, 3].sum() == 0
+    assert found.unjudged.tolist() == []
+
+
 def test_labels_that_the_model_agrees_with_have_no_suspects():
     given = np.arange(60) % 3
     assert len(suspects(np.eye(3)[given] * 0.8 + 0.2 / 3, given).rows) == 0
