@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from dicom_node.errors import StartError
 from dicom_node.tls import Credentials, TlsServer
 from dicom_node.tls.contexts import Contexts
+from dicom_node.web.door import Door
 
 
 class WebServer:
@@ -22,6 +23,7 @@ class WebServer:
         config = uvicorn.Config(
             app,
             log_config=None,
+            log_level="error",  # a warning for each request that is none would let any stranger fill the log
             access_log=False,
             server_header=False,
             proxy_headers=False,  # any program on this machine could choose its address by X-Forwarded-For
@@ -30,7 +32,7 @@ class WebServer:
         if credentials is not None:
             config.load()
             config.ssl = _always_current(Contexts(TlsServer(credentials=credentials)))
-        self._server = uvicorn.Server(config)
+        self._server = Door(config)
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
 
