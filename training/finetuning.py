@@ -1,11 +1,11 @@
 """`probe --finetune` from beginning to end: labels and simulated images in, a calibrated model file out."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from dicom_node.imaging import IMAGING_VERSION
@@ -14,7 +14,7 @@ from dicom_node.model.session import Model
 from training.adapt import refit
 from training.adapting import MODEL
 from training.calibrate import choose_thresholds, worst_temperature
-from training.drawn import drawn, subset
+from training.drawn import drawn
 from training.errors import TrainingError
 from training.export import export, folded_head
 from training.finetune import as_trained, finetune, split_labels
@@ -22,9 +22,9 @@ from training.hang import KNOWN, fit_hang, weighed
 from training.heads import Classifier, embed_views
 from training.images import ImageSet
 from training.labels import load_labelled
-from training.manifest import OOD, is_learned_from
+from training.manifest import OOD, Row, is_learned_from
 from training.metrics import Floats, softmax, with_intervals
-from training.pool import open_pool
+from training.pool import Pool, open_pool
 from training.progress import progress
 from training.recipe import CalibrateRecipe, Recipe, read_recipe, recipe_from
 from training.rejection import fit_rejection
@@ -67,10 +67,12 @@ def finetune_file(
             start, labelled, simulated, recipe, seed=seed, out=out, device=device, advance=shown.advance
         )
     learned = simulated.where(lambda row: is_learned_from(row, recipe.data))
-    tuned = _hung(tuned, learned, recipe.calibrate, device)
+    tuned = _hung(tuned, _some(learned, lambda row: row.target >= 0, KNOWN, seed), recipe.calibrate, device)
     seen = _embedded(tuned, held, recipe.calibrate, device)
     parent, _, _ = _calibrated(tuned, seen, held, recipe.calibrate)
-    tuned = _refitted(parent, split_labels(labelled, recipe.finetune)[0], learned, recipe.calibrate, device)
+    mine, _ = split_labels(labelled, recipe.finetune)
+    strange = _some(learned, lambda row: row.target == OOD, STRANGERS, seed)
+    tuned = _refitted(parent, mine, strange, recipe.calibrate, device)
     tuned, thresholds, logits = _calibrated(tuned, seen, held, recipe.calibrate)
     metrics = _measured(logits, held, labelled)
     save_weights(out, tuned.weights())
@@ -108,13 +110,19 @@ def _simulated(data: list[Path], size: int, seed: int) -> ImageSet:
     return drawn(pool, size, at_most=SIMULATED, seed=seed)
 
 
-def _hung(tuned: Classifier, learned: ImageSet, recipe: CalibrateRecipe, device: torch.device) -> Classifier:
-    """The classifier with the votes of its views, where it looks at more than one and they do not count alike."""
+def _some(data: ImageSet, keep: Callable[[Row], bool], at_most: int, seed: int) -> ImageSet:
+    """So many of the rows for which `keep` is true, by chance: the first are often of one region, kind or source."""
+    return drawn(Pool.of(data).where(keep), data.size, at_most=at_most, seed=seed)
+
+
+def _hung(tuned: Classifier, known: ImageSet, recipe: CalibrateRecipe, device: torch.device) -> Classifier:
+    """The classifier with the votes of its views by the `known` images, where it looks at more than one and they do not
+    count alike.
+    """
     if recipe.turns == 1 or recipe.votes == "alike":
         return tuned
-    known = torch.from_numpy(learned.images[learned.targets >= 0][:KNOWN])
-    with progress("embed", len(known) * recipe.turns) as shown:
-        views = embed_views(tuned.backbone, known, device, recipe.turns, shown.advance)
+    with progress("embed", len(known.rows) * recipe.turns) as shown:
+        views = embed_views(tuned.backbone, torch.from_numpy(known.images), device, recipe.turns, shown.advance)
     return replace(tuned, hang=fit_hang(views, upright(recipe.turns)))
 
 
@@ -126,16 +134,15 @@ def _embedded(tuned: Classifier, data: ImageSet, recipe: CalibrateRecipe, device
 
 
 def _refitted(
-    parent: Classifier, mine: ImageSet, simulated: ImageSet, recipe: CalibrateRecipe, device: torch.device
+    parent: Classifier, mine: ImageSet, strange: ImageSet, recipe: CalibrateRecipe, device: torch.device
 ) -> Classifier:
-    """The trained network with a head of the labels' own, as `adapt` fits it: half of what the network's own head
-    learned from was simulated. docs/TRAINING.md has what it is worth.
+    """The trained network with a head of the labels' own, as `adapt` fits it, kept from naming what is `strange`: half
+    of what the network's own head learned from was simulated. docs/TRAINING.md has what it is worth.
     """
     inside = mine.where(lambda row: row.target >= 0)
     if not inside.rows:
         return parent
-    strange = simulated.where(lambda row: row.target == OOD)
-    exposed = _embedded(parent, subset(strange, np.arange(min(STRANGERS, len(strange.rows)))), recipe, device)
+    exposed = _embedded(parent, strange, recipe, device)
     own = _embedded(parent, inside, recipe, device).double().numpy()
     head = refit(own, inside.targets, folded_head(parent), exposed.double().numpy())
     weight, bias = torch.from_numpy(head.weight), torch.from_numpy(head.bias)

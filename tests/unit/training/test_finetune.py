@@ -1,13 +1,15 @@
-"""How long the network is trained on a few labels, and on what share of them, whatever its own recipe counts."""
+"""How long the network is trained on a few labels, on what share of them, and on which simulated images."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.unit.training.small import small_set
-from training.commands import low_label
+from training.drawn import subset
 from training.finetune import as_trained
+from training.finetuning import _some
 from training.manifest import Row
 from training.order import Order, steps_of
 from training.pool import Pool
@@ -36,17 +38,15 @@ def test_half_of_what_is_learned_from_is_labelled_also_with_a_shuffled_recipe():
     assert sum(row.source == "mine" for row in inside) / len(inside) == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_baseline_from_scratch_sees_the_samples_that_were_asked_for(tmp_path, monkeypatch):
-    """`low-label --samples 256` with a recipe that has `epochs`."""
-    planned = []
-
-    def planning(data, recipe, **_):
-        planned.append(steps_of(recipe.pretrain, len(data.rows)) * recipe.pretrain.batch)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(low_label, "pretrain", planning)
-    with pytest.raises(KeyboardInterrupt):
-        low_label._from_scratch(
-            small_set(1), small_set(1), read_recipe(RECIPES / "supervised.toml"), tmp_path / "o", 256, seed=0
-        )
-    assert planned == [256]
+def test_what_stands_for_all_simulated_images_is_drawn_from_all_of_them():
+    """The first 300 of a data set that is sorted are one region, or one kind out of domain, of one source."""
+    data = small_set(per_region=20)
+    order = np.argsort([row.region for row in data.rows], kind="stable")
+    data = subset(data, order)
+    some = _some(data, lambda row: row.target >= 0, 60, seed=1)
+    assert len({row.region for row in some.rows}) == 14
+    assert len(some.rows) == len(some.images) == 60
+    assert [row.file for row in some.rows] != [
+        row.file for row in _some(data, lambda row: row.target >= 0, 60, seed=2).rows
+    ]
+    assert len(_some(data, lambda row: row.target < 0, 60, seed=1).rows) == 20
