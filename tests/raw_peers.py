@@ -4,28 +4,34 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 
-from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
+from dicom_node.instance import Incoming
 from tests.beside import beside
 from tests.dimse_objects import CR
 
-ACCEPT = 2  # the type of an A-ASSOCIATE-AC (PS3.8 section 9.3.3)
+ACCEPT, REJECT, PDATA, ABORT = 2, 3, 4, 7  # types of PDUs (PS3.8 section 9.3.1)
+LAST_OF_COMMAND, LAST_OF_DATA = 3, 2  # message control headers (PS3.8 section E.2)
 
 
-def request() -> bytes:
-    """An A-ASSOCIATE-RQ as it goes over the wire."""
+def request(longest: int | None = 16384) -> bytes:
+    """An A-ASSOCIATE-RQ as it goes over the wire, for CR images in Implicit VR; `longest`: the Maximum Length in it."""
     asked = A_ASSOCIATE()
     asked.application_context_name = "1.2.840.10008.3.1.1.1"
     asked.calling_ae_title, asked.called_ae_title = "DRIBBLER", "REGION"
     context = build_context(CR)
     context.context_id = 1
     asked.presentation_context_definition_list = [context]
-    longest = MaximumLengthNotification()
-    longest.maximum_length_received = 16384
-    asked.user_information = [longest]
+    if longest is not None:
+        item = MaximumLengthNotification()
+        item.maximum_length_received = longest
+        asked.user_information = [item]
     pdu = A_ASSOCIATE_RQ()
     pdu.from_primitive(asked)
     return pdu.encode()
@@ -41,6 +47,48 @@ def established(port: int) -> socket.socket:
     peer.sendall(request())
     assert peer.recv(1)[0] == ACCEPT
     return peer
+
+
+def accepted(port: int, asked: bytes | None = None) -> socket.socket:
+    """An association whose answer has been read to its end."""
+    peer = connected(port)
+    peer.sendall(asked or request())
+    assert heard(peer)[0] == ACCEPT
+    return peer
+
+
+def pdata(header: int, value: bytes) -> bytes:
+    """A P-DATA-TF with one value, over the first presentation context."""
+    item = bytes([1, header]) + value
+    item = len(item).to_bytes(4, "big") + item
+    return bytes([PDATA, 0]) + len(item).to_bytes(4, "big") + item
+
+
+def storing(item: Incoming, longest: int = 16384) -> bytes:
+    """The PDUs of a C-STORE, over the first presentation context."""
+    primitive = C_STORE()
+    primitive.MessageID, primitive.Priority = 1, 0
+    primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = item.sop_class_uid, item.sop_instance_uid
+    primitive.DataSet = BytesIO(item.dataset)
+    message = C_STORE_RQ()
+    message.primitive_to_message(primitive)
+    return b"".join(P_DATA_TF(piece).encode() for piece in message.encode_msg(1, longest))
+
+
+def heard(peer: socket.socket) -> tuple[int, bytes]:
+    """The next PDU of the receiver: its type, and what follows its length."""
+    head = _exactly(peer, 6)
+    return head[0], _exactly(peer, int.from_bytes(head[2:], "big"))
+
+
+def _exactly(peer: socket.socket, size: int) -> bytes:
+    octets = b""
+    while len(octets) < size:
+        piece = peer.recv(size - len(octets))
+        if not piece:
+            raise EOFError
+        octets += piece
+    return octets
 
 
 def is_closed(peer: socket.socket) -> bool:

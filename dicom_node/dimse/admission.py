@@ -24,12 +24,16 @@ class Refusal:
 
 
 PERMANENT, TRANSIENT = 0x01, 0x02
-USER, PRESENTATION = 0x01, 0x03
+USER, ACSE, PRESENTATION = 0x01, 0x02, 0x03
 
 STRANGE_NETWORK = Refusal(wire=(PERMANENT, USER, 0x01), why="its address is in no network of node.allow_from")
 CALLING_AE_UNKNOWN = Refusal(wire=(PERMANENT, USER, 0x03), why="its AE title is not in node.calling_ae")
 CALLED_AE_UNKNOWN = Refusal(wire=(PERMANENT, USER, 0x07), why="the AE title that it calls is not in node.called_ae")
 NOT_ITS_NAME = Refusal(wire=(PERMANENT, USER, 0x03), why="its certificate bears no name that tls.client_names gives it")
+# pynetdicom's own doing.
+OTHER_VERSION = Refusal(
+    wire=(PERMANENT, ACSE, 0x02), why="it speaks another version of the upper layer protocol than 1"
+)
 TOO_MANY = Refusal(wire=(TRANSIENT, PRESENTATION, 0x02), why="it has node.max_associations_per_peer open already")
 FULL = Refusal(wire=(TRANSIENT, PRESENTATION, 0x02), why="node.max_associations are open, and none of them is idle")
 TROUBLE = Refusal(wire=(TRANSIENT, PRESENTATION, 0x01), why="unforeseen trouble in the receiver, see its log")

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import structlog
 from pynetdicom.association import Association
 from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_P_ABORT
 from pynetdicom.transport import AssociationSocket
 
 from dicom_node.dimse.wire import receive_promptly
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 A_GOOD_PIECE = 16 << 10
 # A-ABORT by the service provider, no reason given (PS3.8 section 9.3.8).
 _ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
+# States of PS3.8 table 9-10 in which there is no association to be aborted: none yet, or none any more.
+_BEFORE_OR_AFTER = ("Sta1", "Sta2", "Sta13")
 # For a peer that was rejected, released or aborted to close its end.
 _HANGING_UP_SECONDS = 5.0
 # `reap` is called more often than this, unless the whole process did not run.
@@ -181,18 +184,31 @@ def _waits_for_us(association: Association, progress: Progress) -> bool:
 
 
 def _end_on_nonsense(association: Association) -> None:
-    """What a peer may not say ends its association; pynetdicom's thread would die of it with a traceback."""
-    act = association.dul.state_machine.do_action
+    """What a peer may not say ends its association; pynetdicom's thread would die of it with a traceback, and the one
+    that serves its requests would hear nothing of it.
+    """
+    machine = association.dul.state_machine
+    act = machine.do_action
 
     def act_or_end(event: str) -> None:
         try:
             act(event)
         except Exception as error:  # noqa: BLE001 - a PDU out of turn, or one that says what cannot be
             log.warning("association_broken", peer=association.requestor.address, kind=type(error).__name__)
+            if machine.current_state not in _BEFORE_OR_AFTER:
+                association.dul.to_user_queue.put(_no_more())
+            _tell(association)
             _cut(association)
             association.dul.kill_dul()
 
-    setattr(association.dul.state_machine, "do_action", act_or_end)  # noqa: B010 - mypy forbids the plain assignment
+    setattr(machine, "do_action", act_or_end)  # noqa: B010 - mypy forbids the plain assignment
+
+
+def _no_more() -> A_P_ABORT:
+    """The indication that the provider has ended an association."""
+    abort = A_P_ABORT()
+    abort.provider_reason = 0
+    return abort
 
 
 def _waits_in_vain(association: Association) -> bool:

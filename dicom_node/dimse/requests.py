@@ -38,5 +38,9 @@ def with_content(announced: Incoming, event: Event) -> Incoming:
 
 
 def peer_of(association: Association) -> dict[str, str]:
-    """Who a peer is, for the log."""
-    return {"peer": association.requestor.address, "calling_ae": proposal_of(association).calling_ae_title.strip()}
+    """Who a peer is, for the log; of one that has not requested anything yet, its address."""
+    request: A_ASSOCIATE | None = association.requestor.primitive
+    return {
+        "peer": association.requestor.address,
+        "calling_ae": request.calling_ae_title.strip() if request is not None else "",
+    }

@@ -1,13 +1,13 @@
 """One C-STORE and its reply (PS3.4 section B.2): success once the object is durable, else why it is not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 
 import structlog
 from pydicom.dataset import Dataset
 from pynetdicom.events import Event
 
+from dicom_node.dimse.journal import Tally
 from dicom_node.dimse.requests import announced_by, with_content
 from dicom_node.dimse.status import SUCCESS, UNFORESEEN, Status, status_of
 from dicom_node.dimse.watch import Watch
@@ -16,16 +16,6 @@ from dicom_node.instance import Incoming, Receipt
 from dicom_node.logs import place_of
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(kw_only=True)
-class Tally:
-    """What came over one association, for its line in the log."""
-
-    began: float
-    stored: int = 0
-    refused: int = 0
-    octets: int = 0
 
 
 def reply_to_store(event: Event, *, handler: Callable[[Incoming], Receipt], tally: Tally, watch: Watch) -> Dataset:

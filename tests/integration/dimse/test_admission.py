@@ -13,8 +13,8 @@ from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
 from dicom_node.dimse.admission import Admission
+from dicom_node.dimse.journal import Tally
 from dicom_node.dimse.scp import StoreScp
-from dicom_node.dimse.storing import Tally
 from dicom_node.errors import PermanentError, TransientError
 from tests.associations import Handler, answer_to, scp_with, sender_to
 from tests.beside import beside
@@ -112,11 +112,11 @@ def coming_and_going(scp: StoreScp) -> Iterator[None]:
 
     def come_and_go(enough: threading.Event) -> None:
         while not enough.is_set():
-            scp._tallies[passing := _Other()] = Tally(began=0.0)
-            scp._tallies.pop(passing)
+            scp._journal._tallies[passing := _Other()] = Tally(began=0.0)
+            scp._journal._tallies.pop(passing)
 
     for one in open_ones:
-        scp._tallies[one] = Tally(began=0.0)
+        scp._journal._tallies[one] = Tally(began=0.0)
     sys.setswitchinterval(1e-5)
     try:
         with beside(come_and_go):
