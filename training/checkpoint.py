@@ -12,8 +12,10 @@ from torch import nn
 from training.averaging import Average
 from training.errors import TrainingError
 from training.recipe import Recipe, recipe_from
+from training.whole_file import load_tensors, save_tensors
 
 CHECKPOINT = "checkpoint.pt"
+ANEW = "remove it to begin anew, or choose another --out"
 _CHANGE_NOTHING = ("checkpoint_seconds", "log_every")
 
 
@@ -42,7 +44,9 @@ def belongs_to(recipe: Recipe, *, seed: int, data: str, first: dict[str, Any] | 
 
 
 def save(out: Path, state: State, about: dict[str, Any], *, step: int) -> None:
-    """Write the checkpoint before step number `step`; an older one is replaced only once the new one is whole."""
+    """Write the checkpoint before step number `step`; an older one is replaced only once the new one is whole on the
+    disk, so that none before it need be kept.
+    """
     values = {
         **about,
         "step": step,
@@ -50,21 +54,19 @@ def save(out: Path, state: State, about: dict[str, Any], *, step: int) -> None:
         "optimiser": state.optimiser.state_dict(),
         "average": state.average.state if state.average else {},
     }
-    temporary = (out / CHECKPOINT).with_suffix(".part")
-    torch.save(values, temporary)
-    temporary.replace(out / CHECKPOINT)
+    save_tensors(out / CHECKPOINT, values)
 
 
 def resume(out: Path, state: State, about: dict[str, Any]) -> int:
     """Load the checkpoint, if there is one, and return the next step's number.
 
     Raises:
-        TrainingError: it belongs to another seed, recipe or data set, or began with other weights.
+        TrainingError: it belongs to another seed, recipe or data set, or began with other weights, or is damaged.
     """
     path = out / CHECKPOINT
     if not path.exists():
         return 0
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = load_tensors(path, instead=ANEW)
     if saved.get("seed") != about["seed"]:
         raise TrainingError(
             f"{path} belongs to seed {saved.get('seed')}: continue with that seed, or choose another --out."
@@ -77,11 +79,14 @@ def resume(out: Path, state: State, about: dict[str, Any]) -> int:
     # Checkpoints of older releases do not say what they began with.
     if saved.get("first", about["first"]) != about["first"]:
         raise TrainingError(f"{path} began with other weights: continue with that --from, or choose another --out.")
-    state.weights.load_state_dict(saved["weights"])
-    state.optimiser.load_state_dict(saved["optimiser"])
-    if state.average is not None:
-        state.average.load(saved["average"])
-    return int(saved["step"])
+    try:
+        state.weights.load_state_dict(saved["weights"])
+        state.optimiser.load_state_dict(saved["optimiser"])
+        if state.average is not None:
+            state.average.load(saved["average"])
+        return int(saved["step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise TrainingError(f"{path} does not fit the networks of this version: {ANEW}.") from error
 
 
 def _digest(first: dict[str, Any]) -> str:

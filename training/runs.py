@@ -16,6 +16,7 @@ from training.errors import TrainingError
 from training.images import ImageSet
 from training.pool import Pool
 from training.recipe import Recipe, recipe_from
+from training.whole_file import load_tensors, save_tensors, write_whole
 
 RUN, METRICS, WEIGHTS = "run.json", "metrics.json", "weights.pt"
 
@@ -63,7 +64,8 @@ def read_run(folder: Path) -> dict[str, Any]:
         values = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not the folder of a finished run: it has no readable {RUN}.") from error
-    assert isinstance(values, dict)
+    if not isinstance(values, dict) or "recipe" not in values:
+        raise TrainingError(f"{folder} is not the folder of a finished run: its {RUN} names no recipe.")
     return values
 
 
@@ -75,34 +77,36 @@ def recipe_of(folder: Path) -> Recipe:
 def training_summary(folder: Path) -> dict[str, Any]:
     """What the model card tells of the run: sources, recipe, seed, versions, metrics on calibration rows, and what
     the runs before it said.
+
+    Raises:
+        TrainingError: the folder is not a finished run.
     """
     run = read_run(folder)
     kept = ("finished", "seed", "recipe", "versions", "machine", "sources", "calibrated_on", "earlier")
-    metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    try:
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{folder} is not the folder of a finished run: it has no readable {METRICS}.") from error
     return {**{name: run[name] for name in kept if name in run}, "metrics": metrics}
 
 
 def save_weights(out: Path, weights: Mapping[str, Any]) -> None:
-    """Write the weights, replacing older ones only once the new file is whole."""
-    temporary = out / (WEIGHTS + ".part")
-    torch.save(dict(weights), temporary)
-    temporary.replace(out / WEIGHTS)
+    """Write the weights, replacing older ones only once the new file is whole on the disk."""
+    save_tensors(out / WEIGHTS, weights)
 
 
 def load_weights(folder: Path) -> dict[str, Any]:
     """Read the weights of a run.
 
     Raises:
-        TrainingError: there are none.
+        TrainingError: there are none, or they are damaged.
     """
-    try:
-        weights = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise TrainingError(f"{folder} has no readable {WEIGHTS}: name a finished run with --from.") from error
-    assert isinstance(weights, dict)
-    return weights
+    if not (folder / WEIGHTS).exists():
+        raise TrainingError(f"{folder} has no {WEIGHTS}: name a finished run with --from.")
+    return load_tensors(folder / WEIGHTS, instead="run again the command that made it")
 
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Readable JSON with a final newline."""
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Readable JSON with a final newline, in place of an older file only once it is whole."""
+    content = (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+    write_whole(path, lambda stream: stream.write(content))

@@ -1,6 +1,8 @@
 """One of several processes as torchrun starts them: waits for the others, and prints for how long it would, in seconds.
 
     python -m tests.unit.training.one_that_waits
+
+The environment says which process this is.
 """
 
 import torch
