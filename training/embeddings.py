@@ -36,11 +36,12 @@ class Encoder(Protocol):
 
     `method`: how its backbone was trained, empty where nobody wrote it down; `data`: which rows it learned from last;
     `splits`: that, and the same of all that it came from; `saw_labels`: whether labels shaped it, so that it may have
-    learned errors by heart.
+    learned errors by heart; `takes`: the side of the images that it takes, in pixels, None where any will do.
     """
 
     name: str
     method: str
+    takes: int | None
     data: DataRecipe
     splits: tuple[DataRecipe, ...]
     saw_labels: bool
@@ -68,6 +69,7 @@ class RunEncoder:
         run = read_run(folder)
         recipe = run["recipe"]
         self.name = folder.name
+        self.takes: int | None = None
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
         self.data = data_recipe(recipe)
         self.splits = splits_of(run) or (self.data,)
@@ -105,6 +107,7 @@ class OnnxEncoder:
             raise TrainingError(f"{path} is an ensemble, which has no backbone of its own: name one of its members.")
         recipe = training.get("recipe", {})
         self.name = self._model.model_id
+        self.takes: int | None = self._model.card.input_size
         self.method = str(recipe.get("pretrain", {}).get("method", ""))
         self.data = dataclasses.replace(data_recipe(recipe), size=self._model.card.input_size)
         self.splits = splits_of(training) or (self.data,)
@@ -141,6 +144,19 @@ def open_encoder(source: Path, device: torch.device) -> Encoder:
         ModelError: the file is no model of this node.
     """
     return OnnxEncoder(source) if source.suffix == ".onnx" else RunEncoder(source, device)
+
+
+def check_takes(encoder: Encoder, size: int) -> None:
+    """Refuse, before anything is computed, images of a size that the encoder cannot take.
+
+    Raises:
+        TrainingError: `size` is another than its own.
+    """
+    if encoder.takes not in (None, size):
+        raise TrainingError(
+            f"{encoder.name} takes images of {encoder.takes} px, and these are to be of {size} px: prepare the data with a "
+            "recipe of the model's size and name both, or name another model."
+        )
 
 
 def shaped_by_labels(training: Mapping[str, Any]) -> bool:

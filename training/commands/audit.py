@@ -24,7 +24,7 @@ from training.commands.inputs import (
     device_here,
     gather,
 )
-from training.embeddings import Encoder, open_encoder
+from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.metrics import Floats
@@ -58,6 +58,7 @@ def audit(
     check_uses(use)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
+    check_takes(encoder, chosen.data.size)
     labelled = gather(data, chosen, out).where(
         lambda row: (
             row.is_labelled and row.use in (use or USES) and not (unseen and was_learned_from(row, encoder.splits))

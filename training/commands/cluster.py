@@ -21,7 +21,7 @@ from training.cluster_files import (
 )
 from training.cluster_names import agreed, counted, read_reviewed, told
 from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
-from training.embeddings import open_encoder
+from training.embeddings import check_takes, open_encoder
 from training.errors import TrainingError
 from training.images import ImageSet, check_not_corrected, write_set
 from training.progress import progress
@@ -64,6 +64,7 @@ def cluster(
     check_not_named(out)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
+    check_takes(encoder, chosen.data.size)
     # Held-out groups too, so that `probe` and `calibrate` have weak labels to measure on; tuning and evaluation rows
     # are for measuring what comes of the names.
     learned = gather(data, chosen, out).where(lambda row: row.use == "train")

@@ -21,7 +21,7 @@ from training.commands.inputs import (
     gather,
 )
 from training.corrections import read_corrections
-from training.embeddings import Encoder, open_encoder
+from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
 from training.explain import cleaned, guided_grad_cam, share_on, with_border, with_gauge
 from training.figures import confusion, matrix_figure, points_figure, projected
@@ -57,6 +57,9 @@ def explain(
     check_uses(use)
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
+    others = [open_encoder(other, device_here()) for other in compare or []]
+    for each in (encoder, *others):
+        check_takes(each, chosen.data.size)
     labelled = gather(data, chosen, out).where(lambda row: row.is_labelled and row.use in (use or USES))
     if not labelled.rows:
         raise TrainingError("The data has no labelled rows to explain.")
@@ -72,7 +75,7 @@ def explain(
     images, targets = labelled.images[shown], given[shown]
     attention = [
         _attention(encoder, head, images, targets),
-        *(_attention(*_refitted(other, labelled, given, chosen.audit), images, targets) for other in compare or []),
+        *(_attention(other, _refitted(other, labelled, given, chosen.audit), images, targets) for other in others),
     ]
     confusions = _confusions(made, after)
     write_page(
@@ -102,10 +105,9 @@ def explain(
     Console().print(f"{out / 'index.html'}")
 
 
-def _refitted(source: Path, data: ImageSet, given: Ints, recipe: AuditRecipe) -> tuple[Encoder, Head]:
-    """Another model, with a head of its own fitted on the same labels."""
-    encoder = open_encoder(source, device_here())
-    return encoder, fitted_head(encoder.embed(data.images), given, recipe)
+def _refitted(encoder: Encoder, data: ImageSet, given: Ints, recipe: AuditRecipe) -> Head:
+    """Another model's own head, fitted on the same labels."""
+    return fitted_head(encoder.embed(data.images), given, recipe)
 
 
 def _drawn(rows: Ints, n: int, random: np.random.Generator) -> Ints:

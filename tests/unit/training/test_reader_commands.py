@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.unit.training.networks import write_file
 from tests.unit.training.small import SIZE, small_set
 from tests.unit.training.test_cli import training
 from training.encoder import Backbone
@@ -100,6 +101,19 @@ def test_the_explanation_and_the_report_need_nothing_but_themselves(made, tmp_pa
     text = page.read_text()
     assert "97.7 %" in text
     assert "planted errors" in text
+
+
+@pytest.mark.parametrize("command", ["audit", "cluster", "explain"])
+def test_a_model_file_of_another_size_is_said_before_anything_is_computed(made, tmp_path, capsys, command):
+    """It ended in a traceback, with --compare after all else had been computed."""
+    path = tmp_path / "m.onnx"
+    write_file(path)
+    (tmp_path / "larger.toml").write_text(TOML.replace(f"size = {SIZE}", f"size = {SIZE + 16}"))
+    more = ("--from", made / "run", "--compare", path) if command == "explain" else ("--from", path)
+    given = ("--data", made / "data", "--recipe", tmp_path / "larger.toml", "--out", tmp_path / "o")
+    assert training(command, *given, *more) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"takes images of {SIZE} px, and these are to be of {SIZE + 16} px" in said
 
 
 def test_a_folder_without_metrics_is_said(tmp_path, capsys):
