@@ -88,12 +88,12 @@ def _is_there(file: Path) -> bool:
 
 def _not_there(config: Config, error: LedgerError) -> LedgerError:
     """Says which ledger it was: most often the command was given in the wrong folder."""
+    from dicom_node.cli.ledger_url import shown_url
     from dicom_node.ledger.engine import read_url
 
     file = _file_of(config)
     if file is None:
-        url = read_url(config.ledger_url)
-        return LedgerError(f"{error} The ledger is {url.render_as_string(hide_password=True)}.")
+        return LedgerError(f"{error} The ledger is {shown_url(read_url(config.ledger_url))}.")
     if file.exists():
         return LedgerError(f"{error} The ledger is {file}.")
     return LedgerError(f"there is no ledger {file}: start the node first, or name its configuration with --config")

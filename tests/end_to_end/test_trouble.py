@@ -156,6 +156,18 @@ def test_a_database_that_is_not_up_yet_is_a_reason_to_try_again(tmp_path, tiny_m
     assert "secret" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [["config", "check"], ["status"], ["serve"]])
+def test_no_command_prints_the_passwords_of_the_ledger_s_url(tmp_path, tiny_model, command) -> None:
+    """libpq takes them behind the ? as well."""
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    url = "postgresql://node:hunter1@127.0.0.1:1/node?password=hunter2&sslpassword=hunter3&sslmode=require"
+    node.file.write_text(f'{node.file.read_text()}[ledger]\nurl = "{url}"\n')
+    done = node.run(*command, check=False)
+    said = "".join((done.stdout + done.stderr).replace("│", "").split())
+    assert "hunter" not in said
+    assert command == ["serve"] or "node:***@127.0.0.1:1/node?password=***" in said
+
+
 def test_an_address_that_is_not_this_machine_s_is_said_with_the_key(tmp_path, tiny_model) -> None:
     done = NodeProcess(tmp_path / "node", '[node]\nhost = "192.0.2.1"\n' + model(tiny_model)).run("serve", check=False)
     assert done.returncode == 1
