@@ -11,6 +11,8 @@ Limits = tuple[float, float]
 
 SHARE: Limits = (0.0, 1.0)
 COUNT: Limits = (1, math.inf)
+SEVERAL: Limits = (2, math.inf)
+"""Of one image batch norm has no spread, and a contrastive loss nothing to tell it from."""
 NOT_NEGATIVE: Limits = (0.0, math.inf)
 POSITIVE: Limits = (math.ulp(0.0), math.inf)
 
@@ -21,7 +23,7 @@ LIMITS: dict[str, Limits] = {
     "data.ood_share": SHARE,
     "pretrain.samples": COUNT,
     "pretrain.epochs": NOT_NEGATIVE,
-    "pretrain.batch": COUNT,
+    "pretrain.batch": SEVERAL,
     "pretrain.learning_rate": NOT_NEGATIVE,
     "pretrain.weight_decay": NOT_NEGATIVE,
     "pretrain.warmup": SHARE,
@@ -44,7 +46,7 @@ LIMITS: dict[str, Limits] = {
     "calibrate.ood_tagged": SHARE,
     "calibrate.min_confidence": SHARE,
     "finetune.samples": COUNT,
-    "finetune.batch": COUNT,
+    "finetune.batch": SEVERAL,
     "finetune.learning_rate": NOT_NEGATIVE,
     "finetune.held_out": SHARE,
     "finetune.least": COUNT,

@@ -16,18 +16,28 @@ from training.errors import TrainingError
 from training.images import ABOUT, IMAGES, ImageSet, check_not_corrected, joined, load
 from training.images import prepare as prepare_images
 from training.manifest import USES, Row, check_groups, read_manifest
-from training.pool import Pool
+from training.pool import Pool, open_pool
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe, read_recipe
 from training.runs import recipe_of
 from training.splits import check_same_split, may_calibrate
 from training.start import told_of
 
+
+def _folder(path: Path) -> Path:
+    """Refuse, before anything is read, a run folder that cannot be made where a file lies."""
+    for each in (path, *path.parents):
+        if each.exists() and not each.is_dir():
+            raise TrainingError(f"--out {path}: {each} is a file; name a folder.")
+    return path
+
+
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="TOML file; the defaults when absent.")]
 DataOption = Annotated[list[Path], typer.Option("--data", help="Manifests or prepared folders, one or more.")]
-OutOption = Annotated[Path, typer.Option("--out", help="The run folder.")]
+OutOption = Annotated[Path, typer.Option("--out", help="The run folder.", callback=_folder)]
 FromOption = Annotated[Path, typer.Option("--from", help="The earlier run's folder, or a model file.")]
-SeedOption = Annotated[int, typer.Option("--seed")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1)]
+"""As far as NumPy's and scikit-learn's seeds go; torch's then hold a million times as much, for a step's own."""
 
 MADE_FROM = "made_from.sha256"
 """In a folder that was prepared on the way: the digest of the manifest that it was made from."""
@@ -82,13 +92,21 @@ def check_labels(learned: Iterable[Row], held: Iterable[Row]) -> None:
         raise TrainingError("The data has no rows of a region to learn from: label some with the use train.")
     if not any(row.target >= 0 for row in held):
         raise TrainingError(
-            "The data has no train rows of a region that nothing was learned from: add groups (patients), or raise "
-            "data.held_out before the backbone is trained."
+            "The data has no rows of a region to measure on: add groups (patients) of train rows, or raise "
+            "data.held_out before the backbone is trained; where it is 0, add tune rows."
         )
 
 
 def say(metrics: dict[str, Any]) -> None:
     Console().print({name: value for name, value in metrics.items() if name != "per_region"})
+
+
+def pooled(paths: list[Path], recipe: Recipe, out: Path) -> Pool:
+    """The same as `gather`, with the pixels of all folders left in their files, whatever rows are chosen later."""
+    pool = open_pool(prepared(paths, recipe, out), at_least=recipe.data.size)
+    if pool.size != recipe.data.size:
+        raise TrainingError(f"The data was prepared at {pool.size} px, the recipe says {recipe.data.size}.")
+    return pool
 
 
 def gather(paths: list[Path], recipe: Recipe, out: Path) -> ImageSet:

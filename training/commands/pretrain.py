@@ -31,7 +31,7 @@ def pretrain(
         Path | None, typer.Option("--from", help="Start with the weights of this run or model file.")
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,  # noqa: FBT002 - Typer's way
-    minutes: Annotated[float, typer.Option(help="Stop after these; the same command goes on.")] = math.inf,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Stop after these; the same command goes on.")] = math.inf,
 ) -> None:
     """Train the backbone; a killed run continues with the same command. With several GPUs: under torchrun."""
     chosen = read_recipe(recipe)
