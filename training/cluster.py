@@ -14,9 +14,9 @@ from sklearn.metrics import normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from training.errors import TrainingError
-from training.images import ImageSet
 from training.manifest import is_region
 from training.metrics import Floats, Ints
+from training.pool import Pool
 from training.recipe import ClusterRecipe
 
 DISCARD = "discard"
@@ -100,7 +100,7 @@ def majority_names(clusters: Clusters, truth: Sequence[str], *, shown: int, leas
     return names
 
 
-def weakly_labelled(data: ImageSet, cluster: Ints, names: Mapping[int, str]) -> ImageSet:
+def weakly_labelled(data: Pool, cluster: Ints, names: Mapping[int, str]) -> Pool:
     """The images of the named clusters, each with its cluster's name for a region; same names merge.
 
     Raises:
@@ -116,4 +116,4 @@ def weakly_labelled(data: ImageSet, cluster: Ints, names: Mapping[int, str]) -> 
     if not chosen:
         raise TrainingError("Not one cluster has a name: fill in the column 'name' of names.csv, or label more images.")
     rows = tuple(replace(data.rows[row], region=names[int(cluster[row])]) for row in chosen)
-    return ImageSet(images=data.images[chosen], rows=rows)
+    return replace(data, place=data.place[chosen], rows=rows)

@@ -9,10 +9,10 @@ import numpy as np
 
 from training.cluster import Clusters
 from training.errors import TrainingError
-from training.images import ImageSet
 from training.manifest import Row
 from training.metrics import Ints
 from training.pages import inlined, sheet, write_page
+from training.pool import Pool
 from training.table_files import read_table
 
 CLUSTERS, NAMES = "clusters.csv", "names.csv"
@@ -80,7 +80,7 @@ def read_names(path: Path) -> dict[int, str]:
         raise TrainingError(f"{path} has a line without a cluster's number or name.") from error
 
 
-def write_sheets(clusters: Clusters, data: ImageSet, names: Mapping[int, str], path: Path, *, model: str) -> None:
+def write_sheets(clusters: Clusters, data: Pool, names: Mapping[int, str], path: Path, *, model: str) -> None:
     """Write the page of contact sheets: of each cluster the most typical images, and the farthest, which show whether
     it is of one kind.
     """

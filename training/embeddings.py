@@ -15,6 +15,7 @@ from training.encoder import EMBEDDING, Backbone
 from training.errors import TrainingError
 from training.heads import embed, load_backbone
 from training.metrics import Floats, Ints
+from training.pool import Images
 from training.recipe import DataRecipe
 from training.reopen import backbone_of_file, open_file
 from training.runs import read_run
@@ -46,7 +47,7 @@ class Encoder(Protocol):
     splits: tuple[DataRecipe, ...]
     saw_labels: bool
 
-    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+    def embed(self, images: UInt8Array | Images, advance: Advance = _silent) -> Floats:
         """(N, S, S) uint8 -> (N, 512)."""
         ...
 
@@ -76,7 +77,7 @@ class RunEncoder:
         self.saw_labels = shaped_by_labels(run)
         self._backbone, self._device = load_backbone(folder), device
 
-    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+    def embed(self, images: UInt8Array | Images, advance: Advance = _silent) -> Floats:
         # Batch by batch: the images may lie in a file that is larger than memory, and may not be written to.
         parts = [
             embed(self._backbone, torch.from_numpy(np.array(images[start : start + BATCH])), self._device, advance)
@@ -113,7 +114,7 @@ class OnnxEncoder:
         self.splits = splits_of(training) or (self.data,)
         self.saw_labels = shaped_by_labels(training)
 
-    def embed(self, images: UInt8Array, advance: Advance = _silent) -> Floats:
+    def embed(self, images: UInt8Array | Images, advance: Advance = _silent) -> Floats:
         parts = [np.zeros((0, EMBEDDING))]
         for start in range(0, len(images), BATCH):
             predictions = self._predict(images[start : start + BATCH])
@@ -154,8 +155,8 @@ def check_takes(encoder: Encoder, size: int) -> None:
     """
     if encoder.takes not in (None, size):
         raise TrainingError(
-            f"{encoder.name} takes images of {encoder.takes} px, and these are to be of {size} px: prepare the data with a "
-            "recipe of the model's size and name both, or name another model."
+            f"{encoder.name} takes images of {encoder.takes} px, and these are to be of {size} px: prepare the data "
+            "with a recipe of the model's size and name both, or name another model."
         )
 
 

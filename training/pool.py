@@ -1,6 +1,6 @@
 """What the loop learns from: rows of several prepared folders, mapped into memory and gathered step by step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,31 @@ from training.manifest import Row, check_groups
 
 LOOKED_AT = 64
 """Images whose pixels enter a pool's fingerprint: the same rows prepared anew, larger or cleaned otherwise, show."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """(N, S, S) uint8 that stay where they lie, in files perhaps: only those that are asked for are read and copied."""
+
+    parts: tuple[UInt8Array, ...]
+    place: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def __getitem__(self, chosen: slice | int | npt.NDArray[np.int64]) -> UInt8Array:
+        """One image (S, S), or those of a slice or of row numbers (n, S, S)."""
+        place = self.place[chosen]
+        if place.ndim == 1:
+            return np.array(self.parts[place[0]][place[1]])
+        taken = np.empty((len(place), *self.parts[0].shape[1:]), np.uint8)
+        for number, part in enumerate(self.parts):
+            here = place[:, 0] == number
+            taken[here] = part[place[here, 1]]
+        return taken
+
+    def __iter__(self) -> Iterator[UInt8Array]:
+        return (self[number] for number in range(len(self)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,6 +67,11 @@ class Pool:
             place=np.array(pairs, np.int64).reshape(-1, 2),
             rows=tuple(row for each in sets for row in each.rows),
         )
+
+    @property
+    def images(self) -> Images:
+        """(N, S, S) uint8, read as they are asked for."""
+        return Images(parts=self.parts, place=self.place)
 
     @property
     def size(self) -> int:
@@ -84,12 +114,7 @@ class Pool:
         return lambda chosen: images[flat[chosen.to(device)]]
 
     def _take(self, chosen: Tensor) -> Tensor:
-        place = self.place[chosen.numpy()]
-        taken = np.empty((len(place), self.size, self.size), np.uint8)
-        for number, part in enumerate(self.parts):
-            here = place[:, 0] == number
-            taken[here] = part[place[here, 1]]
-        return torch.from_numpy(taken)
+        return torch.from_numpy(self.images[chosen.numpy()])
 
 
 def open_pool(paths: Sequence[Path], *, at_least: int) -> Pool:

@@ -22,14 +22,14 @@ from training.commands.inputs import (
     SeedOption,
     check_uses,
     device_here,
-    gather,
+    pooled,
 )
 from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
-from training.images import ImageSet
 from training.metrics import Floats
 from training.pages import inlined, overlaid, percent, write_page
 from training.planting import plant as plant_errors
+from training.pool import Pool
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, write_json, write_run
@@ -59,7 +59,7 @@ def audit(
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     check_takes(encoder, chosen.data.size)
-    labelled = gather(data, chosen, out).where(
+    labelled = pooled(data, chosen, out).where(
         lambda row: (
             row.is_labelled and row.use in (use or USES) and not (unseen and was_learned_from(row, encoder.splits))
         )
@@ -96,7 +96,7 @@ def _write_candidates(made: Audit, out: Path) -> None:
 
 def _write_page(
     made: Audit,
-    data: ImageSet,
+    data: Pool,
     encoder: Encoder,
     embeddings: Floats,
     recipe: Recipe,

@@ -20,10 +20,11 @@ from training.cluster_files import (
     write_sheets,
 )
 from training.cluster_names import agreed, counted, read_reviewed, told
-from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, gather
+from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, pooled
 from training.embeddings import check_takes, open_encoder
 from training.errors import TrainingError
-from training.images import ImageSet, check_not_corrected, write_set
+from training.images import check_not_corrected, write_set
+from training.pool import Pool
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, recipe_of, write_json, write_run
@@ -55,7 +56,7 @@ def cluster(
         check_not_corrected(out / LABELLED)
         # Without --recipe the one that the clusters were made with: its size is the model's.
         chosen = read_recipe(recipe) if recipe else recipe_of(out)
-        _label(gather(data, chosen, out), given, out, ledger=ledger, key=key)
+        _label(pooled(data, chosen, out), given, out, ledger=ledger, key=key)
         return
     if source is None:
         raise TrainingError(
@@ -67,7 +68,7 @@ def cluster(
     check_takes(encoder, chosen.data.size)
     # Held-out groups too, so that `probe` and `calibrate` have weak labels to measure on; tuning and evaluation rows
     # are for measuring what comes of the names.
-    learned = gather(data, chosen, out).where(lambda row: row.use == "train")
+    learned = pooled(data, chosen, out).where(lambda row: row.use == "train")
     if not learned.rows:
         raise TrainingError("The data has no rows to learn from.")
     with progress("embed", len(learned.rows)) as bar:
@@ -118,7 +119,7 @@ def _agreed_names(counts: dict[int, Counter[str]], named: dict[int, str]) -> dic
     return names
 
 
-def _label(whole: ImageSet, given: dict[int, str], out: Path, *, ledger: str | None, key: Path | None) -> None:
+def _label(whole: Pool, given: dict[int, str], out: Path, *, ledger: str | None, key: Path | None) -> None:
     numbers = read_clusters(whole.rows, out)
     named = _of_clusters(given, int(numbers.max()) + 1)
     if ledger is not None:

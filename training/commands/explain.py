@@ -18,17 +18,18 @@ from training.commands.inputs import (
     SeedOption,
     check_uses,
     device_here,
-    gather,
+    pooled,
 )
 from training.corrections import read_corrections
 from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
 from training.explain import cleaned, guided_grad_cam, share_on, with_border, with_gauge
 from training.figures import confusion, matrix_figure, points_figure, projected
-from training.images import ImageSet, UInt8Array
+from training.images import UInt8Array
 from training.manifest import OOD_PREFIX
 from training.metrics import Floats, Ints
 from training.pages import colour_of, inlined, inlined_figure, overlaid, signed, write_page
+from training.pool import Pool
 from training.progress import progress
 from training.recipe import AuditRecipe, Recipe, read_recipe
 from training.runs import METRICS, write_json, write_run
@@ -60,7 +61,7 @@ def explain(
     others = [open_encoder(other, device_here()) for other in compare or []]
     for each in (encoder, *others):
         check_takes(each, chosen.data.size)
-    labelled = gather(data, chosen, out).where(lambda row: row.is_labelled and row.use in (use or USES))
+    labelled = pooled(data, chosen, out).where(lambda row: row.is_labelled and row.use in (use or USES))
     if not labelled.rows:
         raise TrainingError("The data has no labelled rows to explain.")
     with progress("embed", len(labelled.rows)) as bar:
@@ -105,7 +106,7 @@ def explain(
     Console().print(f"{out / 'index.html'}")
 
 
-def _refitted(encoder: Encoder, data: ImageSet, given: Ints, recipe: AuditRecipe) -> Head:
+def _refitted(encoder: Encoder, data: Pool, given: Ints, recipe: AuditRecipe) -> Head:
     """Another model's own head, fitted on the same labels."""
     return fitted_head(encoder.embed(data.images), given, recipe)
 
@@ -114,9 +115,7 @@ def _drawn(rows: Ints, n: int, random: np.random.Generator) -> Ints:
     return np.sort(random.permutation(rows)[:n])
 
 
-def _maps(
-    encoder: Encoder, head: Head, data: ImageSet, given: Ints, random: np.random.Generator
-) -> list[dict[str, str]]:
+def _maps(encoder: Encoder, head: Head, data: Pool, given: Ints, random: np.random.Generator) -> list[dict[str, str]]:
     lines = []
     for index in np.unique(given[given < len(LABELS)]):
         rows = _drawn((given == index).nonzero()[0], MAPS_PER_CLASS, random)

@@ -13,6 +13,7 @@ from training.cluster_files import check_not_named, read_clusters, read_names, w
 from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import Row
+from training.pool import Pool
 from training.recipe import ClusterRecipe
 
 
@@ -66,7 +67,7 @@ def test_distance_is_to_the_centre_of_the_cluster():
 
 def image_set(n=12, folder=Path()):
     rows = tuple(Row(file=folder / f"{i}.png", region="", group=str(i), use="train") for i in range(n))
-    return ImageSet(images=np.arange(n * 64, dtype=np.uint8).reshape(n, 8, 8), rows=rows)
+    return Pool.of(ImageSet(images=np.arange(n * 64, dtype=np.uint8).reshape(n, 8, 8), rows=rows))
 
 
 MADE = Clusters(cluster=np.repeat([0, 1, 2, 3], 3), distance=np.tile([0.3, 0.1, 0.2], 4))
@@ -76,7 +77,7 @@ def test_clusters_of_one_name_merge_and_discarded_or_unnamed_ones_are_left_out()
     named = weakly_labelled(image_set(), MADE.cluster, {0: "hand", 1: DISCARD, 2: "", 3: "hand"})
     assert [row.region for row in named.rows] == ["hand"] * 6
     assert [row.file.name for row in named.rows] == [f"{i}.png" for i in (0, 1, 2, 9, 10, 11)]
-    assert (named.images == image_set().images[[0, 1, 2, 9, 10, 11]]).all()
+    assert (named.images[:] == image_set().images[np.array([0, 1, 2, 9, 10, 11])]).all()
 
 
 @pytest.mark.parametrize(

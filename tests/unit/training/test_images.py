@@ -11,10 +11,13 @@ import pytest
 from dicom_node.imaging import model_input, picture_from_file
 from tests.unit.training.small import SIZE, write_manifest
 from training import image_file
+from training.cluster import weakly_labelled
+from training.commands.inputs import pooled
 from training.errors import TrainingError
 from training.image_file import in_order
 from training.images import joined, load, prepare, write_set
 from training.manifest import read_manifest
+from training.recipe import recipe_from
 
 
 @pytest.fixture
@@ -125,6 +128,28 @@ def test_one_set_is_not_copied_and_all_rows_of_it_neither(tmp_path, rows):
     data = joined([load(tmp_path, mapped=True)])
     assert isinstance(data.where(lambda _: True).images, np.memmap)
     assert len(data.where(lambda row: row.region == rows[0].region).rows) == 1
+
+
+def test_chosen_rows_of_several_sets_are_read_as_they_are_asked_for(tmp_path, rows):
+    """Audit, clusters and explanations leave the rows for evaluation out; copying the others took the whole archive."""
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        made = (replace(rows[0], file=folder / f"{n}.png", region=("hand", "knee")[n % 2]) for n in range(150))
+        images = (np.full((256, 256), n, np.uint8) for n in range(150))
+        write_set(zip(made, images, strict=True), folder, size=256)
+    tracemalloc.start()
+    recipe = recipe_from({"data": {"size": 256}})
+    chosen = pooled(folders, recipe, tmp_path / "run").where(lambda row: row.region == "knee")
+    named = weakly_labelled(chosen, np.arange(150) % 2, {1: "foot"})
+    seen = [int(image[0, 0]) for image in named.images]
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 2_000_000
+    assert seen == [(2 * n + 1) % 150 for n in range(1, 150, 2)]
+    assert [row.region for row in named.rows] == ["foot"] * 75
+    order = np.array([140, 3, 77])
+    assert chosen.images[order][:, 0, 0].tolist() == [(2 * n + 1) % 150 for n in order]
+    assert chosen.images[10:13][:, 0, 0].tolist() == [21, 23, 25]
 
 
 def test_a_set_may_be_written_over_the_one_that_it_is_made_from(tmp_path, rows):
