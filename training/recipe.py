@@ -21,12 +21,12 @@ _KINDS = {float: "number", int: "whole number", str: "text", Range: "pair of num
 class DataRecipe:
     """Which rows are learned from, and how often each is seen.
 
-    `source_power`: a source's share of its region grows with n ** source_power; 0 treats sources alike, 1 treats
-    images alike. `ood_share`: the share of samples that shows something out of domain. `held_out`: the fraction of
-    groups that is never learned from, chosen by `split_seed` and the group's name alone, so that every command sees
-    the same split. `leave_out` names sources (or the beginning of their names) whose `train` rows are not learned
-    from either, to measure on them. `sampling`: "balanced" draws with those shares, "shuffled" takes every row once an
-    epoch, whatever it shows, as the papers do.
+    `source_power`: a source's share of its region grows with n ** source_power; 0 treats sources alike, 1 treats images
+    alike. `ood_share`: the share of samples that shows something out of domain. `held_out`: the fraction of groups that
+    is never learned from, chosen by `split_seed` and the group's name alone, so that every command sees the same split;
+    with 0 a head is measured on the rows for tuning instead. `leave_out` names sources (or the beginning of their
+    names) whose `train` rows are not learned from either, to measure on them. `sampling`: "balanced" draws with those
+    shares, "shuffled" takes every row once an epoch, whatever it shows, as the papers do.
     """
 
     size: int = 128

@@ -77,6 +77,13 @@ def may_calibrate(row: Row, own: Sequence[DataRecipe], before: Sequence[DataReci
     return all(is_calibrated_on(row, each) for each in own) and not was_learned_from(row, before)
 
 
+def may_measure(row: Row, own: DataRecipe, before: Sequence[DataRecipe]) -> bool:
+    """Whether a head that was fitted by the split `own` is measured on the row: a `train` row of a group that it held
+    out; or where it holds nothing out, as in the papers, a `tune` row. No training before learned from either.
+    """
+    return row.use == ("train" if own.held_out > 0 else "tune") and may_calibrate(row, [own], before)
+
+
 def _key(recipe: DataRecipe) -> tuple[float, int, frozenset[str]]:
     return recipe.held_out, recipe.split_seed, frozenset(recipe.leave_out)
 

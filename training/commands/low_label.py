@@ -36,7 +36,7 @@ from training.progress import progress
 from training.recipe import DataRecipe, Recipe
 from training.reopen import head_of_file, open_file
 from training.runs import METRICS, sources, write_json, write_run
-from training.splits import may_calibrate, splits_of, stages_of
+from training.splits import may_measure, splits_of, stages_of
 from training.start import told_of
 from training.strangers import strangers_of
 
@@ -150,12 +150,10 @@ def _probed(
     size, device, scratch = recipe.data.size, device_here(), baseline(recipe, samples)
     if samples:
         _warn_of_few_steps(scratch)
-    pool = open_pool(prepared(data, recipe, out), at_least=size).where(
-        lambda row: row.target >= 0 and row.use == "train"
-    )
+    pool = open_pool(prepared(data, recipe, out), at_least=size).where(lambda row: row.target >= 0)
     before = splits_of(told_of(source))
     to_learn = pool.where(lambda row: is_learned_from(row, recipe.data))
-    to_measure = pool.where(lambda row: may_calibrate(row, [recipe.data], before))
+    to_measure = pool.where(lambda row: may_measure(row, recipe.data, before))
     learned, held = drawn(to_learn, size), drawn(to_measure, size)
     check_labels(learned.rows, held.rows)
     backbone = load_backbone(source)

@@ -94,15 +94,15 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
     from training.pool import open_pool
     from training.probe import cached_views, fit_head
     from training.progress import progress
-    from training.runs import METRICS, save_weights, write_json, write_run
-    from training.splits import may_calibrate, splits_of
+    from training.runs import METRICS, save_weights, sources, write_json, write_run
+    from training.splits import may_measure, splits_of
     from training.start import told_of
 
     chosen, device = recipe_for(recipe, source), device_here()
     size = chosen.data.size
     pool = open_pool(prepared(data, chosen, out), at_least=size).where(lambda row: row.is_labelled)
     learned, before = pool.where(lambda row: is_learned_from(row, chosen.data)), splits_of(told_of(source))
-    held = drawn(pool.where(lambda row: row.use == "train" and may_calibrate(row, [chosen.data], before)), size)
+    held = drawn(pool.where(lambda row: may_measure(row, chosen.data, before)), size)
     check_labels(learned.rows if chosen.probe.head == "fit" else held.rows, held.rows)
     if chosen.probe.head == "keep":
         classifier = load_classifier(source)
@@ -119,5 +119,6 @@ def _probe(out: Path, source: Path, data: list[Path], recipe: Path | None, seed:
     save_weights(out, classifier.weights())
     write_json(out / METRICS, metrics)
     now, earlier = datetime.now(UTC), told_of(source)
-    write_run(out, command="probe", recipe=chosen, seed=seed, data=learned, now=now, earlier=earlier)
+    more = {"measured_on": sources(held), "earlier": earlier}
+    write_run(out, command="probe", recipe=chosen, seed=seed, data=learned, now=now, **more)
     say(metrics)

@@ -189,7 +189,7 @@ def test_calibration_leaves_out_what_the_stage_before_learned_from(tmp_path, dat
     ("held_out", "region", "sentence"),
     [
         (0.2, "", "no rows of a region to learn from"),
-        (0.0, "rib", "no train rows of a region that nothing was learned"),
+        (0.0, "rib", "no rows of a region to measure on"),
     ],
 )
 def test_a_head_needs_labels_to_learn_from_and_to_measure_on(tmp_path, capsys, command, held_out, region, sentence):
@@ -200,6 +200,23 @@ def test_a_head_needs_labels_to_learn_from_and_to_measure_on(tmp_path, capsys, c
     run = a_run(tmp_path / "run", held_out)
     assert training(*command, "--data", tmp_path / "data", "--from", run, "--out", tmp_path / "o") == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_where_nothing_is_held_out_a_head_is_measured_on_the_rows_for_tuning(tmp_path):
+    """As in the papers, which learn from every patient for training; and the run says on what it was measured."""
+    made = small_set(per_region=4, regions=3)
+    uses = {"g0": "tune", "g1": "evaluate"}
+    rows = [replace(row, use=uses.get(row.group, "train"), source=row.group) for row in made.rows]
+    write_set(zip(rows, made.images, strict=True), tmp_path / "data", size=SIZE)
+    (tmp_path / "r.toml").write_text(f"[data]\nsize = {SIZE}\nheld_out = 0.0\n[probe]\nviews = 1\nepochs = 1\n")
+    run = a_run(tmp_path / "run", 0.0)
+    for command in (["probe"], ["low-label", "--share", 1.0, "--seeds", 1]):
+        out = tmp_path / command[0]
+        given = ["--data", tmp_path / "data", "--recipe", tmp_path / "r.toml", "--from", run, "--out", out]
+        assert training(*command, *given) == 0
+        told = json.loads((out / "run.json").read_text())
+        assert {each["source"] for each in told["measured_on"]} == {"g0"}
+        assert {each["source"] for each in told["sources"]} == {"g2", "g3"}
 
 
 def test_other_views_than_the_thresholds_were_chosen_on_are_refused(tmp_path, capsys):
