@@ -50,10 +50,11 @@ def pretrain(
     minutes: float = math.inf,
     stop_after: int | None = None,
 ) -> Trained:
-    """Train a backbone; continue exactly where a killed run with the same `out` stopped.
+    """Train a backbone; continue where a killed run with the same `out` stopped.
 
     Every random choice of a step follows from the seed and the step's number, so that a resumed run is the same run,
-    and so is one of several processes.
+    and so is one of several processes. On the CPU a resumed run is so bit by bit, with as many threads; on a GPU, and
+    with several processes, sums in another order change the last bits.
 
     Args:
         data: what to learn from; held-out rows are the caller's to leave out.

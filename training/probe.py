@@ -1,4 +1,7 @@
-"""The linear head on a frozen backbone (Langer et al. 2024, linear evaluation), on embeddings computed once."""
+"""The linear head on a frozen backbone (Langer et al. 2024, linear evaluation), on embeddings computed once.
+
+What differs from the paper is in docs/TRAINING.md, "Probe".
+"""
 
 from collections.abc import Callable
 

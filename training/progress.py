@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 RECENT = 50
+"""Losses that the mean is over."""
+
 INTERVAL = len("(0.012-0.345)")
 """What a column needs so that an 80 column terminal does not cut its intervals."""
 
@@ -25,7 +27,7 @@ class Shown:
 
     @property
     def mean_loss(self) -> float | None:
-        """Over the last steps; None when there were none."""
+        """Over the last `RECENT` steps that told their loss; on a GPU only those that are logged do. None without."""
         return sum(self._losses) / len(self._losses) if self._losses else None
 
     def advance(self, images: int, loss: float = math.nan) -> None:
