@@ -13,10 +13,12 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from dicom_node.model.card import Thresholds
 from dicom_node.model.session import INPUT
 from training.graph import FEATURES, Floats32, needed_for, renamed, trunk_model
 from training.images import UInt8Array
-from training.metrics import Ints
+from training.manifest import UNLABELLED
+from training.metrics import Bools, Ints
 from training.reopen import features_of_file
 
 SMALL = 1024
@@ -117,28 +119,54 @@ class Measured:
     top1: float | None
     agrees: float
     """Share of images for which it names the same region as the float32 file."""
+    tagged: float
+    """Share of images that it does not abstain from."""
+    wrongly_tagged: float
+    """Share of images tagged as what they do not show; of those that nobody labelled, otherwise than by float32."""
 
 
-def measure(content: bytes, images: UInt8Array, targets: Ints, reference: Ints | None = None) -> Measured:
-    """Run a file on images (N, S, S) and compare; `targets` (N,), below 0 where unknown."""
-    answers = proposals(content, images)
-    known = targets >= 0
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answers:
+    """What a file says of images: `regions` (N,) the most probable one of each, `tagged` (N,) whether it is sure."""
+
+    regions: Ints
+    tagged: Bools
+
+
+def measure(content: bytes, images: UInt8Array, targets: Ints, thresholds: Thresholds, reference: Answers) -> Measured:
+    """Run a file on images (N, S, S) and compare.
+
+    Args:
+        content: the file's.
+        images: at the model's input size.
+        targets: (N,) region, `OOD` or `UNLABELLED`.
+        thresholds: when it abstains.
+        reference: what the float32 file says of the same images.
+    """
+    got, known = answers(content, images, thresholds), targets >= 0
+    as_reference = reference.tagged & (got.regions == reference.regions)
+    right = np.where(targets == UNLABELLED, as_reference, got.regions == targets)
     return Measured(
         bytes=len(content),
         milliseconds=milliseconds_per_image(content, images),
-        top1=float((answers[known] == targets[known]).mean()) if known.any() else None,
-        agrees=1.0 if reference is None else float((answers == reference).mean()),
+        top1=float((got.regions == targets)[known].mean()) if known.any() else None,
+        agrees=float((got.regions == reference.regions).mean()),
+        tagged=float(got.tagged.mean()),
+        wrongly_tagged=float((got.tagged & ~right).mean()),
     )
 
 
-def proposals(content: bytes, images: UInt8Array) -> Ints:
-    """(N,) the most probable region of each image."""
+def answers(content: bytes, images: UInt8Array, thresholds: Thresholds) -> Answers:
+    """What a file says of images (N, S, S), as the node would take it."""
     session = _session(content, threads=0)
-    parts = []
+    regions, tagged = [], []
     for start in range(0, len(images), CALIBRATION_BATCH):
         batch = images[start : start + CALIBRATION_BATCH, None].astype(np.float32) / np.float32(255.0)
-        parts.append(session.run(["probabilities"], {INPUT: batch})[0].argmax(axis=1))
-    return np.concatenate(parts)
+        probabilities, scores = session.run(["probabilities", "reject_score"], {INPUT: batch})
+        regions.append(probabilities.argmax(axis=1))
+        sure = probabilities.max(axis=1) >= thresholds.min_confidence
+        tagged.append(sure & (scores <= thresholds.reject_above))
+    return Answers(regions=np.concatenate(regions), tagged=np.concatenate(tagged))
 
 
 def milliseconds_per_image(content: bytes, images: UInt8Array, *, rounds: int = 5, each: int = 20) -> float:

@@ -61,14 +61,16 @@ def export(
     if float16:
         path.write_bytes(as_float16(open_file(path)[0]).SerializeToString())
     card = Model.open(path).card
-    table = Table("file", "MB", "ms per image, one core", "top 1", "same region as float32", title=card.name)
+    heads = ("file", "MB", "ms per image, one core", "top 1", "same region as float32", "tagged", "tagged wrongly")
+    table = Table(*heads, title=card.name)
     if data:
         small, measured = shrink(path, out / SMALL_NAME, _judges(data, card))
         Model.open(out / SMALL_NAME)
         facts["small"], facts["files"] = small, {name: asdict(each) for name, each in measured.items()}
         for name, each in measured.items():
             top1 = "-" if each.top1 is None else f"{each.top1:.4f}"
-            table.add_row(name, f"{each.bytes / 1e6:.1f}", f"{each.milliseconds:.1f}", top1, f"{each.agrees:.4f}")
+            shares = (f"{share:.4f}" for share in (each.agrees, each.tagged, each.wrongly_tagged))
+            table.add_row(name, f"{each.bytes / 1e6:.1f}", f"{each.milliseconds:.1f}", top1, *shares)
         Console().print(table)
         Console().print(f"{out / SMALL_NAME}: {small}")
     write_json(out / METRICS, {**facts, "bytes": path.stat().st_size})
