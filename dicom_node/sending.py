@@ -17,7 +17,7 @@ from dicom_node.config import Config, Destination
 from dicom_node.config.commitment import CommitmentPeer
 from dicom_node.config.plan import plan_of
 from dicom_node.config.summary import fingerprint_of
-from dicom_node.config.tls import client_of
+from dicom_node.config.tls import client_of, naming, section_of
 from dicom_node.dimse.commitment_scu import CommitmentScu
 from dicom_node.dimse.line import Peer
 from dicom_node.dimse.scu import StoreScu
@@ -62,7 +62,7 @@ class Sending:
         worker: str,
         now: Callable[[], datetime],
     ) -> None:
-        """Raises ConfigError when the files of some destination's TLS cannot be used."""
+        """Raises ConfigError, naming its section, when the files of some place's TLS cannot be used."""
         self._with = _Collaborators(
             config=config, ledger=ledger, spool=spool, auditor=auditor, told=told, worker=worker, now=now
         )
@@ -121,13 +121,14 @@ class Sending:
 
 
 def _lane(given: _Collaborators, destination: Destination) -> Lane:
-    scu = StoreScu(
-        _peer(destination),
-        calling_ae=given.config.node.ae_title,
-        timeout=destination.timeout,
-        scratch=given.spool.scratch,
-        tls=client_of(given.config, destination.tls) if destination.tls is not None else None,
-    )
+    with naming(section_of(destination)):
+        scu = StoreScu(
+            _peer(destination),
+            calling_ae=given.config.node.ae_title,
+            timeout=destination.timeout,
+            scratch=given.spool.scratch,
+            tls=client_of(given.config, destination.tls) if destination.tls is not None else None,
+        )
     transport = given.auditor.transport(scu, destination)
     dispatch = Dispatch(
         destination=destination,
@@ -235,7 +236,8 @@ class _Reports:
 
 def _commitment_scu(config: Config, place: Destination | CommitmentPeer) -> CommitmentScu:
     tls = client_of(config, place.tls) if place.tls is not None else None
-    return CommitmentScu(_peer(place), calling_ae=config.node.ae_title, timeout=place.timeout, tls=tls)
+    with naming(section_of(place)):
+        return CommitmentScu(_peer(place), calling_ae=config.node.ae_title, timeout=place.timeout, tls=tls)
 
 
 def _peer(place: Destination | CommitmentPeer) -> Peer:

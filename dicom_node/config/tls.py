@@ -1,8 +1,10 @@
 """What a configuration means for TLS, and whether its files are fit for it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
+from dicom_node.config.commitment import CommitmentPeer
 from dicom_node.config.sections import Config, Destination
 from dicom_node.config.security import CredentialsSection, DestinationTlsSection
 from dicom_node.errors import ConfigError
@@ -38,7 +40,7 @@ def own_certificates(config: Config) -> dict[str, Credentials]:
         "tls": config.tls,
         "web": config.web,
         "audit.syslog": config.audit.syslog,
-        **{f"destination {destination.name}": destination.tls for destination in config.destinations},
+        **{section_of(place): place.tls for place in _places(config)},
     }
     found = {where: credentials_of(section) for where, section in sections.items() if section is not None}
     return {where: credentials for where, credentials in found.items() if credentials is not None}
@@ -55,22 +57,38 @@ def check_tls(config: Config, *, now: datetime) -> Iterator[tuple[str, str]]:
         yield "tls of web", _checked("web", TlsServer(credentials=web), now)
     if config.audit.syslog is not None:
         yield "tls to syslog", _checked("audit.syslog", client_of(config, config.audit.syslog), now)
-    for destination in config.destinations:
-        client = tls_client_of(config, destination)
-        if client is not None:
-            yield f"tls to {destination.name}", _checked(f"destination {destination.name}", client, now)
+    for place in _places(config):
+        if place.tls is not None:
+            to = place.name if isinstance(place, Destination) else f"{place.ae_title} with reports"
+            yield f"tls to {to}", _checked(section_of(place), client_of(config, place.tls), now)
+
+
+def section_of(place: Destination | CommitmentPeer) -> str:
+    """What an error about it calls a place that is called with TLS."""
+    return f"destination {place.name}" if isinstance(place, Destination) else f"commitment_peers {place.ae_title}"
+
+
+def _places(config: Config) -> list[Destination | CommitmentPeer]:
+    return [*config.destinations, *config.commitment_peers]
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Within this context, a ConfigError names the section that it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _checked(where: str, side: TlsServer | TlsClient, now: datetime) -> str:
-    try:
+    with naming(where):
         side.context()
         if side.ca is not None:
             check_ca(side.ca, now=now)
         if side.credentials is None:
             return "no certificate of ours"
         return f"our certificate is valid until {check_credentials(side.credentials, now=now):%Y-%m-%d}"
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from error
 
 
 def credentials_of(section: CredentialsSection) -> Credentials | None:

@@ -207,6 +207,28 @@ def test_certificates_that_cannot_be_used_are_said_by_config_check_and_by_the_st
     assert "certificate_not_usable" in node.log.read_text()
 
 
+@pytest.mark.parametrize("kind", ["destinations", "commitment_peers"])
+def test_tls_that_cannot_be_used_is_told_with_the_section_that_names_it(
+    tmp_path, tiny_model, ca: Authority, kind: str
+) -> None:
+    own = ca.issue(LOCAL, expired=True)
+    where = {"destinations": "destination pacs", "commitment_peers": "commitment_peers CR1"}[kind]
+    name = 'name = "pacs"\n' if kind == "destinations" else ""
+    peer = f'[[{kind}]]\n{name}ae_title = "CR1"\nhost = "{LOCAL}"\nport = 104\n[{kind}.tls]\n'
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    plain = node.file.read_text()
+    node.file.write_text(f'{plain}{peer}ca = "/no/such/ca.pem"\n')
+    for command in (["config", "check"], ["serve"]):
+        done = node.run(*command, check=False)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {where}: ")
+        assert "/no/such/ca.pem" in done.stderr
+    node.file.write_text(f'{plain}{peer}certificate = "{own.certificate}"\nkey = "{own.key}"\nca = "{ca.file}"\n')
+    assert "expired on" in node.run("config", "check", check=False).stderr
+    with node:
+        assert f'certificate_valid_seconds{{section="{where}"}} 0.0'.encode() in node.get("/metrics")
+
+
 def _errors(node: NodeProcess) -> dict[str, str]:
     """What status says of each destination that has failed so far."""
     return {row["name"]: row["last_error"] for row in node.status()["destinations"] if row["last_error"]}
