@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import threading
 from collections import Counter
@@ -66,6 +67,7 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
     parent = parent_process()
     ending = Ending(signal.SIGTERM, sentinels=[parent.sentinel] if parent is not None else [])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
+    _allow_many_files()
     teller = _Teller(line)
     try:
         listener = open_receiver(config, port, teller.count)
@@ -79,6 +81,13 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
         teller.count(UNAUDITED, listener.unaudited)
     listener.stop()
     teller.count(UNAUDITED, listener.unaudited)
+
+
+def _allow_many_files() -> None:
+    """As many as this process may have: each association takes two or three, and a shell allows 1024 in all."""
+    with suppress(OSError, ValueError):  # what the system does not let us have
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Teller:

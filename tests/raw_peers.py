@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from pynetdicom.dimse_messages import C_STORE_RQ
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_messages import C_STORE_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
+from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
 from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 from pynetdicom.presentation import build_context
 
+from dicom_node.dimse.contexts import PUSH_MODEL, PUSH_MODEL_INSTANCE
 from dicom_node.instance import Incoming
 from tests.beside import beside
 from tests.dimse_objects import CR
@@ -20,12 +21,12 @@ ACCEPT, REJECT, PDATA, ABORT = 2, 3, 4, 7  # types of PDUs (PS3.8 section 9.3.1)
 LAST_OF_COMMAND, LAST_OF_DATA = 3, 2  # message control headers (PS3.8 section E.2)
 
 
-def request(longest: int | None = 16384) -> bytes:
-    """An A-ASSOCIATE-RQ as it goes over the wire, for CR images in Implicit VR; `longest`: the Maximum Length in it."""
+def request(longest: int | None = 16384, sop_class: str = CR) -> bytes:
+    """An A-ASSOCIATE-RQ as it goes over the wire, with one context, in Implicit VR; `longest`: the Maximum Length."""
     asked = A_ASSOCIATE()
     asked.application_context_name = "1.2.840.10008.3.1.1.1"
     asked.calling_ae_title, asked.called_ae_title = "DRIBBLER", "REGION"
-    context = build_context(CR)
+    context = build_context(sop_class)
     context.context_id = 1
     asked.presentation_context_definition_list = [context]
     if longest is not None:
@@ -64,15 +65,26 @@ def pdata(header: int, value: bytes) -> bytes:
     return bytes([PDATA, 0]) + len(item).to_bytes(4, "big") + item
 
 
-def storing(item: Incoming, longest: int = 16384) -> bytes:
+def storing(item: Incoming) -> bytes:
     """The PDUs of a C-STORE, over the first presentation context."""
     primitive = C_STORE()
     primitive.MessageID, primitive.Priority = 1, 0
     primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = item.sop_class_uid, item.sop_instance_uid
     primitive.DataSet = BytesIO(item.dataset)
-    message = C_STORE_RQ()
+    return _pdus(C_STORE_RQ(), primitive)
+
+
+def reporting() -> bytes:
+    """The PDUs of an N-EVENT-REPORT of storage commitment that says nothing, over the first presentation context."""
+    primitive = N_EVENT_REPORT()
+    primitive.MessageID, primitive.EventTypeID = 1, 1
+    primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = PUSH_MODEL, PUSH_MODEL_INSTANCE
+    return _pdus(N_EVENT_REPORT_RQ(), primitive)
+
+
+def _pdus(message: DIMSEMessage, primitive: object) -> bytes:
     message.primitive_to_message(primitive)
-    return b"".join(P_DATA_TF(piece).encode() for piece in message.encode_msg(1, longest))
+    return b"".join(P_DATA_TF(piece).encode() for piece in message.encode_msg(1, 128 << 10))
 
 
 def heard(peer: socket.socket) -> tuple[int, bytes]:

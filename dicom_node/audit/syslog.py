@@ -68,7 +68,9 @@ class SyslogSink:
 def _closed_by_peer(connection: ssl.SSLSocket) -> bool:
     """A syslog server says nothing: what can be read is a session ticket, or the end."""
     try:
-        if not connection.pending() and not select.select([connection], [], [], 0)[0]:
+        poller = select.poll()  # `select.select` knows no descriptor from 1024 on
+        poller.register(connection, select.POLLIN)
+        if not connection.pending() and not poller.poll(0):
             return False
         connection.settimeout(0.0)
         return not connection.recv(1024)

@@ -15,6 +15,9 @@ from queue import Queue
 from typing import Any
 
 from pynetdicom.events import Event
+from pynetdicom.transport import AssociationSocket
+
+from dicom_node.dimse.wire import PolledSocket
 
 # What nobody rings for (timers, orders to end) is noticed after so long.
 LONGEST_SECONDS = 0.02
@@ -29,7 +32,7 @@ def wake_when_needed(event: Event) -> None:
 
     def look_when_needed() -> bool:
         if not provider.to_provider_queue.queue and not provider.event_queue.queue:
-            bell.wait(provider.socket.socket if provider.socket is not None else None)
+            bell.wait(provider.socket)
         return look()
 
     _ring_on_put(provider.to_provider_queue, bell.ring)
@@ -58,13 +61,15 @@ class _Bell:
         with suppress(OSError):
             os.eventfd_write(self._eventfd, 1)
 
-    def wait(self, raw: Any) -> None:
+    def wait(self, wrapped: AssociationSocket | None) -> None:
         """Until the socket has something to read or is closed, the bell rings, or it has been long enough."""
+        raw = wrapped.socket if wrapped is not None else None
         if raw is None or (isinstance(raw, ssl.SSLSocket) and raw.pending()):
             return
         poller = select.poll()
         with suppress(OSError, ValueError):  # it is just being closed: the loop will see to that
-            poller.register(raw, select.POLLIN)
+            if not isinstance(wrapped, PolledSocket) or wrapped.has_room():
+                poller.register(raw, select.POLLIN)
             poller.register(self._eventfd, select.POLLIN)
             poller.poll(1000 * LONGEST_SECONDS)
             os.eventfd_read(self._eventfd)

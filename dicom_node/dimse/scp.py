@@ -19,6 +19,7 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event, EventHandlerType
 
 from dicom_node.dimse.admission import Admission
+from dicom_node.dimse.backlog import read_in_step
 from dicom_node.dimse.contexts import acceptable
 from dicom_node.dimse.door import Door
 from dicom_node.dimse.journal import Journal
@@ -175,6 +176,7 @@ class StoreScp:
         return [
             (evt.EVT_CONN_OPEN, self._journal.begin),
             (evt.EVT_CONN_OPEN, self._patience.begin),
+            read_in_step(),
             (evt.EVT_CONN_OPEN, wake_when_needed),
             (evt.EVT_CONN_OPEN, serve_when_needed),
             (evt.EVT_DIMSE_RECV, self._patience.got_on),

@@ -6,10 +6,13 @@ is 22 images a second where the wire could carry hundreds. Linux forgets TCP_QUI
 again before each read. Elsewhere the option does not exist and nothing changes.
 
 pynetdicom reads through `AssociationSocket.recv`; EVT_CONN_OPEN is where an association's socket is known and no byte
-has been read yet, so that is where `recv` is replaced, for that one object.
+been read yet, so that is where `recv` is replaced, for that one object. And `ready` with it, which asks `select`: to
+that no descriptor from 1024 on is known, and pynetdicom takes each such connection for a closed one.
 """
 
+import select
 import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -32,6 +35,7 @@ def receive_promptly(event: Event, *, patience: float | None, on_read: Callable[
     """
     wrapped, raw = _sockets(event)
     raw.settimeout(patience)
+    setattr(wrapped, "__class__", PolledSocket)  # noqa: B010 - `ready` is a property, which only a class can have
     setattr(wrapped, "recv", partial(_receive, raw, on_read))  # noqa: B010 - mypy forbids the plain assignment
 
 
@@ -39,6 +43,39 @@ def send_promptly(event: Event) -> None:
     """Handler of EVT_CONN_OPEN for senders: as above, and no segment of ours waits for an acknowledgement."""
     receive_promptly(event, patience=event.assoc.network_timeout)
     _sockets(event)[1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def read_only_while(event: Event, has_room: Callable[[], bool]) -> None:
+    """In a handler of EVT_CONN_OPEN, after the above: as long as there is no room, nothing is there to be read."""
+    wrapped = _sockets(event)[0]
+    if isinstance(wrapped, PolledSocket):
+        wrapped.has_room = has_room
+
+
+class PolledSocket(AssociationSocket):
+    """pynetdicom's own, with another `ready`."""
+
+    has_room: Callable[[], bool] = staticmethod(lambda: True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read, be it the end, and room for it."""
+        raw = self.socket
+        if raw is None or not self._is_connected or not self.has_room():
+            return False
+        try:
+            return _is_readable(raw)
+        except (OSError, ValueError):
+            self.event_queue.put("Evt17")  # transport connection closed (PS3.8 table 9-10)
+            return False
+
+
+def _is_readable(raw: socket.socket) -> bool:
+    if isinstance(raw, ssl.SSLSocket) and raw.pending():
+        return True
+    poller = select.poll()
+    poller.register(raw, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _sockets(event: Event) -> tuple[AssociationSocket, socket.socket]:

@@ -1,6 +1,7 @@
 """Receiver processes: they start, die and end without harm to each other, to the node or to what is being received."""
 
 import os
+import re
 import resource
 import signal
 import threading
@@ -180,3 +181,18 @@ def test_a_process_that_dies_again_and_again_is_not_started_without_a_pause(conf
             assert unlucky._processes == {}
     finally:
         unlucky.stop()  # the pause does not hold this up: the test's time limit would
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="needs Linux's /proc")
+def test_a_process_may_open_as_many_files_as_the_system_allows(config: Config, tmp_path: Path) -> None:
+    """A shell allows 1024, which 400 associations use up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 256), hard))
+    one = receivers(config, note_pid)
+    try:
+        one.start()
+        limits = Path(f"/proc/{pid_file(tmp_path).read_text()}/limits").read_text()
+        assert f"{hard}" in re.search(r"Max open files +(\S+)", limits)[1]
+    finally:
+        one.stop()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
