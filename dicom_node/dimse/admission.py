@@ -30,6 +30,7 @@ STRANGE_NETWORK = Refusal(wire=(PERMANENT, USER, 0x01), why="its address is in n
 CALLING_AE_UNKNOWN = Refusal(wire=(PERMANENT, USER, 0x03), why="its AE title is not in node.calling_ae")
 CALLED_AE_UNKNOWN = Refusal(wire=(PERMANENT, USER, 0x07), why="the AE title that it calls is not in node.called_ae")
 NOT_ITS_NAME = Refusal(wire=(PERMANENT, USER, 0x03), why="its certificate bears no name that tls.client_names gives it")
+NO_ROOM = Refusal(wire=(PERMANENT, USER, 0x01), why="its Maximum Length is too short for any answer")
 # pynetdicom's own doing.
 OTHER_VERSION = Refusal(
     wire=(PERMANENT, ACSE, 0x02), why="it speaks another version of the upper layer protocol than 1"

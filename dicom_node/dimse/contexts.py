@@ -29,11 +29,12 @@ def is_storage(sop_class_uid: str) -> bool:
 
 
 def acceptable(proposed: Iterable[PresentationContext], *, with_commitment: bool = False) -> list[PresentationContext]:
-    """What to accept of a peer's proposal: verification and all storage, in the peer's own order of preference, and
-    storage commitment in either role: a modality asks as the SCU, a PACS reports as the SCP.
+    """What to accept of a peer's proposal: verification and all storage, and storage commitment in either role: a
+    modality asks as the SCU, a PACS reports as the SCP.
 
     An acceptor has one entry per SOP class, while a peer may propose a class in several contexts: their syntaxes are
-    put one after another. A context none of whose syntaxes is known will be refused as such.
+    put one after another, so that `keep_first_choices` has to come before. A context none of whose syntaxes is known
+    will be refused as such.
     """
     syntaxes: dict[str, list[str]] = {}
     for context in proposed:
@@ -47,6 +48,18 @@ def acceptable(proposed: Iterable[PresentationContext], *, with_commitment: bool
         commitment.scu_role = commitment.scp_role = True
         contexts.append(commitment)
     return [build_context(VERIFICATION, _UNCOMPRESSED), *contexts]
+
+
+def keep_first_choices(proposed: Iterable[PresentationContext]) -> None:
+    """Leave each context of a storage class only the first of its syntaxes that is known: the peer's own preference.
+
+    One that cannot decompress proposes a class as compressed in one context and as not compressed in another, and needs
+    both as it has ordered them.
+    """
+    for context in proposed:
+        first = next((uid for uid in context.transfer_syntax if uid in ALL_TRANSFER_SYNTAXES), None)
+        if first is not None and is_storage(str(context.abstract_syntax)):
+            context.transfer_syntax = [first]
 
 
 def served_as_storage(contexts: Iterable[PresentationContext]) -> dict[str, SOPClassCommonExtendedNegotiation]:

@@ -9,15 +9,17 @@ from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_RJ
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
-from dicom_node.dimse.admission import FULL, OTHER_VERSION, TROUBLE, Admission, Refusal
-from dicom_node.dimse.contexts import acceptable, served_as_storage
+from dicom_node.dimse.admission import FULL, NO_ROOM, OTHER_VERSION, TROUBLE, Admission, Refusal
+from dicom_node.dimse.contexts import acceptable, keep_first_choices, served_as_storage
 from dicom_node.dimse.journal import Journal
 from dicom_node.dimse.patience import Patience
-from dicom_node.dimse.requests import proposal_of
+from dicom_node.dimse.requests import longest_taken_by, proposal_of
 
 log = structlog.get_logger(__name__)
 
 INVALID_PARAMETER_VALUE = 6  # A-P-ABORT, PS3.8 table 9-26
+# Bytes of each PDU that say whose value it bears (PS3.8 section 9.3.5); a Maximum Length has to be longer.
+PDV_HEADER = 6
 NO_SYNTAX = "a presentation context without its syntax"
 NOT_UNDERSTOOD = "what it said is no request for an association that can be understood"
 
@@ -57,13 +59,18 @@ class Door:
     def _decide(self, association: Association) -> None:
         """Reject who may not come in; else fit the accepted contexts to the proposal."""
         self._journal.requested(association)
-        refusal = self._admission.refusal(association, self._journal.open_ones()) or self._no_place(association)
+        refusal = (
+            self._admission.refusal(association, self._journal.open_ones())
+            or _no_room(association)
+            or self._no_place(association)
+        )
         proposed = proposal_of(association).presentation_context_definition_list
         if refusal is not None:
             self._turn_away(association, refusal)
         elif not all(context.abstract_syntax and context.transfer_syntax for context in proposed):
             self._end_unanswerable(association)
         else:
+            keep_first_choices(proposed)
             association.acceptor.supported_contexts = acceptable(proposed, with_commitment=self._with_commitment)
 
     def _turn_away(self, association: Association, refusal: Refusal) -> None:
@@ -104,6 +111,10 @@ class Door:
         elif isinstance(event.pdu, A_ABORT_RQ):
             self._patience.over(association)
             self._journal.broken(association, NOT_UNDERSTOOD)
+
+
+def _no_room(association: Association) -> Refusal | None:
+    return NO_ROOM if 0 < longest_taken_by(association) <= PDV_HEADER else None
 
 
 def _services(event: Event) -> dict[str, SOPClassCommonExtendedNegotiation]:

@@ -6,7 +6,7 @@ from typing import cast
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
-from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 
 from dicom_node.dimse.arriving import content_of
 from dicom_node.instance import Incoming
@@ -15,6 +15,21 @@ from dicom_node.instance import Incoming
 def proposal_of(association: Association) -> A_ASSOCIATE:
     """The A-ASSOCIATE request of a peer, once it has come."""
     return cast("A_ASSOCIATE", association.requestor.primitive)
+
+
+def longest_taken_by(association: Association) -> int:
+    """How long a PDU the peer takes (PS3.8 annex D.1), 0 being without limit: what its request left out, is added.
+
+    Without it pynetdicom would break over the first answer, when what was sent lies in the spool already.
+    """
+    information = proposal_of(association).user_information
+    for item in information:
+        if isinstance(item, MaximumLengthNotification):
+            return int(item.maximum_length_received)
+    item = MaximumLengthNotification()
+    item.maximum_length_received = 0
+    information.append(item)
+    return 0
 
 
 def announced_by(event: Event) -> Incoming:

@@ -6,7 +6,7 @@ is 22 images a second where the wire could carry hundreds. Linux forgets TCP_QUI
 again before each read. Elsewhere the option does not exist and nothing changes.
 
 pynetdicom reads through `AssociationSocket.recv`; EVT_CONN_OPEN is where an association's socket is known and no byte
-been read yet, so that is where `recv` is replaced, for that one object. And `ready` with it, which asks `select`: to
+has been read yet, so that is where `recv` is replaced, for that one object. With it `ready`, which asks `select`: to
 that no descriptor from 1024 on is known, and pynetdicom takes each such connection for a closed one.
 """
 

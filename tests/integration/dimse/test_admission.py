@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE
 from pynetdicom.presentation import build_context
 
@@ -19,8 +20,12 @@ from dicom_node.errors import PermanentError, TransientError
 from tests.associations import Handler, answer_to, scp_with, sender_to
 from tests.beside import beside
 from tests.dimse_objects import CR, cr, incoming, written
+from tests.raw_peers import LAST_OF_COMMAND, PDATA, REJECT, accepted, connected, heard, request, storing
 from tests.servers.dcmtk import echoscu
 from tests.servers.programs import wait_until
+
+# Status (0000,0900), two bytes long: 0000.
+SUCCESSFUL = bytes.fromhex("0000 0009 02000000 0000")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +101,40 @@ def test_trouble_over_a_request_is_told_as_passing_and_does_not_pass_for_an_asso
         scu.send(path)
     assert log.getvalue().count('"association_trouble"') == 1
     assert "SECRET" not in log.getvalue()
+
+
+@pytest.mark.parametrize("longest", [None, 0, 7])
+def test_a_peer_hears_of_what_was_stored_however_little_it_says_of_its_pdus(
+    handler: Handler, longest: int | None
+) -> None:
+    """Else it sends the same image again, and for ever."""
+    with scp_with(handler) as scp, accepted(scp.port, request(longest)) as peer:
+        peer.sendall(storing(incoming(syntax=ImplicitVRLittleEndian)))
+        peer.settimeout(5)
+        pdus = []
+        while not any(pdu[5] == LAST_OF_COMMAND for _, pdu in pdus):
+            pdus.append(heard(peer))
+        answer = b"".join(pdu[6:] for _, pdu in pdus)
+        assert {kind for kind, _ in pdus} == {PDATA}
+        assert SUCCESSFUL in answer
+
+
+def test_a_peer_that_cannot_take_any_answer_is_rejected_before_anything_of_it_is_stored(
+    handler: Handler, log: StringIO
+) -> None:
+    with scp_with(handler) as scp, connected(scp.port) as peer:
+        peer.sendall(request(longest=6))
+        kind, answer = heard(peer)
+        assert (kind, *answer[1:]) == (REJECT, 1, 1, 1)
+    assert "too short for any answer" in log.getvalue()
+
+
+def test_a_class_in_two_contexts_is_accepted_in_the_first_choice_of_each(scp: StoreScp) -> None:
+    choices = [[ImplicitVRLittleEndian, ExplicitVRLittleEndian], [JPEG2000Lossless, ImplicitVRLittleEndian]]
+    association = AE("MODALITY").associate("127.0.0.1", scp.port, [build_context(CR, choice) for choice in choices])
+    taken = [context.transfer_syntax for context in association.accepted_contexts]
+    association.release()
+    assert taken == [[ImplicitVRLittleEndian], [JPEG2000Lossless]]
 
 
 def test_who_comes_in_while_others_come_and_go_is_taken_as_always(scp: StoreScp) -> None:

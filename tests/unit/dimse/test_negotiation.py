@@ -4,7 +4,7 @@ import pytest
 from pynetdicom import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 from pynetdicom.presentation import build_context, negotiate_as_acceptor
 
-from dicom_node.dimse.contexts import acceptable, is_storage
+from dicom_node.dimse.contexts import acceptable, is_storage, keep_first_choices
 from dicom_node.dimse.proposal import MOST_CONTEXTS, UNCOMPRESSED, Proposal
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
@@ -16,6 +16,7 @@ def answers(*proposed: tuple[str, list[str]]) -> list[tuple[int, str]]:
     contexts = [build_context(uid, syntaxes) for uid, syntaxes in proposed]
     for number, context in enumerate(contexts):
         context.context_id = 2 * number + 1
+    keep_first_choices(contexts)
     results, _ = negotiate_as_acceptor(contexts, acceptable(contexts))
     return [(context.result, str(context.transfer_syntax[0])) for context in results]
 
@@ -33,6 +34,11 @@ def test_every_storage_class_is_accepted_in_every_transfer_syntax() -> None:
 @pytest.mark.parametrize("syntaxes", [[JPEG, EXPLICIT, IMPLICIT], [IMPLICIT, JPEG], [EXPLICIT, JPEG]])
 def test_the_senders_first_choice_is_taken(syntaxes: list[str]) -> None:
     assert answers((CR, syntaxes)) == [(0, syntaxes[0])]
+
+
+def test_each_context_of_a_class_is_accepted_in_its_own_first_choice() -> None:
+    """A sender that cannot decompress needs the compressed one, whatever it proposed before it."""
+    assert answers((CR, [IMPLICIT, EXPLICIT]), (CR, [JPEG, IMPLICIT])) == [(0, IMPLICIT), (0, JPEG)]
 
 
 def test_an_unknown_syntax_is_passed_over_for_a_known_one_and_refused_alone() -> None:
