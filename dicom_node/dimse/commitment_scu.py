@@ -6,11 +6,13 @@ from threading import Event as Flag
 
 from pynetdicom import build_role, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import build_context
 
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
+from dicom_node.dimse.answers import only_answers
 from dicom_node.dimse.commitment import (
     REQUEST_COMMITMENT,
     Desk,
@@ -55,7 +57,8 @@ class CommitmentScu:
         try:
             ds = request_dataset(transaction_uid, tuple(references))
             try:
-                response, _ = association.send_n_action(ds, REQUEST_COMMITMENT, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+                with only_answers(association, N_ACTION, 1):
+                    response, _ = association.send_n_action(ds, REQUEST_COMMITMENT, PUSH_MODEL, PUSH_MODEL_INSTANCE, 1)
             except (RuntimeError, ValueError) as error:
                 raise TransientError(f"{self._peer} closed the association") from error
             _check(response, f"{self._peer} did not take the request for storage commitment")
@@ -67,9 +70,9 @@ class CommitmentScu:
         """Tell a peer what we commit ourselves to, in the role of the SCP (PS3.4 J.3.3); returns once it confirms."""
         association = self._open(as_scp=True)
         try:
-            response, _ = association.send_n_event_report(
-                report_dataset(report), event_type_of(report), PUSH_MODEL, PUSH_MODEL_INSTANCE
-            )
+            ds, event_type = report_dataset(report), event_type_of(report)
+            with only_answers(association, N_EVENT_REPORT, 1):
+                response, _ = association.send_n_event_report(ds, event_type, PUSH_MODEL, PUSH_MODEL_INSTANCE, 1)
             _check(response, f"{self._peer} did not take our report on storage commitment")
         except (RuntimeError, ValueError) as error:
             raise TransientError(f"{self._peer} closed the association") from error

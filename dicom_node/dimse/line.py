@@ -10,6 +10,7 @@ from pynetdicom.events import EventHandlerType
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from dicom_node.dimse.answers import end_on_nonsense, spoke_nonsense
 from dicom_node.dimse.in_step import shorten_pdus
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.outcome import rejection_of
@@ -75,6 +76,7 @@ class Line:
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, send_promptly),
                     (evt.EVT_CONN_OPEN, wake_when_needed),
+                    (evt.EVT_CONN_OPEN, end_on_nonsense),
                     (evt.EVT_CONN_OPEN, self._caller.look),
                     *handlers,
                 ],
@@ -95,4 +97,6 @@ class Line:
         # Certificates and ports are put right by people: the images wait for it, and nothing has to be requeued.
         if self._caller.trouble is not None:
             raise TransientError(f"no connection to {self._peer}: {self._caller.trouble}")
+        if spoke_nonsense(association):
+            raise TransientError(f"{self._peer} answers, and not as DICOM does: is the port right?")
         raise TransientError(f"{self._peer} does not answer: is it running, and is the address right?")

@@ -13,8 +13,10 @@ import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.presentation import build_context
 
+from dicom_node.dimse.answers import only_answers
 from dicom_node.dimse.contexts import VERIFICATION
 from dicom_node.dimse.in_step import in_step
 from dicom_node.dimse.line import Line, Peer
@@ -31,6 +33,7 @@ log = structlog.get_logger(__name__)
 # A large object over a slow line: the answer may take this much longer, per byte.
 SLOWEST_BYTES_PER_SECOND = 256 << 10
 IDLE_AFTER = timedelta(seconds=10)
+HIGHEST_MESSAGE_ID = 0xFFFF
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +90,7 @@ class StoreScu:
         self._proposal = Proposal()
         self._association: Association | None = None
         self._used = monotonic()
+        self._message_id = 0
         self.was_there = False
         idle = max(timeout, 2 * idle_after)
         self._line = Line(peer, calling_ae=calling_ae, timeout=timeout, idle=idle, tls=tls)
@@ -113,7 +117,8 @@ class StoreScu:
         """Verify that the peer answers (C-ECHO, PS3.4 annex A). Raises as `send`."""
         association = self._line.open([build_context(VERIFICATION, list(UNCOMPRESSED))])
         try:
-            response = association.send_c_echo()
+            with only_answers(association, C_ECHO, 1):
+                response = association.send_c_echo(1)
             if "Status" not in response:
                 raise TransientError(f"{self._peer} did not answer the C-ECHO")
             failure = failure_of(response)
@@ -188,8 +193,10 @@ class StoreScu:
         try:
             patience = self._timeout + path.stat().st_size / SLOWEST_BYTES_PER_SECOND
             association.dimse_timeout = patience
-            with in_step(association, patience):
-                response = association.send_c_store(path)
+            # A number of its own: on a kept association, a second answer to the object before is none to this one.
+            self._message_id = self._message_id % HIGHEST_MESSAGE_ID + 1
+            with in_step(association, patience), only_answers(association, C_STORE, self._message_id):
+                response = association.send_c_store(path, self._message_id)
         except RuntimeError as error:
             raise AbortedError(f"{self._peer} closed the association") from error
         except (OSError, ValueError, AttributeError) as error:
