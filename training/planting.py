@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from training.audit import CLASSES, Audit, audit
+from training.errors import TrainingError
 from training.manifest import Row
 from training.metrics import Bools, Floats, Ints
 from training.recipe import AuditRecipe
@@ -89,7 +90,12 @@ def plant(
 
     A seed chooses the errors and the folds. The first line, "none", is the audit of the labels as they are: what it
     lists, the others list as well.
+
+    Raises:
+        TrainingError: there are no seeds.
     """
+    if not seeds:
+        raise TrainingError("Errors are planted with one seed or more: --plant 5, for example.")
     clean = [found(audit(embeddings, rows, truth, recipe, seed=seed), truth) for seed in seeds[:1]]
     lines = [_line("none", clean)]
     for name, planting in PLANTINGS.items():

@@ -2,11 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from tests.unit.training.processes import write_data, write_recipe
 from tests.unit.training.test_cli import training
+from training.errors import TrainingError
+from training.planting import plant
+from training.recipe import AuditRecipe
 
 SEEDED = ["audit", "calibrate", "cluster", "evaluate", "explain", "prepare", "pretrain", "probe", "simulate"]
 MORE = {"simulate": ["--atlas", "x", "--count", 1], "cluster": [], "prepare": []}
@@ -45,3 +49,9 @@ def test_a_run_folder_where_a_file_lies_is_refused(tmp_path, capsys, command, in
     told = " ".join(capsys.readouterr().err.split())
     assert "notes.txt is a file; name a folder." in told
     assert file.read_text() == "mine"
+
+
+def test_planting_errors_with_fewer_than_one_seed_is_refused():
+    """`audit --plant -1` would write means of nothing."""
+    with pytest.raises(TrainingError, match="with one seed or more"):
+        plant(np.zeros((4, 2)), [], np.zeros(4, np.int64), AuditRecipe(), seeds=range(-1))
