@@ -22,6 +22,7 @@ from dicom_node.receiver_process import OpenReceiver, Word, run_receiver
 log = structlog.get_logger(__name__)
 
 START_SECONDS = 60.0
+# A receiver takes 17 at most: ten for its associations, two for their threads, five for the audit trail.
 STOP_SECONDS = 20.0
 # Between two attempts to replace what died: a receiver that dies at every start would keep a core busy otherwise.
 PAUSE_SECONDS = 5.0

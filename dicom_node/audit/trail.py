@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from time import monotonic
 from typing import Protocol
 
 import structlog
@@ -49,10 +50,14 @@ class Outlet:
         except queue.Full:
             self.dropped += 1
 
+    def finish(self) -> None:
+        """Nothing more will come; what is queued is still written."""
+        self._stopping.set()
+
     def close(self, patience: timedelta) -> None:
         """Write what is queued, for as long as that takes and no longer than `patience`."""
-        self._stopping.set()
-        self._thread.join(patience.total_seconds())
+        self.finish()
+        self._thread.join(max(0.0, patience.total_seconds()))
         self.dropped += self._queue.qsize()
         self._tell()
         self._sink.close()
@@ -123,8 +128,12 @@ class Trail:
             outlet.put(message)
 
     def close(self, patience: timedelta = timedelta(seconds=5)) -> None:
+        """Close all outlets in `patience`, each with all of it: one that hangs takes nothing from the others."""
+        deadline = monotonic() + patience.total_seconds()
         for outlet in self._outlets:
-            outlet.close(patience)
+            outlet.finish()
+        for outlet in self._outlets:
+            outlet.close(timedelta(seconds=deadline - monotonic()))
 
 
 def _why(error: Exception) -> str:

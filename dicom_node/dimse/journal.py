@@ -4,7 +4,6 @@ pynetdicom tells of an end in one of several ways, and of some ends in none: of 
 itself, of a thread of its own that broke. So the end of the association's thread is the last occasion for all of them.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from time import monotonic
 from weakref import WeakKeyDictionary, WeakSet
@@ -99,9 +98,9 @@ class Journal:
         """Handler of EVT_RELEASED and EVT_ABORTED."""
         self._tell(event.assoc, "association_released" if event.event is evt.EVT_RELEASED else "association_aborted")
 
-    def close(self, associations: Iterable[Association]) -> None:
-        """Tell of those that have not ended yet, because nobody will be there to tell when they do."""
-        for association in associations:
+    def close(self) -> None:
+        """Tell of those that have not ended yet, since nobody will be there to hear when they do."""
+        for association in self.open_ones():
             self._tell(association, "association_aborted")
 
     def _over(self, association: Association) -> None:

@@ -118,6 +118,26 @@ class Patience:
                 log.warning("association_reaped", peer=association.requestor.address, idle_seconds=round(idle_for, 1))
                 self._end(association)
 
+    def end_the_quiet(self, quiet: float) -> None:
+        """End the associations whose peer has said nothing for so many seconds, and is not in the middle of a message.
+
+        At once: none of them waits for another's end.
+        """
+        for association, progress, idle_for in self._waiting():
+            if idle_for < quiet or association.dimse.message is not None:
+                continue
+            if progress.over:
+                _cut(association)
+            else:
+                self._end(association)
+
+    def end_all(self) -> None:
+        """End whatever runs; what is being stored is stored, but nobody will hear so."""
+        with self._lock:
+            running = [one for one in self._progress if one.is_alive()]
+        for association in running:
+            self._end(association)
+
     def _forgive_our_own_silence(self) -> None:
         now = monotonic()
         silent = now - self._looked_at

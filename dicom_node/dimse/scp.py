@@ -7,11 +7,10 @@ association: `dicom_node.dimse.journal`; how an object is answered: `dicom_node.
 import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -37,6 +36,12 @@ from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_N
 from dicom_node.tls import TlsServer
 
 NO_LIMIT = 1 << 20
+# When the receiver is stopped, a peer that has said nothing for so long is idle. Longer than most wait for a report of
+# storage commitment (`commitment.linger`).
+QUIET_SECONDS = 3.0
+# For threads to end whose association was ended; one that stores an object into a disk that hangs does not.
+FAREWELL_SECONDS = 2.0
+LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +149,9 @@ class StoreScp:
         return len(self._server.active_associations) if self._server is not None else 0
 
     def stop(self, timeout: timedelta = timedelta(seconds=10)) -> None:
-        """Take no new associations, let the running ones finish for `timeout`, abort those that have not."""
+        """Take no new associations, and let the running ones finish for `timeout`; idle ones are aborted at once, and
+        all others when it is over. Returns some seconds after that at the latest.
+        """
         server, self._server = self._server, None
         if server is None or self._thread is None:
             return
@@ -153,11 +160,14 @@ class StoreScp:
         if self._porch is not None:
             self._porch.stop()
         deadline = monotonic() + timeout.total_seconds()
-        for association in server.active_associations:
-            with suppress(RuntimeError):  # one that is only about to start cannot be waited for, and is aborted below
-                association.join(max(0.0, deadline - monotonic()))
-        for association in server.active_associations:
-            association.abort()
+        while server.active_associations and monotonic() < deadline:
+            self._patience.end_the_quiet(QUIET_SECONDS)
+            sleep(LOOK_SECONDS)
+        self._patience.end_all()
+        deadline = monotonic() + FAREWELL_SECONDS
+        while server.active_associations and monotonic() < deadline:
+            sleep(LOOK_SECONDS)
+        self._journal.close()
 
     def _entity(self) -> AE:
         set_up_pynetdicom()

@@ -2,8 +2,8 @@
 
 import socket
 import sys
+import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from socketserver import TCPServer
 from typing import Any
@@ -22,6 +22,7 @@ class Server(ThreadedAssociationServer):
     """pynetdicom's server, with a backlog for many senders."""
 
     request_queue_size = 128
+    daemon_threads = True  # so that nobody who is slow to shake hands holds up the end
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Server(ThreadedAssociationServer):
         self._reuse_port = reuse_port
         self._greeter = greeter
         self._on_tls_failure = on_tls_failure
+        self._closed = threading.Event()
         super().__init__(*args, **kwargs)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -52,6 +54,9 @@ class Server(ThreadedAssociationServer):
                 self._on_tls_failure(client_address[0], explained(error))
                 self.shutdown_request(request)
                 return
+        if self._closed.is_set():
+            self.shutdown_request(request)
+            return
         super().finish_request(request, client_address)
 
     def server_bind(self) -> None:
@@ -64,6 +69,6 @@ class Server(ThreadedAssociationServer):
 
     def shutdown(self) -> None:
         # As pynetdicom's, for a server that its entity did not start and so does not list.
+        self._closed.set()
         TCPServer.shutdown(self)
-        with suppress(RuntimeError):  # the last connection's thread, which could not be started, cannot be waited for
-            self.server_close()
+        self.server_close()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -104,6 +105,17 @@ def test_nobody_waits_for_an_outlet_that_hangs_and_what_does_not_fit_is_counted(
     assert 88 <= trail.dropped <= 90
     stuck.go_on.set()
     trail.close()
+
+
+def test_outlets_that_hang_share_the_time_that_there_is_to_the_end() -> None:
+    stuck = [Stuck() for _ in range(3)]
+    trail = Trail([Outlet("hanging", one) for one in stuck])
+    trail.note(b"message")
+    began = monotonic()
+    trail.close(timedelta(seconds=1))
+    assert monotonic() - began < 2
+    for one in stuck:
+        one.go_on.set()
 
 
 def test_the_file_is_for_the_nodes_user_alone_also_when_it_was_not_before(tmp_path: Path) -> None:
