@@ -22,6 +22,11 @@ class Refusal:
     def passing(self) -> bool:
         return self.wire[0] == TRANSIENT
 
+    @property
+    def pdu(self) -> bytes:
+        """The A-ASSOCIATE-RJ (PS3.8 section 9.3.4)."""
+        return bytes([3, 0, 0, 0, 0, 4, 0, *self.wire])
+
 
 PERMANENT, TRANSIENT = 0x01, 0x02
 USER, ACSE, PRESENTATION = 0x01, 0x02, 0x03
@@ -67,12 +72,16 @@ class Admission:
         self._most_per_peer = most_per_peer
         self._pace = Pace(per_minute, 60.0) if per_minute is not None else None
 
+    def is_strange(self, address: str) -> bool:
+        """Whether nobody may call from there: that is known before a word is said."""
+        return bool(self._networks) and not _within(address, self._networks)
+
     def refusal(self, association: Association, open_ones: Iterable[Association]) -> Refusal | None:
         """Why an association that was requested may not be opened beside the open ones; None: it may."""
         proposal = proposal_of(association)
         address = association.requestor.address
         calling, called = proposal.calling_ae_title.strip(), proposal.called_ae_title.strip()
-        if self._networks and not _within(address, self._networks):
+        if self.is_strange(address):
             return STRANGE_NETWORK
         if self._calling_aes and calling not in self._calling_aes:
             return CALLING_AE_UNKNOWN

@@ -13,6 +13,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 
+from dicom_node.dimse.admission import STRANGE_NETWORK
 from dicom_node.dimse.requests import peer_of
 from dicom_node.dimse.watch import Watch
 
@@ -73,10 +74,13 @@ class Journal:
     def rejected(self, association: Association, why: str) -> None:
         """It was turned away with an A-ASSOCIATE-RJ."""
         self._forget(association)
-        self.turned_away(**peer_of(association), why=why)
+        self._tell_rejection(**peer_of(association), why=why)
 
-    def turned_away(self, *, peer: str, calling_ae: str, why: str) -> None:
-        """A peer was turned away, perhaps before it could say who it is."""
+    def stranger(self, peer: str, calling_ae: str) -> None:
+        """A connection from a strange network was turned away; over TLS, before it could say who it is."""
+        self._tell_rejection(peer=peer, calling_ae=calling_ae, why=STRANGE_NETWORK.why)
+
+    def _tell_rejection(self, *, peer: str, calling_ae: str, why: str) -> None:
         log.warning("association_rejected", peer=peer, calling_ae=calling_ae, reason=why)
         self._watch.refused(peer=peer, calling_ae=calling_ae, why=why)
 

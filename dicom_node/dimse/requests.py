@@ -52,6 +52,12 @@ def with_content(announced: Incoming, event: Event) -> Incoming:
     return replace(announced, dataset=content_of(cast("C_STORE", event.request).DataSet))
 
 
+def calling_ae_in(words: bytes) -> str:
+    """The calling AE title in an A-ASSOCIATE-RQ as it came (PS3.8 section 9.3.2); of other words, none."""
+    title = words[26:42].decode("ascii", "replace").strip()
+    return title if words[:1] == b"\x01" and title.isprintable() and title.isascii() else ""
+
+
 def peer_of(association: Association) -> dict[str, str]:
     """Who a peer is, for the log; of one that has not requested anything yet, its address."""
     request: A_ASSOCIATE | None = association.requestor.primitive

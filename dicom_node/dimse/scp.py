@@ -95,15 +95,16 @@ class StoreScp:
         self._patience = Patience(
             idle=settings.idle_timeout.total_seconds(), spare=settings.spare_after.total_seconds()
         )
+        self._admission = Admission(
+            networks=settings.networks,
+            calling_aes=settings.calling_aes,
+            called_aes=settings.called_aes,
+            client_names=settings.client_names,
+            most_per_peer=settings.max_associations_per_peer,
+            per_minute=settings.associations_per_minute,
+        )
         self._door = Door(
-            Admission(
-                networks=settings.networks,
-                calling_aes=settings.calling_aes,
-                called_aes=settings.called_aes,
-                client_names=settings.client_names,
-                most_per_peer=settings.max_associations_per_peer,
-                per_minute=settings.associations_per_minute,
-            ),
+            self._admission,
             self._patience,
             self._journal,
             places=settings.max_associations,
@@ -127,6 +128,8 @@ class StoreScp:
                 reuse_port=settings.reuse_port,
                 greeter=greeter,
                 on_tls_failure=self._journal.tls_failed,
+                is_strange=self._admission.is_strange,
+                on_stranger=self._journal.stranger,
                 porch=porch,
             )
         except OSError as error:

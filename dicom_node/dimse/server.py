@@ -4,6 +4,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from socketserver import TCPServer
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import structlog
 from pynetdicom.transport import ThreadedAssociationServer
 
-from dicom_node.dimse.porch import Porch
+from dicom_node.dimse.admission import STRANGE_NETWORK
+from dicom_node.dimse.porch import LONGEST_WAITED_FOR, Porch
+from dicom_node.dimse.requests import calling_ae_in
 from dicom_node.dimse.secure import Greeter
 from dicom_node.tls import explained
 
@@ -30,6 +33,8 @@ class Server(ThreadedAssociationServer):
         reuse_port: bool = False,
         greeter: Greeter | None = None,
         on_tls_failure: Callable[[str, str], None] = lambda _peer, _why: None,
+        is_strange: Callable[[str], bool] = lambda _address: False,
+        on_stranger: Callable[[str, str], None] = lambda _peer, _calling_ae: None,
         porch: Porch,
         **kwargs: Any,
     ) -> None:
@@ -37,13 +42,32 @@ class Server(ThreadedAssociationServer):
         self._reuse_port = reuse_port
         self._greeter = greeter
         self._on_tls_failure = on_tls_failure
+        self._is_strange = is_strange
+        self._on_stranger = on_stranger
         self._closed = threading.Event()
         super().__init__(*args, **kwargs)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # Not before it has asked for something does a connection get threads.
+        # Not before it has asked for something does a connection get threads, and a stranger's never does.
+        address = client_address[0]
         begin = partial(super().process_request, request, client_address)
-        self._porch.wait_for_words(request, client_address[0], begin)
+        if self._is_strange(address):
+            if self._greeter is not None:  # to be told why would take a handshake
+                self._on_stranger(address, "")
+                self.shutdown_request(request)
+                return
+            begin = partial(self._reject, request, address)
+        self._porch.wait_for_words(request, address, begin)
+
+    def _reject(self, request: socket.socket, address: str) -> None:
+        """Answer a stranger whose request lies there. In the porch's thread, so that nothing may wait."""
+        asked = b""
+        with suppress(OSError):
+            request.setblocking(False)
+            asked = request.recv(LONGEST_WAITED_FOR)
+            request.send(STRANGE_NETWORK.pdu)
+        self.shutdown_request(request)
+        self._on_stranger(address, calling_ae_in(asked))
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # In a thread of the connection's own.

@@ -19,6 +19,7 @@ from dicom_node.dimse.scp import StoreScp
 from dicom_node.errors import PermanentError, TransientError
 from tests.associations import Handler, answer_to, scp_with, sender_to
 from tests.beside import beside
+from tests.certificates import Authority, tls_server
 from tests.dimse_objects import CR, cr, incoming, written
 from tests.raw_peers import LAST_OF_COMMAND, PDATA, REJECT, accepted, connected, heard, request, storing
 from tests.servers.dcmtk import echoscu
@@ -39,6 +40,40 @@ SUCCESSFUL = bytes.fromhex("0000 0009 02000000 0000")
 def test_who_is_not_on_a_list_is_rejected_for_good(handler: Handler, settings: dict, calling: str, called: str) -> None:
     with scp_with(handler, **settings) as scp, sender_to(scp, calling, called) as scu, pytest.raises(PermanentError):
         scu.echo()
+
+
+ELSEWHERE = (ip_network("192.0.2.0/24"),)
+
+
+def test_a_stranger_is_rejected_without_a_thread_and_the_log_says_who_it_claims_to_be(
+    handler: Handler, log: StringIO
+) -> None:
+    with scp_with(handler, networks=ELSEWHERE) as scp, connected(scp.port) as peer, without_threads():
+        peer.sendall(request())
+        kind, answer = heard(peer)
+        assert (kind, *answer[1:]) == (REJECT, 1, 1, 1)
+        wait_until(lambda: "association_rejected" in log.getvalue(), what="its line in the log")
+    assert '"calling_ae": "DRIBBLER"' in log.getvalue()
+    assert "node.allow_from" in log.getvalue()
+
+
+def test_a_stranger_has_no_handshake(handler: Handler, ca: Authority, log: StringIO) -> None:
+    """They are limited, and whoever keeps them all busy would keep modalities out."""
+    with scp_with(handler, networks=ELSEWHERE, tls=tls_server(ca)) as scp, connected(scp.port) as peer:
+        peer.settimeout(5)
+        assert peer.recv(1) == b""
+        wait_until(lambda: "association_rejected" in log.getvalue(), what="its line in the log")
+    assert "node.allow_from" in log.getvalue()
+
+
+@contextmanager
+def without_threads() -> Iterator[None]:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as limited:
+        limited.setattr(threading.Thread, "start", no_thread)
+        yield
 
 
 def test_who_is_on_every_list_comes_in(handler: Handler) -> None:
