@@ -175,6 +175,9 @@ class Promises(Protocol):
     def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
         """Report at `due_at` instead; no attempt is counted."""
 
+    def extend(self, promise_id: int, *, until: datetime) -> bool:
+        """Whether it is OPEN; if so, somebody is just telling its peer, and nobody else shall before `until`."""
+
     def hold(self, calling_ae: str, *, until: datetime) -> None:
         """Report nothing to this peer before `until` of what is due by then; no attempt is counted."""
 

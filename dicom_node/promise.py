@@ -39,7 +39,18 @@ def keep_request(request: CommitmentRequest, *, promises: Promises, held: timede
     return promises.ask(request, now=now, due_at=now + held)
 
 
-def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport:
+def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport | None:
+    """The report for a peer that has kept its association open; None where it has been told meanwhile. For the time
+    that reading and telling take, nobody else tells it. Raises as `report_of`.
+    """
+    until = promise.due_at + LEASE
+    if not promises.extend(promise.id, until=until):
+        return None
+    report = report_of(promise, promises=promises, spool=spool)
+    return report if promises.extend(promise.id, until=until) else None
+
+
+def report_of(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport:
     """What we can say at this moment: committed is what the ledger knows and whose file is in the spool, undamaged.
     Each is read as a whole for that, since its sender may delete it now.
 
@@ -81,9 +92,9 @@ class Telling:
     def tell(self, of_a_peer: Sequence[Promise]) -> None:
         """Tell a peer of these, one after the other, until that fails.
 
-        Outcomes of each: reported; open, with the error, to be tried again (also for a peer whose address nobody has
-        named: that is put right by people); given up when the time for that is over. Where one fails, the peer is left
-        alone for a while. Telling twice after a crash is harmless.
+        Outcomes of each: reported, also when somebody else has told it meanwhile; open, with the error, to be tried
+        again (also for a peer whose address nobody has named: that is put right by people); given up when the time for
+        that is over. Where one fails, the peer is left alone for a while. Telling twice after a crash is harmless.
         """
         for number, promise in enumerate(of_a_peer):
             try:
@@ -91,18 +102,23 @@ class Telling:
             except DeliveryError as error:
                 self._postpone(promise, of_a_peer[number + 1 :], str(error))
                 return
+            if report is None:
+                continue
             self.failures.pop(promise.calling_ae, None)
             self.promises.reported(promise.id, now=self.now())
             committed, failed = len(report.committed), len(report.failed)
             log.info("commitment_told", calling_ae=promise.calling_ae, committed=committed, failed=failed)
 
-    def _report(self, promise: Promise) -> CommitmentReport:
+    def _report(self, promise: Promise) -> CommitmentReport | None:
         reporter = self.reporters.get(promise.calling_ae)
         if reporter is None:
             raise DeliveryError(
                 f"nobody knows where {promise.calling_ae} takes reports: name its address in [[commitment_peers]]"
             )
-        report = made_report(promise, promises=self.promises, spool=self.spool)
+        report = report_of(promise, promises=self.promises, spool=self.spool)
+        # Reading took its time, and so did the promises before it.
+        if not self.promises.extend(promise.id, until=self.now() + LEASE):
+            return None
         reporter.report(report)
         return report
 

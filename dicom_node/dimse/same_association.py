@@ -31,7 +31,8 @@ log = structlog.get_logger(__name__)
 # A peer that goes on sending gets its report when it pauses, but waits no longer than this for it.
 LONGEST_WAIT_SECONDS = 20.0
 ANSWER_SECONDS = 10.0
-# After which somebody else has to report, whatever became of this process: all of the above, and some room.
+# After which somebody else has to report, whatever became of this process: all of the above, and some room. A report
+# that has not begun by then, for all the others before it, is left to them.
 HELD_SECONDS = 45.0
 
 
@@ -41,20 +42,21 @@ class _Waiting:
     promise: Promise
     at: float
     until: float
+    held_until: float
     # A request of the peer is being worked on: pynetdicom's loop counts as paused then, and is not.
     busy: bool = True
 
 
 class SameAssociation:
-    """`linger`: seconds of silence before a report goes out. `report_on` makes it; then one of `told` and `hand_on`
-    hears what became of it; neither does when the process dies.
+    """`linger`: seconds of silence before a report goes out. `report_on` makes it, or says by None that the peer knows;
+    then one of `told` and `hand_on` hears what became of it; neither does when the process dies.
     """
 
     def __init__(
         self,
         *,
         linger: float,
-        report_on: Callable[[Promise], CommitmentReport],
+        report_on: Callable[[Promise], CommitmentReport | None],
         told: Callable[[Promise], None],
         hand_on: Callable[[Promise], None],
     ) -> None:
@@ -64,6 +66,7 @@ class SameAssociation:
         self._hand_on = hand_on
         self._changed = threading.Condition()
         self._waiting: list[_Waiting] = []
+        self._settling: _Waiting | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="same-association", daemon=True)
 
@@ -79,11 +82,18 @@ class SameAssociation:
             self._thread.join()
 
     def expect(self, association: Association, promise: Promise) -> None:
-        """A peer has asked, over this association."""
+        """A peer has asked, over this association; for what it has asked before, it is told once all the same."""
         now = monotonic()
         until = now + LONGEST_WAIT_SECONDS
-        waiting = _Waiting(association=association, promise=promise, at=until, until=until)
+        waiting = _Waiting(
+            association=association, promise=promise, at=until, until=until, held_until=now + HELD_SECONDS
+        )
         with self._changed:
+            before = [one for one in self._waiting if one.promise.id == promise.id]
+            if self._settling in before:
+                return
+            for one in before:
+                self._waiting.remove(one)
             self._waiting.append(waiting)
             self._changed.notify()
 
@@ -126,6 +136,7 @@ class SameAssociation:
                 log.error("commitment_report_trouble", error=reason(error))
             with self._changed:
                 self._waiting.remove(waiting)
+                self._settling = None
 
     def _next(self) -> _Waiting | None:
         """The one whose time has come, once there is one; None when all is over."""
@@ -134,13 +145,21 @@ class SameAssociation:
                 first = min(self._waiting, key=lambda waiting: waiting.at, default=None)
                 left = None if first is None else first.at - monotonic()
                 if first is not None and left is not None and left <= 0:
+                    self._settling = first
                     return first
                 self._changed.wait(left)
         return None
 
     def _settle(self, waiting: _Waiting) -> None:
-        open_still = waiting.association.is_established and not waiting.busy
-        if open_still and _tell(waiting, self._report_on(waiting.promise)):
+        if monotonic() > waiting.held_until:
+            return
+        if not waiting.association.is_established or waiting.busy:
+            self._hand_on(waiting.promise)
+            return
+        report = self._report_on(waiting.promise)
+        if report is None:
+            return
+        if _tell(waiting, report):
             log.info("commitment_told", calling_ae=waiting.promise.calling_ae, over="the same association")
             self._told(waiting.promise)
         else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Update, delete, select, true, update
+from sqlalchemy import ColumnElement, Delete, Update, case, delete, select, true, update
 
 from dicom_node.commitment import MOST_SHOWN, CommitmentRequest, Promise, PromiseState, SopReference
 from dicom_node.instance import Instance
@@ -73,6 +73,10 @@ class SqlPromises:
 
     def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
         self._change(_open(promise_id).values(due_at=due_at))
+
+    def extend(self, promise_id: int, *, until: datetime) -> bool:
+        later = case((promises.c.due_at < until, until), else_=promises.c.due_at)
+        return bool(self._change(_open(promise_id).values(due_at=later)))
 
     def hold(self, calling_ae: str, *, until: datetime) -> None:
         self._change(_open_of(calling_ae, promises.c.due_at < until).values(due_at=until))

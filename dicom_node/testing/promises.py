@@ -48,6 +48,13 @@ class MemoryPromises(Room):
     def hand_on(self, promise_id: int, *, due_at: datetime) -> None:
         self._change(promise_id, due_at=due_at)
 
+    def extend(self, promise_id: int, *, until: datetime) -> bool:
+        with self._shelf.lock:
+            here = next((one for one in self._open() if one.id == promise_id), None)
+            if here is not None:
+                self._change(promise_id, due_at=max(here.due_at, until))
+            return here is not None
+
     def hold(self, calling_ae: str, *, until: datetime) -> None:
         with self._shelf.lock:
             for one in self._open():

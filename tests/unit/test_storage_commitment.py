@@ -18,7 +18,7 @@ from dicom_node.commitment import (
 )
 from dicom_node.errors import AbortedError, OutOfResourcesError, TransientError
 from dicom_node.instance import DeliveryState
-from dicom_node.promise import Telling, keep_request, made_report
+from dicom_node.promise import Telling, keep_request, made_report, report_of
 from dicom_node.receive import receive
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
@@ -115,9 +115,21 @@ def test_while_the_spool_is_away_nobody_hears_that_we_have_nothing(ledger, tmp_p
     promise = asked(ledger, reference(1))
     (tmp_path / "spool").rename(tmp_path / "elsewhere")
     with pytest.raises(OutOfResourcesError, match="disk is mounted"):
-        made_report(promise, promises=ledger.promises, spool=spool)
+        report_of(promise, promises=ledger.promises, spool=spool)
     (tmp_path / "elsewhere").rename(tmp_path / "spool")
-    assert made_report(promise, promises=ledger.promises, spool=spool).failed == ()
+    assert report_of(promise, promises=ledger.promises, spool=spool).failed == ()
+
+
+def test_what_a_peer_was_told_meanwhile_it_is_not_told_again(ledger, spool) -> None:
+    """Reading thousands of files takes its time, in which the other way to the peer may have been quicker."""
+    promise = asked(ledger, reference(1))
+    assert made_report(promise, promises=ledger.promises, spool=spool) is not None
+    assert House(ledger, spool).telling.claim() == [], "it is just being told"
+    ledger.promises.reported(promise.id, now=NOON)
+    assert made_report(promise, promises=ledger.promises, spool=spool) is None
+    peer = Peer()
+    told(ledger, spool, peer, promise)
+    assert peer.tried == 0
 
 
 def test_committed_is_what_is_kept_under_this_class_and_all_else_has_its_reason(ledger, spool) -> None:
@@ -150,9 +162,9 @@ def test_a_file_that_is_not_what_its_sender_gave_us_is_no_promise_until_it_comes
     file = spool.path(ledger.records.find("1.2.3.1")[0].instance.path)
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     promise = asked(ledger, reference(1))
-    assert made_report(promise, promises=ledger.promises, spool=spool).committed == ()
+    assert report_of(promise, promises=ledger.promises, spool=spool).committed == ()
     stored(ledger, spool, 1)
-    assert made_report(promise, promises=ledger.promises, spool=spool).committed == (reference(1),)
+    assert report_of(promise, promises=ledger.promises, spool=spool).committed == (reference(1),)
 
 
 def test_an_image_that_came_twice_with_other_content_is_kept_in_both_its_classes(ledger, spool) -> None:

@@ -82,6 +82,23 @@ def test_handing_on_counts_no_attempt(ledger: Ledger) -> None:
     assert (again.attempts, again.last_error) == (0, None)
 
 
+def test_one_that_is_just_being_told_is_due_no_sooner_than_that_ends(ledger: Ledger) -> None:
+    promise = ask(ledger)
+    assert ledger.promises.extend(promise.id, until=NOON + LEASE)
+    assert ledger.promises.extend(promise.id, until=NOON)
+    assert claim(ledger) == []
+    (again,) = claim(ledger, now=NOON + LEASE)
+    assert (again.id, again.attempts) == (promise.id, 0)
+
+
+def test_what_is_reported_or_given_up_is_told_by_nobody_any_more(ledger: Ledger) -> None:
+    promise, other = ask(ledger), ask(ledger, replace(REQUEST, calling_ae="CR2"))
+    ledger.promises.reported(promise.id, now=NOON)
+    ledger.promises.give_up("CR2", asked_by=NOON, error="away")
+    assert not ledger.promises.extend(promise.id, until=NOON + LEASE)
+    assert not ledger.promises.extend(other.id, until=NOON + LEASE)
+
+
 def test_what_is_given_up_is_shown_and_never_tried_again_by_itself(ledger: Ledger) -> None:
     ask(ledger)
     ask(ledger, replace(REQUEST, calling_ae="CR2"))
