@@ -9,12 +9,13 @@ from dicom_node.model.card import LABELS
 from dicom_node.model.session import Model, Prediction
 from training.images import ImageSet
 from training.metrics import interval, summary
+from training.pool import Pool
 
 BATCH = 32
 
 
 def evaluate(
-    model: Model, data: ImageSet, *, turn: int = 0, advance: Callable[[int], None] = lambda _n: None
+    model: Model, data: ImageSet | Pool, *, turn: int = 0, advance: Callable[[int], None] = lambda _n: None
 ) -> dict[str, Any]:
     """Metrics of all rows together and of each source and region, with bootstrap intervals over groups.
 
@@ -45,7 +46,7 @@ def evaluate(
 
 
 def predict(
-    model: Model, data: ImageSet, *, turn: int = 0, advance: Callable[[int], None] = lambda _n: None
+    model: Model, data: ImageSet | Pool, *, turn: int = 0, advance: Callable[[int], None] = lambda _n: None
 ) -> list[Prediction]:
     """The model's predictions for all images, in order."""
     predictions: list[Prediction] = []
@@ -56,7 +57,7 @@ def predict(
     return predictions
 
 
-def _cell(predictions: Sequence[Prediction], data: ImageSet, chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _cell(predictions: Sequence[Prediction], data: ImageSet | Pool, chosen: np.ndarray[Any, Any]) -> dict[str, Any]:
     """Numbers of the rows `chosen`, which share one source and one region."""
     groups = np.array([data.rows[index].group for index in chosen])
     tagged = np.array([predictions[index].outcome == "tagged" for index in chosen])

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from dicom_node.model.session import Model
-from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, check_uses, gather
+from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, check_uses, pooled
 from training.errors import TrainingError
 from training.evaluate import evaluate as run_evaluate
 from training.manifest import OOD, Row
@@ -35,7 +35,7 @@ def evaluate(
     check_uses(use)
     model = Model.open(source)
     sized = Recipe(data=DataRecipe(size=model.card.input_size))
-    chosen = gather(data, sized, out).where(lambda row: not use or row.use in use)
+    chosen = pooled(data, sized, out).where(lambda row: not use or row.use in use)
     if not chosen.rows:
         raise TrainingError(f"The data has no rows with the use {' or '.join(use or ())}.")
     with progress("evaluate", len(chosen.rows)) as shown:

@@ -34,11 +34,12 @@ from training.pretrain import pretrain
 from training.probe import fit_head
 from training.progress import progress
 from training.recipe import DataRecipe, Recipe
-from training.reopen import head_of_file, open_file
+from training.reopen import head_of_file
 from training.runs import METRICS, sources, write_json, write_run
 from training.splits import may_measure, splits_of, stages_of
 from training.start import told_of
 from training.strangers import strangers_of
+from training.unadapted import check_not_finetuned, open_unadapted
 
 TABLE = "table.md"
 ADAPTED = {
@@ -97,8 +98,9 @@ def low_label(
 
 
 def _adapted(data: list[Path], out: Path, path: Path, per_region: Sequence[int], seeds: int) -> list[dict[str, Any]]:
-    model = Model.open(path)
-    graph, card = open_file(path)
+    before = open_unadapted(path)  # a head that has seen some of the rows would make few labels seem many
+    check_not_finetuned(before.model.card.training, path)
+    model, graph, card = before.model, before.graph, before.model.card
     recipe = Recipe(data=DataRecipe(size=card.input_size))
     pool = _unseen(open_pool(prepared(data, recipe, out), at_least=card.input_size), model)
     rows = drawn(pool, card.input_size)

@@ -235,6 +235,18 @@ def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
     assert "ood:noise" not in {each["region"] for each in said["measured_on"]}
 
 
+def test_few_labels_of_an_adapted_file_are_measured_on_what_it_was_before(tmp_path, file, data):
+    """Its head was fitted on images that are measured, so that one label would seem to be worth as much as many."""
+    labels = write_labels(tmp_path)
+    assert training("probe", "--from-model", file, "--labels", labels, "--out", tmp_path / "adapted") == 0
+    curves = []
+    for source in (file, tmp_path / "adapted" / "model.onnx"):
+        arguments = ["--data", data, "--per-region", 1, "--seeds", 1, "--out", tmp_path / "out"]
+        assert training("low-label", "--from-model", source, *arguments) == 0
+        curves.append(json.loads((tmp_path / "out" / "metrics.json").read_text())["curve"])
+    assert curves[0] == curves[1]
+
+
 @pytest.mark.slow
 def test_shares_of_the_labels_are_measured_beside_a_network_from_scratch(tmp_path, data, capsys):
     """A frozen backbone's probe and the baseline, on the same labels, each with its spread over two draws; the table
