@@ -12,6 +12,8 @@
     │   ├── OutOfResourcesError    disk or ledger: the sender should try again later
     │   ├── MismatchError          the data set is not the object that the command announced
     │   ├── NotUnderstoodError     the data set cannot be parsed
+    │   ├── UnnamedError           the command names no object, or several
+    │   ├── WrongContextError      it came over a presentation context that is not for storage
     │   └── NotAuthorisedError     this peer may not store here
     ├── UndecodableError           pixels cannot be turned into a grey image; the file is kept
     ├── CorrectionError            no corrected copy can be made; the original goes instead
@@ -71,6 +73,14 @@ class MismatchError(RefusedError):
 
 class NotUnderstoodError(RefusedError):
     """The data set cannot be parsed."""
+
+
+class UnnamedError(RefusedError):
+    """The command names no object, or several."""
+
+
+class WrongContextError(RefusedError):
+    """The object came over a presentation context that was accepted for something else than storage."""
 
 
 class NotAuthorisedError(RefusedError):

@@ -43,13 +43,13 @@ class Receiver:
         """`count` is told what became of each object, once it is durable or refused; `watch`: the audit trail's."""
 
         def take(incoming: Incoming) -> Receipt:
-            try:
-                receipt = receive(incoming, spool=spool, intake=ledger.intake, now=now())
-            except RefusedError as error:
-                count(REFUSED + type(error).__name__)
-                raise
+            receipt = receive(incoming, spool=spool, intake=ledger.intake, now=now())
             count(DUPLICATE if receipt.duplicate else STORED)
             return receipt
+
+        def count_refusal(error: Exception) -> None:
+            if isinstance(error, RefusedError):
+                count(REFUSED + type(error).__name__)
 
         self._here = SameAssociation(
             linger=config.commitment.linger.total_seconds(),
@@ -60,7 +60,7 @@ class Receiver:
         desk = commitment_desk(config, ledger, now)
         commitment = [*commitment_handlers(desk, self._here.expect), *self._here.handlers()]
         overflow = [spilling(spool.unnamed, spool.check_room)]
-        self._scp = StoreScp(_settings(config, port), take, watch, commitment, overflow)
+        self._scp = StoreScp(_settings(config, port), take, watch, commitment, overflow, count_refusal)
 
     def start(self) -> None:
         """Listen; when this returns, the port answers. Raises StartError when the port cannot be had."""

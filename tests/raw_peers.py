@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
+from pydicom.uid import UID
 from pynetdicom.dimse_messages import C_STORE_RQ, N_EVENT_REPORT_RQ, DIMSEMessage
 from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu import A_ASSOCIATE_RQ, P_DATA_TF
@@ -21,14 +22,17 @@ ACCEPT, REJECT, PDATA, ABORT = 2, 3, 4, 7  # types of PDUs (PS3.8 section 9.3.1)
 LAST_OF_COMMAND, LAST_OF_DATA = 3, 2  # message control headers (PS3.8 section E.2)
 
 
-def request(longest: int | None = 16384, sop_class: str = CR) -> bytes:
-    """An A-ASSOCIATE-RQ as it goes over the wire, with one context, in Implicit VR; `longest`: the Maximum Length."""
+def request(longest: int | None = 16384, *sop_classes: str) -> bytes:
+    """An A-ASSOCIATE-RQ as it goes over the wire, with a context for CR or for each of others, in Implicit VR first;
+    `longest`: the Maximum Length.
+    """
     asked = A_ASSOCIATE()
     asked.application_context_name = "1.2.840.10008.3.1.1.1"
     asked.calling_ae_title, asked.called_ae_title = "DRIBBLER", "REGION"
-    context = build_context(sop_class)
-    context.context_id = 1
-    asked.presentation_context_definition_list = [context]
+    contexts = [build_context(sop_class) for sop_class in sop_classes or (CR,)]
+    for number, context in enumerate(contexts):
+        context.context_id = 2 * number + 1
+    asked.presentation_context_definition_list = contexts
     if longest is not None:
         item = MaximumLengthNotification()
         item.maximum_length_received = longest
@@ -65,12 +69,14 @@ def pdata(header: int, value: bytes) -> bytes:
     return bytes([PDATA, 0]) + len(item).to_bytes(4, "big") + item
 
 
-def storing(item: Incoming) -> bytes:
-    """The PDUs of a C-STORE, over the first presentation context."""
+def storing(item: Incoming, named: str | None = None) -> bytes:
+    """The PDUs of a C-STORE, over the first presentation context; `named`: as the command calls it instead."""
     primitive = C_STORE()
     primitive.MessageID, primitive.Priority = 1, 0
     primitive.AffectedSOPClassUID, primitive.AffectedSOPInstanceUID = item.sop_class_uid, item.sop_instance_uid
     primitive.DataSet = BytesIO(item.dataset)
+    if named is not None:
+        primitive._affected_sop_instance_uid = UID(named)
     return _pdus(C_STORE_RQ(), primitive)
 
 

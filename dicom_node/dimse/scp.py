@@ -29,6 +29,7 @@ from dicom_node.dimse.promptness import serve_when_needed, wake_when_needed
 from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
 from dicom_node.dimse.server import Server
 from dicom_node.dimse.storing import reply_to_store
+from dicom_node.dimse.unnamed import hear_the_unnamed
 from dicom_node.dimse.watch import NobodyWatches, Watch
 from dicom_node.errors import StartError
 from dicom_node.instance import Incoming, Receipt
@@ -75,7 +76,7 @@ class ScpSettings:
 class StoreScp:
     """A storage SCP. `handler` gets each object and returns once it is durable; what it raises becomes the status.
     `commitment`: the handlers of storage commitment, which is refused without them. `spilling`: where large objects
-    arrive, see `dicom_node.dimse.arriving`; without it, in memory.
+    arrive, see `dicom_node.dimse.arriving`; without it, in memory. `on_refusal` is told why an object was not stored.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class StoreScp:
         watch: Watch | None = None,
         commitment: Sequence[EventHandlerType] = (),
         spilling: Sequence[EventHandlerType] = (),
+        on_refusal: Callable[[Exception], object] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._handler = handler
         self._watch = watch or NobodyWatches()
         self._commitment = commitment
         self._spilling = spilling
+        self._on_refusal = on_refusal
         self._journal = Journal(self._watch)
         self._patience = Patience(
             idle=settings.idle_timeout.total_seconds(), spare=settings.spare_after.total_seconds()
@@ -199,13 +202,14 @@ class StoreScp:
             (evt.EVT_RELEASED, self._journal.ended),
             (evt.EVT_ABORTED, self._journal.ended),
             *self._door.handlers(),
+            *hear_the_unnamed(),
             *self._spilling,
             *self._commitment,
         ]
 
     def _store(self, event: Event) -> Dataset:
         tally = self._journal.tally_of(event.assoc)
-        return reply_to_store(event, handler=self._handler, tally=tally, watch=self._watch)
+        return reply_to_store(event, handler=self._handler, on_refusal=self._on_refusal, tally=tally, watch=self._watch)
 
     def _expect_dicom(self, event: Event) -> None:
         association = event.assoc

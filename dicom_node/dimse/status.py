@@ -12,6 +12,8 @@ from dicom_node.errors import (
     NotAuthorisedError,
     NotUnderstoodError,
     OutOfResourcesError,
+    UnnamedError,
+    WrongContextError,
     is_of_the_machine,
 )
 
@@ -35,6 +37,10 @@ MISMATCH = Status(code=0xA900, comment="SOP Class or Instance UID of data set an
 # Error: cannot understand. The numbers within Cxxx are the implementation's own.
 NOT_UNDERSTOOD = Status(code=0xC210, comment="Cannot understand: the data set cannot be parsed")
 UNFORESEEN = Status(code=0xC211, comment="Cannot process: unforeseen fault in the receiver, see its log")
+# Invalid SOP Instance (PS3.7 C.5.12).
+UNNAMED = Status(code=0x0117, comment="Affected SOP Instance UID: none, several or one too long")
+# Refused: SOP Class not supported (PS3.7 C.5.22).
+WRONG_CONTEXT = Status(code=0x0122, comment="This presentation context is not for storage")
 # Refused: not authorised (PS3.7 C.5.24).
 NOT_AUTHORISED = Status(code=0x0124, comment="Not authorised to store objects here")
 
@@ -43,6 +49,8 @@ STATUSES: dict[type[Exception], Status] = {
     LedgerError: LEDGER_AWAY,
     MismatchError: MISMATCH,
     NotUnderstoodError: NOT_UNDERSTOOD,
+    UnnamedError: UNNAMED,
+    WrongContextError: WRONG_CONTEXT,
     NotAuthorisedError: NOT_AUTHORISED,
 }
 

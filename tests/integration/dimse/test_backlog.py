@@ -67,7 +67,7 @@ def test_reports_that_come_without_waiting_for_answers_are_worked_on_two_at_a_ti
     scp = StoreScp(ScpSettings(ae_title="REGION"), handler, commitment=[(evt.EVT_N_EVENT_REPORT, report)])
     scp.start()
     try:
-        with accepted(scp.port, request(sop_class=PUSH_MODEL)) as peer:
+        with accepted(scp.port, request(16384, PUSH_MODEL)) as peer:
             before = threading.active_count()
             peer.sendall(reporting() * REPORTS)
             assert working.acquire(timeout=10)

@@ -10,6 +10,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
+from dicom_node.config import load_config
+from dicom_node.dimse import arriving
+from dicom_node.dimse.contexts import VERIFICATION
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.status import (
     LEDGER_AWAY,
@@ -19,6 +22,8 @@ from dicom_node.dimse.status import (
     OUT_OF_RESOURCES,
     STATUSES,
     UNFORESEEN,
+    UNNAMED,
+    WRONG_CONTEXT,
     Status,
 )
 from dicom_node.dimse.watch import NobodyWatches
@@ -29,15 +34,23 @@ from dicom_node.errors import (
     NotUnderstoodError,
     OutOfResourcesError,
     PermanentError,
+    UnnamedError,
+    WrongContextError,
 )
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.part10 import digest_of, incoming_from_file
+from dicom_node.receiving import Receiver
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.associations import Handler, answer_to, scp_with, sender_to
-from tests.dimse_objects import bundled_objects, cr, incoming, written
+from tests.dimse_objects import CR, bundled_objects, cr, incoming, written
+from tests.raw_peers import PDATA, accepted, heard, request, storing
 from tests.servers.dcmtk import dcmsend, storescu
 from tests.servers.programs import wait_until
+from tests.stories import NOON
+
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+STATUS = bytes.fromhex("0000 0009 02000000")  # (0000,0900), two bytes long
 
 
 def test_every_object_of_pydicom_is_stored_byte_for_byte_and_none_is_lost(
@@ -106,6 +119,8 @@ def test_dcmsend_sends_compressed_objects_in_their_own_syntax(
         (MismatchError("other"), MISMATCH),
         (NotUnderstoodError("what"), NOT_UNDERSTOOD),
         (NotAuthorisedError("no"), NOT_AUTHORISED),
+        (UnnamedError("who"), UNNAMED),
+        (WrongContextError("not here"), WRONG_CONTEXT),
         (MemoryError("SECRET^PATIENT"), OUT_OF_RESOURCES),
         (PermissionError(13, "Permission denied", "/SECRET^PATIENT"), OUT_OF_RESOURCES),
         (OSError(24, "Too many open files"), OUT_OF_RESOURCES),
@@ -123,7 +138,8 @@ def test_each_error_reaches_the_sender_as_its_status_with_a_comment(error: Excep
 
 
 def test_the_table_is_within_the_standards_ranges_and_has_no_warning() -> None:
-    expected = {OutOfResourcesError: 0xA7, LedgerError: 0xA7, MismatchError: 0xA9, NotAuthorisedError: 0x01}
+    expected = {OutOfResourcesError: 0xA7, LedgerError: 0xA7, MismatchError: 0xA9}
+    expected |= {NotAuthorisedError: 0x01, UnnamedError: 0x01, WrongContextError: 0x01}
     for kind, status in STATUSES.items():
         assert status.code >> 8 == expected.get(kind, status.code >> 8)
         assert status.code >> 12 in (0x0, 0xA, 0xC)
@@ -136,6 +152,57 @@ def test_a_data_set_of_another_object_is_refused_with_a900(scp: StoreScp, ledger
     with sender_to(scp) as scu, pytest.raises(PermanentError, match="A900"):
         scu.send(written(tmp_path, incoming("1.2.3.4", SOPInstanceUID="1.2.3.5")))
     assert ledger.records.counts().received == 0
+
+
+def test_a_refusal_is_counted_though_the_object_never_became_whole(
+    tmp_path: Path, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for most DX images on a full disk: what is above 8 MiB arrives over it."""
+    monkeypatch.setattr(arriving, "IN_MEMORY", 100)
+    counted: list[str] = []
+    receiver = Receiver(
+        load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)}),
+        port=0,
+        ledger=ledger,
+        spool=Spool(tmp_path / "spool", reserve_bytes=1 << 60),
+        now=lambda: NOON,
+        count=counted.append,
+    )
+    receiver.start()
+    try:
+        assert answer_to(receiver, cr()).Status == OUT_OF_RESOURCES.code
+    finally:
+        receiver.stop()
+    assert counted == ["refused OutOfResourcesError"]
+
+
+@pytest.mark.parametrize("uid", ["", "1.2.3.4.5\\1.2", "1." * 32 + "1"], ids=["none", "two", "65 characters"])
+def test_a_command_that_names_no_single_object_is_answered_as_an_invalid_instance(
+    scp: StoreScp, ledger: MemoryLedger, uid: str
+) -> None:
+    with accepted(scp.port) as peer:
+        peer.settimeout(5)
+        peer.sendall(storing(incoming("1.2.3.4", syntax=ImplicitVRLittleEndian), named=uid))
+        kind, answer = heard(peer)
+        peer.sendall(storing(incoming("1.2.3.5", syntax=ImplicitVRLittleEndian)))
+        heard(peer)
+    assert kind == PDATA
+    assert STATUS + UNNAMED.code.to_bytes(2, "little") in answer
+    assert ledger.records.find("1.2.3.4") == []
+    assert len(ledger.records.find("1.2.3.5")) == 1  # over the same association
+
+
+def test_an_image_over_the_context_of_verification_is_refused_and_over_that_of_another_image_is_stored(
+    scp: StoreScp, ledger: MemoryLedger
+) -> None:
+    """The one was never meant for images; of the other, a modality may have mixed up its own."""
+    image = incoming(syntax=ImplicitVRLittleEndian)
+    for context, code in ((VERIFICATION, WRONG_CONTEXT.code), (DX, 0)):
+        with accepted(scp.port, request(16384, context, CR)) as peer:
+            peer.sendall(storing(image))
+            _, answer = heard(peer)
+            assert STATUS + code.to_bytes(2, "little") in answer
+    assert len(ledger.records.find(image.sop_instance_uid)) == 1
 
 
 @pytest.mark.parametrize("sop_class", ["1.3.12.2.1107.5.9.1", "1.2.840.10008.5.1.4.1.1.9", "1.2.840.10008.5.1.4.38.1"])
