@@ -39,7 +39,6 @@ def create_app(
     app.add_middleware(
         Gate,
         accounts=Accounts(web.auth),
-        metrics_open=web.on_loopback,
         tries_per_minute=web.auth.tries_per_minute,
         report=report,
     )

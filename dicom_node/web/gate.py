@@ -27,7 +27,6 @@ from dicom_node.web.accounts import LOCAL, Accounts, Caller
 log = structlog.get_logger(__name__)
 
 OPEN = frozenset({"/healthz", "/readyz"})
-METRICS = "/metrics"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FOR_THIS_MACHINE = (
     "without accounts this port answers only to localhost and loopback addresses, and was asked for another host; "
@@ -57,20 +56,18 @@ class Attempt:
 
 
 class Gate:
-    """ASGI middleware. `metrics_open`: whether /metrics needs no account; `report` is told who signs in or fails to."""
+    """ASGI middleware. `report` is told who signs in or fails to."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
         accounts: Accounts,
-        metrics_open: bool,
         tries_per_minute: int,
         report: Callable[[Attempt], None] = lambda _: None,
     ) -> None:
         self._app = app
         self._accounts = accounts
-        self._open = OPEN | {METRICS} if metrics_open else OPEN
         self._pace = Pace(tries_per_minute, 60.0)
         self._report = report
         self._limiter: CapacityLimiter | None = None
@@ -86,7 +83,7 @@ class Gate:
         if not self._accounts.configured and not _asks_for_this_machine(headers):
             await _answer(421, FOR_THIS_MACHINE)(scope, receive, send)
             return
-        if scope["path"] in self._open:
+        if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
         caller, refusal = await self._who(headers, _address(scope))
