@@ -9,6 +9,7 @@ from dicom_node.cli import (
     config_commands,
     echo_command,
     file_commands,
+    health_command,
     label_command,
     ledger_commands,
     list_command,
@@ -45,6 +46,7 @@ app.command("classify")(file_commands.classify)
 app.command("import")(file_commands.import_)
 app.command("send")(file_commands.send)
 app.command("echo")(echo_command.echo)
+app.command("health")(health_command.health)
 app.command("status")(ledger_commands.status)
 app.command("list")(list_command.list_images)
 app.command("show")(ledger_commands.show)

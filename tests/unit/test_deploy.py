@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from dicom_node.cli import app
 from dicom_node.config import load_config
 from dicom_node.web.accounts import Accounts, hash_password
 
@@ -63,7 +65,15 @@ def test_the_image_listens_to_the_network_and_keeps_its_data_in_its_volume(root:
     assert (config.node.host, config.web.host) == ("0.0.0.0", "127.0.0.1")
     assert re.search(r"^VOLUME (.+)$", dockerfile, re.MULTILINE)[1] == str(config.node.data_dir)
     assert re.search(r"^EXPOSE (.+)$", dockerfile, re.MULTILINE)[1] == f"{config.node.port} {config.web.port}"
-    assert f":{config.web.port}/healthz" in dockerfile
+
+
+def test_the_image_is_asked_for_its_health_by_the_command_that_knows_its_configuration(root: Path) -> None:
+    """Docker keeps the exit status 2 to itself, with which a configuration that cannot be used ends."""
+    dockerfile = (root / "deploy" / "Dockerfile").read_text()
+    (asked,) = re.findall(r"^HEALTHCHECK (?:.*\\\n)* +CMD (.+)$", dockerfile, re.MULTILINE)
+    assert asked == "dicom-node health || exit 1"
+    assert "health" in typer.main.get_command(app).commands
+    assert "healthcheck" not in yaml.safe_load((root / "docker-compose.yml").read_text())["services"]["node"]
 
 
 def test_the_service_and_every_command_beside_it_have_one_configuration(root: Path) -> None:
