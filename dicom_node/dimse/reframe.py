@@ -40,7 +40,12 @@ def _reframed(element: Any, family: list[Dataset], *, implicit: bool) -> Any:
         if vr == "SQ":
             element = family[0][element.tag]
         elif vr in AMBIGUOUS_VR:
-            element = correct_ambiguous_vr_element(element._replace(VR=vr), family[0], True, family)
+            resolved = correct_ambiguous_vr_element(element._replace(VR=vr), family[0], True, family)
+            # Not the numbers, but the bytes: a LUT Descriptor that is SS has an unsigned first value all the same, which
+            # could not be encoded anew from 32768 on.
+            if resolved.VR not in ("US", "SS"):
+                return resolved
+            return element._replace(VR=resolved.VR, value=_value(element, resolved.VR))
         else:
             return element._replace(VR=vr, value=_value(element, vr))
     if element.VR == "SQ":

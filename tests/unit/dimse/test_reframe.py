@@ -197,6 +197,19 @@ def test_what_is_us_or_ss_follows_the_pixel_representation_of_the_object(tmp_pat
     assert framed(inside, EXPLICIT) in out
 
 
+@pytest.mark.parametrize("entries", [32767, 32768, 40000, 0])
+def test_a_lut_of_a_signed_image_keeps_its_descriptor_however_many_entries_it_has(tmp_path: Path, entries: int) -> None:
+    """Its first value is unsigned whatever its VR; such an image never got to a peer that takes Explicit VR alone."""
+    inside: list[Element] = [
+        (0x00283002, "SS", struct.pack("<HhH", entries, -16, 16)),
+        (0x00283006, "OW", bytes(2 * (entries or 1 << 16))),
+    ]
+    elements: list[Element] = [(0x00280103, "US", b"\x01\x00"), (0x00283010, "SQ", [inside])]
+    got = transcoded(tmp_path, framed(elements, IMPLICIT), IMPLICIT, EXPLICIT)
+    assert got == framed(elements, EXPLICIT)
+    assert transcoded(tmp_path, got, EXPLICIT, IMPLICIT) == framed(elements, IMPLICIT)
+
+
 def test_a_value_too_long_for_its_frame_becomes_unknown_and_one_of_odd_length_is_padded(tmp_path: Path) -> None:
     """Explicit VR has 16 bits for the length of most (PS3.5 section 6.2.2)."""
     long = b"1.\xff5\\" * 20_000
