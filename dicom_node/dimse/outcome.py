@@ -17,6 +17,10 @@ _MEANINGS = {
     0x0122: "SOP class not supported",
     0x0124: "not authorised",
     0x0213: "out of resources",
+    # Of C-FIND, C-GET and C-MOVE; to a C-STORE they say nothing (PS3.7 annex C).
+    0xFE00: "cancelled",
+    0xFF00: "pending, which is no answer to an object",
+    0xFF01: "pending, which is no answer to an object",
 }
 _RANGES = {0xA7: "out of resources", 0xA9: "data set does not match SOP class"}
 
@@ -49,7 +53,7 @@ def failure_of(response: Dataset) -> DeliveryError | None:
 
 
 def _meaning(status: int) -> str:
-    if status >= 0xC000:
+    if 0xC000 <= status <= 0xCFFF:
         return "cannot understand"
     return _MEANINGS.get(status) or _RANGES.get(status >> 8, "failure")
 

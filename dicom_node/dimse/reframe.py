@@ -41,8 +41,8 @@ def _reframed(element: Any, family: list[Dataset], *, implicit: bool) -> Any:
             element = family[0][element.tag]
         elif vr in AMBIGUOUS_VR:
             resolved = correct_ambiguous_vr_element(element._replace(VR=vr), family[0], True, family)
-            # Not the numbers, but the bytes: a LUT Descriptor that is SS has an unsigned first value all the same, which
-            # could not be encoded anew from 32768 on.
+            # Not the numbers, but the bytes: in a LUT Descriptor that is SS the first value is unsigned all the same,
+            # and could not be encoded anew from 32768 on.
             if resolved.VR not in ("US", "SS"):
                 return resolved
             return element._replace(VR=resolved.VR, value=_value(element, resolved.VR))

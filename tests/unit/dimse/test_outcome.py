@@ -45,6 +45,20 @@ def test_a_refusal_of_the_object_is_not_tried_again(status: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (0xC000, "cannot understand"),
+        (0xCFFF, "cannot understand"),
+        (0xD000, "failure"),
+        (0xFE00, "cancelled"),
+        (0xFF00, "pending, which"),
+    ],
+)
+def test_a_status_is_called_what_it_is(status: int, meaning: str) -> None:
+    assert f"({meaning}" in str(failure_of(response(status)))
+
+
+@pytest.mark.parametrize(
     ("answer", "kind"),
     [
         ((1, 1, 3), PermanentError),  # calling AE title not recognised
