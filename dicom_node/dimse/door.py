@@ -13,7 +13,7 @@ from dicom_node.dimse.admission import FULL, NO_ROOM, OTHER_VERSION, TROUBLE, Ad
 from dicom_node.dimse.contexts import acceptable, keep_first_choices, served_as_storage
 from dicom_node.dimse.journal import Journal
 from dicom_node.dimse.patience import Patience
-from dicom_node.dimse.requests import longest_taken_by, proposal_of
+from dicom_node.dimse.requests import longest_taken_by, proposal_of, take_nul_for_padding
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ class Door:
 
     def handlers(self) -> list[EventHandlerType]:
         return [
+            (evt.EVT_CONN_OPEN, take_nul_for_padding),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_SOP_COMMON, _services),
             (evt.EVT_REJECTED, self._rejected),

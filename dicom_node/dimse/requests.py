@@ -11,6 +11,10 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE, MaximumLengthNotification
 from dicom_node.dimse.arriving import content_of
 from dicom_node.instance import Incoming
 
+_ASSOCIATE_RQ = b"\x01"
+# Where its AE titles are (PS3.8 table 9-11).
+_CALLED, _CALLING = slice(10, 26), slice(26, 42)
+
 
 def proposal_of(association: Association) -> A_ASSOCIATE:
     """The A-ASSOCIATE request of a peer, once it has come."""
@@ -52,10 +56,28 @@ def with_content(announced: Incoming, event: Event) -> Incoming:
     return replace(announced, dataset=content_of(cast("C_STORE", event.request).DataSet))
 
 
+def take_nul_for_padding(event: Event) -> None:
+    """Handler of EVT_CONN_OPEN: AE titles that end with NUL are read as if they were padded with spaces.
+
+    The standard asks for spaces (PS3.8 section 9.3.2), and pynetdicom refuses the rest; C programs send NUL, and those
+    on the other side take it.
+    """
+    provider = event.assoc.dul
+    decode = provider._decode_pdu  # noqa: SLF001 - what every PDU goes through
+
+    def decode_padded(pdu: bytearray) -> object:
+        if pdu[:1] == _ASSOCIATE_RQ and len(pdu) >= _CALLING.stop:
+            for title in (_CALLED, _CALLING):
+                pdu[title] = pdu[title].rstrip(b"\0 ").ljust(16)
+        return decode(pdu)
+
+    setattr(provider, "_decode_pdu", decode_padded)  # noqa: B010 - mypy forbids the plain assignment
+
+
 def calling_ae_in(words: bytes) -> str:
-    """The calling AE title in an A-ASSOCIATE-RQ as it came (PS3.8 section 9.3.2); of other words, none."""
-    title = words[26:42].decode("ascii", "replace").strip()
-    return title if words[:1] == b"\x01" and title.isprintable() and title.isascii() else ""
+    """The calling AE title in an A-ASSOCIATE-RQ as it came; of other words, none."""
+    title = words[_CALLING].decode("ascii", "replace").strip("\0 ")
+    return title if words[:1] == _ASSOCIATE_RQ and title.isprintable() and title.isascii() else ""
 
 
 def peer_of(association: Association) -> dict[str, str]:

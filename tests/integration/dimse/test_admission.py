@@ -164,6 +164,16 @@ def test_a_peer_that_cannot_take_any_answer_is_rejected_before_anything_of_it_is
     assert "too short for any answer" in log.getvalue()
 
 
+def test_ae_titles_that_are_padded_with_nul_are_the_same_as_with_spaces(handler: Handler) -> None:
+    """As programs in C send them, that other receivers take."""
+    padded = request().replace(b"REGION".ljust(16), b"REGION".ljust(16, b"\0"))
+    padded = padded.replace(b"DRIBBLER".ljust(16), b"DRIBBLER".ljust(16, b"\0"))
+    lists = {"calling_aes": ("DRIBBLER",), "called_aes": ("REGION",)}
+    with scp_with(handler, **lists) as scp, accepted(scp.port, padded) as peer:
+        peer.sendall(storing(incoming(syntax=ImplicitVRLittleEndian)))
+        assert SUCCESSFUL in heard(peer)[1]
+
+
 def test_a_class_in_two_contexts_is_accepted_in_the_first_choice_of_each(scp: StoreScp) -> None:
     choices = [[ImplicitVRLittleEndian, ExplicitVRLittleEndian], [JPEG2000Lossless, ImplicitVRLittleEndian]]
     association = AE("MODALITY").associate("127.0.0.1", scp.port, [build_context(CR, choice) for choice in choices])
