@@ -246,8 +246,11 @@ class Lane:
                 return Then.SLEEP
             try:
                 state = self._deliver(delivery)
-            except Exception:
-                self._give_back(claimed[index:])
+            except Exception as error:
+                # That ledger or spool are away is no fault of this delivery. Whatever else is wrong may be: it keeps its
+                # lease, and is in nobody's way meanwhile.
+                away = isinstance(error, LedgerError | OutOfResourcesError) and not isinstance(error, UnstorableError)
+                self._give_back(claimed[index if away else index + 1 :])
                 raise
             if state is DeliveryState.PENDING:
                 self._give_back(claimed[index + 1 :])

@@ -9,14 +9,12 @@ import pytest
 from dicom_node import workers
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.errors import LedgerError, OutOfResourcesError, UnstorableError
-from dicom_node.forward import Gathered
-from dicom_node.instance import DeliveryState, Done
 from dicom_node.policy import Policy
 from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
 from dicom_node.verdict import Sighting
-from dicom_node.workers import LEASE, Classifying, Lane, Loop, Then
+from dicom_node.workers import LEASE, Classifying, Loop, Then
 from tests.stories import NOON, arrival, received, seen
 
 PLAN = Plan(policy=Policy(), rules=(), stops=(Stop(name="pacs", when=When.AT_ONCE),))
@@ -237,72 +235,3 @@ def test_a_classifier_that_is_closed_settles_what_it_has_in_hand(ledger) -> None
     watched.classifying.round()
     watched.classifying.close()
     assert watched.of("settle") == [1, 2]
-
-
-class Line:
-    """A destination that takes everything."""
-
-    def close_if_idle(self) -> None:
-        pass
-
-
-def test_deliveries_that_could_not_be_given_back_go_out_as_soon_as_the_ledger_is_there(ledger) -> None:
-    for number in (1, 2):
-        settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
-    outbox = Away(ledger.outbox, "release", "delivered")
-    delivered = []
-
-    def deliver(delivery) -> DeliveryState:
-        outbox.delivered(delivery.id, sent_uid="1", written=None, now=NOON)
-        delivered.append(delivery.id)
-        return DeliveryState.DELIVERED
-
-    lane = Lane(
-        destination="pacs",
-        outbox=outbox,
-        deliver=deliver,
-        transport=Line(),
-        worker="w",
-        now=lambda: NOON + timedelta(seconds=1),
-    )
-    for _ in range(2):
-        with pytest.raises(LedgerError):
-            lane.round()
-    outbox.failing.clear()
-    lane.round()
-    assert sorted(delivered) == [1, 2]
-
-
-@pytest.mark.parametrize("longest", [timedelta(0), timedelta(seconds=9)], ids=["each at once", "at the round's end"])
-def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again(ledger, longest: timedelta) -> None:
-    for number in (1, 2):
-        settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
-    outbox = Away(ledger.outbox, "delivered_together")
-    gathered, sent = Gathered(outbox, longest), []
-
-    def deliver(delivery) -> DeliveryState:
-        sent.append(delivery.id)
-        gathered.add(Done(delivery_id=delivery.id, sent_uid="1", written=None, at=NOON))
-        return DeliveryState.DELIVERED
-
-    lane = Lane(
-        destination="pacs",
-        outbox=outbox,
-        deliver=deliver,
-        keep=gathered.keep,
-        transport=Line(),
-        worker="w",
-        now=lambda: NOON + timedelta(seconds=1),
-    )
-    with pytest.raises(LedgerError):
-        lane.round()
-    outbox.failing.clear()
-    lane.round()
-    assert sorted(sent) == [1, 2]
-    assert ledger.records.counts().forwarded == 2
-
-
-def test_what_is_delivered_slowly_is_kept_at_once(ledger) -> None:
-    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
-    Gathered(ledger.outbox, longest=timedelta(0)).add(Done(delivery_id=1, sent_uid="1", written=None, at=NOON))
-    assert ledger.records.counts().forwarded == 1
