@@ -247,8 +247,8 @@ class Lane:
             try:
                 state = self._deliver(delivery)
             except Exception as error:
-                # That ledger or spool are away is no fault of this delivery. Whatever else is wrong may be: it keeps its
-                # lease, and is in nobody's way meanwhile.
+                # That ledger or spool are away is no fault of this delivery. Whatever else is wrong may be: it keeps
+                # its lease, and is in nobody's way meanwhile.
                 away = isinstance(error, LedgerError | OutOfResourcesError) and not isinstance(error, UnstorableError)
                 self._give_back(claimed[index if away else index + 1 :])
                 raise
