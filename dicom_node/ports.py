@@ -1,8 +1,7 @@
 """What the stories need from the world, as small interfaces.
 
-The ledger's ten rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL) and by the in-memory double in
-`dicom_node.testing`; one contract suite runs over all of them. Every method raises LedgerError when the ledger cannot
-be reached, and every time is aware (UTC).
+The ledger's ten rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL), in memory by `dicom_node.testing`; one
+contract suite runs over all. Every method raises LedgerError while the ledger is away; every time is aware (UTC).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -156,9 +155,7 @@ class Promises(Protocol):
     """The ledger as the storage commitment SCP sees it: what peers ask us to keep, and have to be told."""
 
     def ask(self, request: CommitmentRequest, *, now: datetime, due_at: datetime) -> Promise | None:
-        """Keep a request, durably, before returning. While it is OPEN, the same again changes nothing, and with other
-        objects it is None; after that it begins anew.
-        """
+        """Keep a request, durably. While it is OPEN the same again changes nothing, others give None; then anew."""
 
     def claim(self, *, limit: int, now: datetime, lease: timedelta) -> Sequence[Promise]:
         """Take up to `limit` due OPEN promises, longest due, then least tried first, due again at now + lease."""
