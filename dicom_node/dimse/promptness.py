@@ -64,11 +64,14 @@ class _Bell:
     def wait(self, wrapped: AssociationSocket | None) -> None:
         """Until the socket has something to read or is closed, the bell rings, or it has been long enough."""
         raw = wrapped.socket if wrapped is not None else None
-        if raw is None or (isinstance(raw, ssl.SSLSocket) and raw.pending()):
+        if raw is None:
+            return
+        may_read = not isinstance(wrapped, PolledSocket) or wrapped.has_room()
+        if may_read and isinstance(raw, ssl.SSLSocket) and raw.pending():
             return
         poller = select.poll()
         with suppress(OSError, ValueError):  # it is just being closed: the loop will see to that
-            if not isinstance(wrapped, PolledSocket) or wrapped.has_room():
+            if may_read:
                 poller.register(raw, select.POLLIN)
             poller.register(self._eventfd, select.POLLIN)
             poller.poll(1000 * LONGEST_SECONDS)
