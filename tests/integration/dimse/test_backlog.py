@@ -73,7 +73,7 @@ def test_reports_that_come_without_waiting_for_answers_are_worked_on_two_at_a_ti
             assert working.acquire(timeout=10)
             assert working.acquire(timeout=10)
             assert not working.acquire(timeout=1)
-            assert threading.active_count() == before + 2
+            assert threading.active_count() <= before + 2  # one that let the peer in may have ended meanwhile
             go_on.set()
             assert [heard(peer)[0] for _ in range(REPORTS)] == [PDATA] * REPORTS
         wait_until(lambda: not scp.associations, what="the end of its threads")
