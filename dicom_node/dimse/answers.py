@@ -36,8 +36,12 @@ def only_answers(association: Association, kind: type, to: int) -> Iterator[None
     get, heard = association.dimse.get_msg, []
 
     def get_answer(block: bool = False) -> tuple[Any, Any]:  # noqa: FBT001, FBT002 - as pynetdicom's own
+        if not block:
+            # pynetdicom's own loop, which should be paused: when it has just been let go after the request before, it
+            # looks once more, and would throw the answer away.
+            return None, None
         context_id, message = get(block)
-        if not block or message is None:  # without blocking it is pynetdicom's loop that looks what is asked of us
+        if message is None:
             return context_id, message
         heard.append(message)
         return (context_id, message) if _is_answer(message, kind, to) else (None, None)
