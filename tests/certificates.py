@@ -19,11 +19,16 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self._ca.cert_pem.write_to_path(str(self.file))
 
-    def issue(self, *names: str, common_name: str | None = None, expired: bool = False) -> Credentials:
-        """A certificate for host names or addresses; an expired one ended yesterday."""
+    def issue(self, *names: str, common_name: str | None = None, expired: bool = False, whose: str = "") -> Credentials:
+        """A certificate for host names or addresses; an expired one ended yesterday.
+
+        The same names and the same `whose` go into the same files, as a renewed certificate does. Another's has files
+        of its own: a program may still be about to read those that it was given, though its port is open.
+        """
         ends = datetime.now(UTC) - timedelta(days=1) if expired else None
         issued = self._ca.issue_cert(*names, common_name=common_name, not_after=ends)
-        stem = (common_name or names[0]).replace(".", "-") + ("-expired" if expired else "")
+        stem = "-".join([common_name or "-".join(names), *([whose] if whose else [])]).replace(".", "-")
+        stem += "-expired" if expired else ""
         certificate, key = self._folder / f"{stem}.crt", self._folder / f"{stem}.key"
         certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
         key.write_bytes(issued.private_key_pem.bytes())
@@ -37,4 +42,4 @@ def tls_server(ca: Authority, /, **over) -> TlsServer:
 
 def tls_client(ca: Authority, /, **over) -> TlsClient:
     """A sender's settings, with a certificate of `ca`."""
-    return TlsClient(**({"credentials": ca.issue(LOCAL), "ca": ca.file} | over))
+    return TlsClient(**({"credentials": ca.issue(LOCAL, whose="sender"), "ca": ca.file} | over))
