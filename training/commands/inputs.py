@@ -13,7 +13,7 @@ from rich.console import Console
 
 from training.drawn import drawn
 from training.errors import TrainingError
-from training.images import ABOUT, IMAGES, ImageSet, check_not_corrected, joined, load
+from training.images import ABOUT, IMAGES, ImageSet, check_not_corrected
 from training.images import prepare as prepare_images
 from training.manifest import USES, Row, check_groups, read_manifest
 from training.pool import Pool, open_pool
@@ -102,22 +102,13 @@ def say(metrics: dict[str, Any]) -> None:
 
 
 def pooled(paths: list[Path], recipe: Recipe, out: Path) -> Pool:
-    """The same as `gather`, with the pixels of all folders left in their files, whatever rows are chosen later."""
+    """Prepared folders as they are, their pixels left in their files whatever rows are chosen later; a plain manifest
+    is prepared into the run folder first.
+    """
     pool = open_pool(prepared(paths, recipe, out), at_least=recipe.data.size)
     if pool.size != recipe.data.size:
         raise TrainingError(f"The data was prepared at {pool.size} px, the recipe says {recipe.data.size}.")
     return pool
-
-
-def gather(paths: list[Path], recipe: Recipe, out: Path) -> ImageSet:
-    """Prepared folders as they are, the pixels of a single one left in its file; a plain manifest is prepared into the
-    run folder first.
-    """
-    whole = joined([load(path, mapped=True) for path in prepared(paths, recipe, out)])
-    check_groups(whole.rows)
-    if whole.size != recipe.data.size:
-        raise TrainingError(f"The data was prepared at {whole.size} px, the recipe says {recipe.data.size}.")
-    return whole
 
 
 def prepared(paths: list[Path], recipe: Recipe, out: Path) -> list[Path]:
