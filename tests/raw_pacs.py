@@ -10,6 +10,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from dicom_node.dimse.line import Peer
 from tests.dimse_objects import CR
+from tests.raw_peers import heard
 
 # (context, message) -> what is said to it.
 Answer = Callable[[int, int], bytes]
@@ -48,11 +49,11 @@ def raw_pacs(
     last = _LAST_OF_A_COMMAND if to_commands else _LAST_OF_A_DATA_SET
 
     def take(connection: socket.socket) -> None:
-        _, asked = _read(connection)
+        _, asked = heard(connection)
         connection.sendall(greeting or _accepted(asked, longest))
         message_id = 0
         while True:
-            kind, content = _read(connection)
+            kind, content = heard(connection)
             if kind == _RELEASE:
                 connection.sendall(_RELEASED)
             if kind != _DATA:
@@ -80,7 +81,7 @@ def _take_all(listener: socket.socket, take: Callable[[socket.socket], None]) ->
             return
         with connection:
             connection.settimeout(20)
-            with suppress(OSError):
+            with suppress(OSError, EOFError):
                 take(connection)
 
 
@@ -101,21 +102,6 @@ def _message_id(command_set: bytes) -> int:
     """Message ID (0000,0110); 0 where the command came in more than one piece, and this is but its last."""
     start = command_set.find(bytes([0, 0, 0x10, 1, 2, 0, 0, 0]))
     return int.from_bytes(command_set[start + 8 : start + 10], "little") if start >= 0 else 0
-
-
-def _read(connection: socket.socket) -> tuple[int, bytes]:
-    kind, length = struct.unpack(">BxI", _exactly(connection, 6))
-    return kind, _exactly(connection, length)
-
-
-def _exactly(connection: socket.socket, length: int) -> bytes:
-    content = b""
-    while len(content) < length:
-        piece = connection.recv(length - len(content))
-        if not piece:
-            raise ConnectionResetError
-        content += piece
-    return content
 
 
 def _pdu(kind: int, content: bytes) -> bytes:
