@@ -14,6 +14,7 @@ from typing import BinaryIO, Self, cast
 import structlog
 
 from dicom_node.content import Content, in_pieces
+from dicom_node.durable import sync_folder
 from dicom_node.errors import OutOfResourcesError
 from dicom_node.owner import is_dead, own_name
 
@@ -92,7 +93,7 @@ class Spool:
         try:
             self._make_folder(self._root)
             (self._root / MARK).touch()
-            _sync_folder(self._root)
+            sync_folder(self._root)
         except OSError as error:
             raise OutOfResourcesError(f"the spool {self._root} cannot be written: {error.strerror}") from error
 
@@ -111,7 +112,7 @@ class Spool:
             self._make_folder(self._tmp)
             _write_durably(temporary, header, in_pieces(dataset))
             temporary.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -214,7 +215,7 @@ class Spool:
             self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         try:
-            _sync_folder(folder.parent)
+            sync_folder(folder.parent)
         except PermissionError:
             # Folders above the spool may be somebody else's: not ours to read, and not made by us.
             if not found or folder.is_relative_to(self._root):
@@ -239,14 +240,6 @@ def _write_durably(path: Path, header: bytes, pieces: Iterable[bytes]) -> None:
         file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _discard(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from dicom_node.durable import sync_folder
 from training.errors import TrainingError
 
 
@@ -19,7 +20,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     part.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def save_tensors(path: Path, values: Mapping[str, Any]) -> None:
@@ -54,12 +55,3 @@ def _check_sums(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:
             raise zipfile.BadZipFile
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk only with its folder."""
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
