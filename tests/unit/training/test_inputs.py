@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.training.small import SIZE, small_set, write_manifest
 from training.commands import inputs
-from training.commands.inputs import gather, held_rows, prepared
+from training.commands.inputs import held_rows, pooled, prepared
 from training.errors import TrainingError
 from training.images import prepare
 from training.pool import Pool, open_pool
@@ -26,17 +26,17 @@ def manifest(tmp_path):
 def test_another_manifest_is_prepared_anew_in_the_same_run_folder(tmp_path, manifest):
     """A second `evaluate --data b.csv` must not measure a.csv."""
     other = write_manifest(tmp_path / "b", per_region=2)
-    first = gather([manifest], RECIPE, tmp_path / "run")
-    second = gather([other], RECIPE, tmp_path / "run")
+    first = pooled([manifest], RECIPE, tmp_path / "run")
+    second = pooled([other], RECIPE, tmp_path / "run")
     assert (len(first.rows), len(second.rows)) == (4, 30)
     assert {row.file.resolve().parent for row in second.rows} == {tmp_path / "b"}
 
 
 def test_a_manifest_whose_labels_changed_is_prepared_anew(tmp_path, manifest):
     """The corrected label counts, not that of the first time."""
-    gather([manifest], RECIPE, tmp_path / "run")
+    pooled([manifest], RECIPE, tmp_path / "run")
     manifest.write_text(manifest.read_text().replace("0-0.png,clavicle", "0-0.png,rib"))
-    assert gather([manifest], RECIPE, tmp_path / "run").rows[0].region == "rib"
+    assert pooled([manifest], RECIPE, tmp_path / "run").rows[0].region == "rib"
 
 
 def test_a_manifest_that_was_corrected_in_the_run_folder_is_not_prepared_over(tmp_path, manifest):
@@ -56,15 +56,15 @@ def test_the_same_text_in_another_folder_names_other_pictures(tmp_path, manifest
     """File names are relative to their manifest."""
     write_manifest(tmp_path / "b", per_region=2)
     (tmp_path / "b" / "manifest.csv").write_text(manifest.read_text())
-    gather([manifest], RECIPE, tmp_path / "run")
-    rows = gather([tmp_path / "b" / "manifest.csv"], RECIPE, tmp_path / "run").rows
+    pooled([manifest], RECIPE, tmp_path / "run")
+    rows = pooled([tmp_path / "b" / "manifest.csv"], RECIPE, tmp_path / "run").rows
     assert {row.file.resolve().parent for row in rows} == {tmp_path / "b"}
 
 
 def test_what_was_killed_before_it_said_what_it_was_made_from_is_prepared_anew(tmp_path, manifest, monkeypatch):
     """The images of b lie there by then; asking for a again must not measure them."""
     other = write_manifest(tmp_path / "b", per_region=2)
-    gather([manifest], RECIPE, tmp_path / "run")
+    pooled([manifest], RECIPE, tmp_path / "run")
 
     def killed_at_the_end(*given, **settings):
         prepare(*given, **settings)
@@ -73,8 +73,8 @@ def test_what_was_killed_before_it_said_what_it_was_made_from_is_prepared_anew(t
     with monkeypatch.context() as patch:
         patch.setattr(inputs, "prepare_images", killed_at_the_end)
         with pytest.raises(KeyboardInterrupt):
-            gather([other], RECIPE, tmp_path / "run")
-    assert len(gather([manifest], RECIPE, tmp_path / "run").rows) == 4
+            pooled([other], RECIPE, tmp_path / "run")
+    assert len(pooled([manifest], RECIPE, tmp_path / "run").rows) == 4
 
 
 def test_the_same_manifest_is_prepared_once(tmp_path, manifest):
@@ -99,7 +99,7 @@ def test_a_patient_who_is_learned_from_and_measured_on_is_refused_on_every_way(t
     first, second = (write_manifest(tmp_path / name, per_region=2) for name in "ab")
     second.write_text(second.read_text().replace(",tune,", ",evaluate,"))
     with pytest.raises(TrainingError, match="1 groups have rows of more than one use"):
-        gather([first, second], RECIPE, tmp_path / "run")
+        pooled([first, second], RECIPE, tmp_path / "run")
     folders = prepared([first, second], RECIPE, tmp_path / "run")
     with pytest.raises(TrainingError, match="1 groups have rows"):
         open_pool(folders, at_least=SIZE)
@@ -115,7 +115,7 @@ def test_it_is_said_where_one_picture_is_learned_from_and_measured_on(tmp_path, 
     lines = manifest.read_text().splitlines()
     twin = lines[1].replace(",g0,", ",somebody else,").replace(",tune,", ",train,")
     manifest.write_text("\n".join([*lines, twin]) + "\n")
-    assert len(gather([manifest], RECIPE, tmp_path / "run").rows) == 5
+    assert len(pooled([manifest], RECIPE, tmp_path / "run").rows) == 5
     assert "1 images in" in capsys.readouterr().err
 
 
@@ -124,11 +124,11 @@ def test_another_table_in_a_prepared_set_is_not_taken_for_its_manifest(tmp_path,
     (folder,) = prepared([manifest], RECIPE, tmp_path / "run")
     reviewed = folder / "reviewed.csv"
     reviewed.write_text((folder / "manifest.csv").read_text().replace(",clavicle,", ",rib,"))
-    for read in (lambda: gather([reviewed], RECIPE, tmp_path / "b"), lambda: open_pool([reviewed], at_least=SIZE)):
+    for read in (lambda: pooled([reviewed], RECIPE, tmp_path / "b"), lambda: open_pool([reviewed], at_least=SIZE)):
         with pytest.raises(
             TrainingError, match=r"reviewed\.csv lies in a prepared data set.*write the labels in there"
         ):
             read()
-    assert len(gather([folder / "manifest.csv"], RECIPE, tmp_path / "b").rows) == 4
+    assert len(pooled([folder / "manifest.csv"], RECIPE, tmp_path / "b").rows) == 4
     (folder / "manifest.csv").write_text(reviewed.read_text())
-    assert gather([folder], RECIPE, tmp_path / "b").rows[0].region == "rib"
+    assert pooled([folder], RECIPE, tmp_path / "b").rows[0].region == "rib"
