@@ -38,7 +38,7 @@ from training.simulate.tone import to_bytes
 BLOCK = 64
 """Images between two points at which a killed run can go on."""
 SIMULATION, UNFINISHED = "simulation.json", "unfinished"
-SIMULATION_VERSION = 1
+SIMULATION_VERSION = 2
 """What this code makes of a seed. Raise it with every change that moves a pixel, a row or a header, so that no folder
 mixes blocks of two versions; folders from before it count as 0.
 """
