@@ -14,6 +14,7 @@ from dicom_node.dimse.answers import end_on_nonsense, spoke_nonsense
 from dicom_node.dimse.in_step import shorten_pdus
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.outcome import rejection_of
+from dicom_node.dimse.pausing import pause_by_itself
 from dicom_node.dimse.promptness import wake_when_needed
 from dicom_node.dimse.secure import Caller
 from dicom_node.dimse.wire import send_promptly
@@ -75,6 +76,7 @@ class Line:
                 tls_args=self._caller.tls_args,
                 evt_handlers=[
                     (evt.EVT_CONN_OPEN, send_promptly),
+                    (evt.EVT_CONN_OPEN, pause_by_itself),
                     (evt.EVT_CONN_OPEN, wake_when_needed),
                     (evt.EVT_CONN_OPEN, end_on_nonsense),
                     (evt.EVT_CONN_OPEN, self._caller.look),

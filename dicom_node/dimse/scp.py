@@ -24,6 +24,7 @@ from dicom_node.dimse.door import Door
 from dicom_node.dimse.journal import Journal
 from dicom_node.dimse.library import set_up_pynetdicom
 from dicom_node.dimse.patience import Patience
+from dicom_node.dimse.pausing import pause_by_itself
 from dicom_node.dimse.porch import PATIENCE_SECONDS, Porch
 from dicom_node.dimse.promptness import serve_when_needed, wake_when_needed
 from dicom_node.dimse.secure import SPEAKS_TLS, Greeter, watch_first_words
@@ -193,6 +194,7 @@ class StoreScp:
             (evt.EVT_CONN_OPEN, self._journal.begin),
             (evt.EVT_CONN_OPEN, self._patience.begin),
             read_in_step(),
+            (evt.EVT_CONN_OPEN, pause_by_itself),
             (evt.EVT_CONN_OPEN, wake_when_needed),
             (evt.EVT_CONN_OPEN, serve_when_needed),
             (evt.EVT_DIMSE_RECV, self._patience.got_on),
