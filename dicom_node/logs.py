@@ -69,7 +69,7 @@ def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: Lines(),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # one that spoke before would never hear of this configuration
     )
     root = logging.getLogger()
     if not any(isinstance(handler, Relay) for handler in root.handlers):
