@@ -1,6 +1,7 @@
 """The geometry of an exposure: a point source, and a flat detector with square pixels."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -65,22 +66,22 @@ class Camera:
             width=width,
         )
 
-    @property
+    @cached_property
     def forward(self) -> Array:
         """The detector's normal, away from the source: unit vector (3,)."""
         return np.cross(self.right, self.down)
 
-    @property
+    @cached_property
     def distance(self) -> float:
         """From the source to the detector's plane, in m: SID."""
         return float((self.detector - self.source) @ self.forward)
 
-    @property
+    @cached_property
     def axes(self) -> Array:
         """Rows right, down, forward (3, 3): world directions to the camera's."""
         return np.stack([self.right, self.down, self.forward])
 
-    @property
+    @cached_property
     def intrinsics(self) -> tuple[float, float, float]:
         """Focal length in pixels, and (u, v) of the foot of the perpendicular from the source."""
         across = (self.source - self.detector) / self.pitch

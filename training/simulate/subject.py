@@ -11,7 +11,7 @@ from training.simulate.tissue import Tissue, draw_tissue
 
 Array = npt.NDArray[np.float64]
 
-PARALLEL = {"ulna": "radius", "radius": "ulna", "fibula": "tibia"}
+PARALLEL = {"ulna": "radius", "fibula": "tibia"}
 """Bones that are as long as the one beside them."""
 FULL_GROWN = 17.0
 """Age in years from which the growth plates are taken as closed."""
@@ -111,18 +111,15 @@ def _sizes(skeleton: Skeleton, slender: float, random: np.random.Generator) -> d
     """Length and width of each bone: left and right differ by 0.7 % (Auerbach and Ruff 2006: asymmetry of 1 % and
     less), the fibula's length from the tibia's by as much.
     """
-    shared: dict[str, tuple[float, float]] = {}
-    sizes = {}
-    for name in skeleton.bones:
-        stem = name.removesuffix("_r").removesuffix("_l")
-        if stem not in shared:
-            long, wide = random.normal(0.0, (0.04, 0.05))
-            if PARALLEL.get(stem) in shared:
-                long = shared[PARALLEL[stem]][0]
-            shared[stem] = (float(long), float(wide))
-        long, wide = shared[stem] + random.normal(0.0, (0.007, 0.012))
-        sizes[name] = (float(np.exp(long)), float(np.exp(slender + wide)))
-    return sizes
+    names = list(skeleton.bones)
+    stems = [name.removesuffix("_r").removesuffix("_l") for name in names]
+    kinds = list(dict.fromkeys(stems))
+    shared = dict(zip(kinds, random.normal(0.0, (0.04, 0.05), (len(kinds), 2)), strict=True))
+    for stem, beside in PARALLEL.items():
+        shared[stem][0] = shared[beside][0]
+    sides = np.array([shared[stem] for stem in stems]) + random.normal(0.0, (0.007, 0.012), (len(names), 2))
+    sides[:, 1] += slender
+    return {name: (float(long), float(wide)) for name, (long, wide) in zip(names, np.exp(sides), strict=True)}
 
 
 def _waves(random: np.random.Generator, count: int = 8) -> tuple[Array, Array, Array]:
