@@ -17,8 +17,8 @@ Array = npt.NDArray[np.float64]
 class Body:
     """A subject in a pose, as far as the chosen bones go; all in metres.
 
-    `where`: each bone's place. `warped`: the surfaces and the balls of soft tissue (B, 4) of those bones that were
-    asked for, as the subject has them, still in the anatomical position.
+    `where`: each bone's place. `warped`: the surfaces and the centres of the flesh of those bones that were asked for,
+    as the subject has them, still in the anatomical position.
     """
 
     skeleton: Skeleton
@@ -78,21 +78,21 @@ class Body:
     def flesh(self, names: Sequence[str]) -> Array:
         """Balls of soft tissue around the bones: centre and radius (B, 4)."""
         self._warp(names)
-        found = [np.zeros((0, 4))]
+        found = []
         for name in names:
-            balls = self.warped[name][1]
-            found.append(np.c_[self.where[name](balls[:, :3]), balls[:, 3]])
-        return np.concatenate(found)
+            bone = self.skeleton[name]
+            if len(bone.flesh):
+                radius = bone.flesh[:, 3] * self.subject.fleshiness(bone)
+                found.append(np.c_[self.where[name](self.warped[name][1]), radius])
+        return np.concatenate(found) if found else np.zeros((0, 4))
 
     def _warp(self, names: Iterable[str]) -> None:
         """Deform what is not deformed yet, all in one go: a call for each bone would cost more than the work."""
         bones = [self.skeleton[name] for name in names if name not in self.warped]
         if not bones:
             return
-        balls = self.subject.tissue.around(bones)
-        points = np.concatenate([bone.mesh.vertices for bone in bones] + [balls[:, :3]])
-        whole = self.subject.warped(points.astype(np.float64))
-        *surfaces, balls[:, :3] = np.split(whole, np.cumsum([len(bone.mesh.vertices) for bone in bones]))
-        carried = np.split(balls, np.cumsum([len(bone.flesh) for bone in bones])[:-1])
-        for bone, outer, own in zip(bones, surfaces, carried, strict=True):
-            self.warped[bone.name] = outer, own
+        parts = [points for bone in bones for points in (bone.mesh.vertices, bone.flesh[:, :3])]
+        whole = self.subject.warped(np.concatenate(parts).astype(np.float64))
+        pieces = np.split(whole, np.cumsum([len(part) for part in parts])[:-1])
+        for bone, outer, balls in zip(bones, pieces[::2], pieces[1::2], strict=True):
+            self.warped[bone.name] = outer, balls

@@ -1,34 +1,13 @@
 """Soft tissue: the length of each ray inside a union of balls."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-
-import cv2
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from training.simulate.body import Body
 from training.simulate.camera import Camera
 
 Array = npt.NDArray[np.float64]
 Map = npt.NDArray[np.float32]
-
-
-def soft_tissue(body: Body, names: Sequence[str], camera: Camera) -> tuple[Map, Map]:
-    """Length (H, W) in m of each ray in the soft tissue around the bones, and in what of it lies below the fat.
-
-    On a grid half as fine, and smoothed: skin runs smoothly over what the balls leave as ripples.
-    """
-    coarse = replace(camera, pitch=2 * camera.pitch, height=camera.height // 2, width=camera.width // 2)
-
-    def smooth(balls: Array) -> Map:
-        length = cv2.GaussianBlur(union_length(coarse, balls), (0, 0), 0.011 * coarse.height)
-        return np.asarray(cv2.resize(length, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), np.float32)
-
-    balls, fat = body.flesh(names), body.subject.tissue.fat
-    flesh = smooth(balls)
-    return flesh, smooth(balls * np.array([1.0, 1.0, 1.0, 1.0 - fat])) if fat else flesh
 
 
 def union_length(camera: Camera, balls: npt.ArrayLike) -> Map:

@@ -3,27 +3,24 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 _ENERGY = np.array([30.0, 40.0, 50.0, 60.0, 80.0])
-"""keV. Coefficients: NIST XCOM / X-ray mass attenuation tables, ICRU-44 soft tissue (1.06 g/cm3), adipose tissue
-(0.95 g/cm3) and cortical bone (1.92 g/cm3), in 1/m."""
+"""keV. Coefficients: NIST XCOM / X-ray mass attenuation tables, ICRU-44 soft tissue (1.06 g/cm3) and cortical bone
+(1.92 g/cm3), in 1/m."""
 
 _SOFT = np.array([40.2, 28.5, 24.0, 21.7, 19.3])
-_ADIPOSE = np.array([29.1, 22.8, 20.2, 18.8, 17.1])
 _CORTICAL = np.array([255.6, 127.8, 81.4, 60.4, 42.8])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matter:
-    """Attenuation in 1/m. `compact`, `spongy`, `fat` and `gas` are what bone, fat and gas have more than the soft
-    tissue that they displace, so that everything adds up along a ray; fat and gas are negative.
+    """Attenuation in 1/m. `compact`, `spongy` and `gas` are what bone and gas have more than the soft tissue that they
+    displace, so that everything adds up along a ray; gas is negative.
     """
 
     soft: float
     compact: float
     spongy: float
-    fat: float
     gas: float
 
 
@@ -35,22 +32,13 @@ def matter(energy: float, *, spongy_share: float, mineral: float) -> Matter:
         spongy_share: share of compact bone in spongy bone, 0.1 to 0.35 (bone volume fraction, Hildebrand et al. 1999).
         mineral: factor of the bone's excess attenuation.
     """
-    soft, fat, cortical = (_at(energy, table) for table in (_SOFT, _ADIPOSE, _CORTICAL))
-    bone = (cortical - soft) * mineral
-    return Matter(soft=soft, compact=bone, spongy=bone * spongy_share, fat=fat - soft, gas=-soft)
+    soft = float(np.exp(np.interp(energy, _ENERGY, np.log(_SOFT))))
+    bone = (float(np.exp(np.interp(energy, _ENERGY, np.log(_CORTICAL)))) - soft) * mineral
+    return Matter(soft=soft, compact=bone, spongy=bone * spongy_share, gas=-soft)
 
 
 def scaled(matter: Matter, size: float) -> Matter:
     """Matter for somebody `size` times as large as the geometry: lengths count for so much less."""
     return Matter(
-        soft=matter.soft * size,
-        compact=matter.compact * size,
-        spongy=matter.spongy * size,
-        fat=matter.fat * size,
-        gas=matter.gas * size,
+        soft=matter.soft * size, compact=matter.compact * size, spongy=matter.spongy * size, gas=matter.gas * size
     )
-
-
-def _at(energy: float, attenuation: npt.NDArray[np.float64]) -> float:
-    """Between the table's energies, the logarithm runs straight."""
-    return float(np.exp(np.interp(energy, _ENERGY, np.log(attenuation))))

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from training.simulate.atlas import load_skeleton
 from training.simulate.body import Body
 from training.simulate.camera import Camera
 from training.simulate.compose import bone_depth, contrast, trabeculated, visible
-from training.simulate.flesh import soft_tissue
+from training.simulate.flesh import union_length
 from training.simulate.fracture import broken
 from training.simulate.growth import INFANT, growing, ossified
 from training.simulate.matter import matter, scaled
@@ -83,7 +84,7 @@ class People:
         infant = child and bool(random.random() < view.infants)
         arm = int(random.integers(2)) if many else 0
         skeleton = (self.infants if infant else self.children if child else self.adults)[arm]
-        subject = draw_subject(skeleton, random, child=child, infant=infant, many=many, flesh=recipe.flesh)
+        subject = draw_subject(skeleton, random, child=child, infant=infant, many=many)
         if child:
             subject = replace(subject, sizes=ossified(skeleton, subject.age, subject.sizes))
         return skeleton, subject
@@ -99,13 +100,13 @@ def _exposed(
 ) -> Scene:
     """Add up what the rays meet."""
     subject = body.subject
-    flesh, lean = soft_tissue(body, visible(body, names, camera, margin=0.5), camera)
+    flesh = _flesh(body, visible(body, names, camera, margin=0.5), camera)
     stuff = matter(_energy(flesh, random), spongy_share=float(random.uniform(0.1, 0.35)), mineral=subject.mineral)
     if subject.age <= INFANT:
         stuff = scaled(stuff, INFANTS_SIZE)
     seen = visible(body, names, camera)
     bone = trabeculated(bone_depth(body, seen, camera, stuff), camera, random)
-    depth = flesh * np.float32(stuff.soft) + (flesh - lean) * np.float32(stuff.fat) + bone
+    depth = flesh * np.float32(stuff.soft) + bone
     for add in shot.more:
         add(depth, body, camera, stuff, random)
     return Scene(
@@ -126,6 +127,16 @@ def _energy(flesh: Map, random: np.random.Generator) -> float:
     """Effective energy in keV: thick parts are not exposed with soft beams. `flesh`: length of the rays in m."""
     thick = float(np.clip((np.percentile(flesh[::4, ::4], 90) - 0.12) / 0.15, 0.0, 1.0))
     return float(random.uniform(38.0 + 14.0 * thick, 65.0))
+
+
+def _flesh(body: Body, names: list[str], camera: Camera) -> Map:
+    """Length (H, W) in m of each ray in soft tissue, on a grid half as fine, and smoothed: skin runs smoothly over what
+    the balls leave as ripples.
+    """
+    coarse = replace(camera, pitch=2 * camera.pitch, height=camera.height // 2, width=camera.width // 2)
+    length = union_length(coarse, body.flesh(names))
+    smooth = cv2.GaussianBlur(length, (0, 0), 0.011 * coarse.height)
+    return np.asarray(cv2.resize(smooth, (camera.width, camera.height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _anchors(body: Body, names: list[str]) -> tuple[Anchor, ...]:

@@ -82,20 +82,18 @@ class SimulateRecipe:
     """One simulation. A share or strength of 0 switches a randomisation off.
 
     `size`: longest side of a picture, in pixels. `regions`: only these; all when empty. `out_of_domain`: share of
-    images that show none of the regions. `shapes`: one body or many. `flesh`: strength in [0, 1] of what differs,
-    of many bodies, in their soft tissue beside its thickness: fat, and where it lies around the bones. `pose`:
-    strength in [0, 1] of the tilt of beams and the turn of pictures about what a view asks for; how joints are bent
-    is the view's own matter. `to_the_part`: share of pictures, of views without a shape of their own, about as
-    narrow as what they show; the others are square. `children`: share of subjects that still grow. `fractures`:
-    share of pictures with a broken bone. `hardware`: share of images with implants, casts or things that were worn.
-    The sections are those of the exposure, the tone, the surroundings and DICOM headers.
+    images that show none of the regions. `shapes`: one body or many. `pose`: strength in [0, 1] of the tilt of beams
+    and the turn of pictures about what a view asks for; how joints are bent is the view's own matter. `to_the_part`:
+    share of pictures, of views without a shape of their own, about as narrow as what they show; the others are square.
+    `children`: share of subjects that still grow. `fractures`: share of pictures with a broken bone. `hardware`: share
+    of images with implants, casts or things that were worn. The sections are those of the exposure, the tone, the
+    surroundings and DICOM headers.
     """
 
     size: int = 160
     regions: tuple[str, ...] = ()
     out_of_domain: float = 0.07
     shapes: Literal["many", "one"] = "many"
-    flesh: float = 1.0
     pose: float = 1.0
     to_the_part: float = 0.75
     children: float = 0.3

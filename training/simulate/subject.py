@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from training.simulate.skeleton import Bone, Skeleton
-from training.simulate.tissue import Tissue, draw_tissue
 
 Array = npt.NDArray[np.float64]
 
+NECK = (*(f"c{number}" for number in range(1, 8)), "t1", "t2", "t3", "t4", "t5")
 PARALLEL = {"ulna": "radius", "fibula": "tibia"}
 """Bones that are as long as the one beside them."""
 FULL_GROWN = 17.0
@@ -19,14 +19,15 @@ FULL_GROWN = 17.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """`age` in years; `tissue`: what surrounds the bones; `mineral`: factor of the bones' attenuation; `thickness`:
-    factor of the cortex; `wear`: 0 to 1, arthritis-like; `sizes`: length and width of each bone against the atlas's;
-    `waves`: direction (K, 3) in 1/m, phase (K,) and amplitude (K, 3) in m of the body's smooth deformation.
+    """`age` in years; `build`: factor of the soft tissue's thickness; `mineral`: factor of the bones' attenuation;
+    `thickness`: factor of the cortex; `wear`: 0 to 1, arthritis-like; `sizes`: length and width of each bone against
+    the atlas's; `waves`: direction (K, 3) in 1/m, phase (K,) and amplitude (K, 3) in m of the body's smooth
+    deformation.
     """
 
     age: float = 40.0
     female: bool = False
-    tissue: Tissue = field(default_factory=Tissue)
+    build: float = 1.0
     mineral: float = 1.0
     thickness: float = 1.0
     wear: float = 0.0
@@ -71,17 +72,19 @@ class Subject:
         thickness: Array = (0.5 + 0.5 * self.thickness) * grown * (0.0046 - 0.0025 * facial)
         return thickness
 
+    def fleshiness(self, bone: Bone) -> float:
+        """Factor of the radius of the soft tissue around the bone; fingers, toes and neck vary less than limbs, the
+        head not at all.
+        """
+        if bone.hollow:
+            return 1.0
+        return 1.0 + (self.build - 1.0) * (0.5 if bone.flesh[0, 3] < 0.02 or bone.name in NECK else 1.0)
+
 
 def draw_subject(
-    skeleton: Skeleton,
-    random: np.random.Generator,
-    *,
-    child: bool,
-    many: bool,
-    infant: bool = False,
-    flesh: float = 1.0,
+    skeleton: Skeleton, random: np.random.Generator, *, child: bool, many: bool, infant: bool = False
 ) -> Subject:
-    """Invent somebody; `flesh`: strength in [0, 1] of what differs in soft tissue beside its thickness.
+    """Invent somebody.
 
     Bones' lengths vary with a standard deviation of 4 % (hand: 4 to 6 % in Buryanov and Kotiuk 2010; long limb bones: 5
     to 6 % in Trotter and Gleser 1952), widths with 5 %, women's 6 % narrower; both sides nearly alike, and what lies
@@ -98,7 +101,7 @@ def draw_subject(
     return Subject(
         age=age,
         female=female,
-        tissue=draw_tissue(random, flesh),
+        build=float(np.exp(random.normal(0.05, 0.28))),
         mineral=float(random.uniform(0.6, 1.25) * (1.0 - 0.25 * old) * (0.8 if child else 1.0)),
         thickness=float(random.uniform(0.55, 1.45) * (1.0 - 0.2 * old)),
         wear=float(random.beta(1.0 + 3.0 * old, 3.0) * (not child)),
