@@ -23,10 +23,14 @@ GRID_TRANSMITS = 0.2
 SCATTER_REACH = 0.12
 """Sigma of the scatter's kernel as a share of the picture's side."""
 LEAST_EXPOSURE = 2e-6
-"""Of the open field's: what leaks and glares in the darkest place; an optical depth of about 13, more than a stout
-person has from side to side."""
-MOST_SCATTER = 4.0
-"""Scatter-to-primary ratio of a stout abdomen without a grid."""
+"""Of the open field's: what leaks and glares in the darkest place; an optical depth of about 13."""
+LEAST_BEHIND = 0.1
+"""The same, of what arrives behind the subject: somebody so stout that less arrives is exposed for longer."""
+MOST_SCATTER = 1.5
+"""Scatter-to-primary ratio of a stout abdomen behind a grid; what is thicker than a hand's breadth gets one."""
+LEAST_KEPT = 1.0 / (1.0 + MOST_SCATTER)
+SEEN = 4.0
+"""By how many times bones stand out from a pixel's noise where the subject is thickest: less is exposed again."""
 
 TEXTURED_DEPTH = 2.0
 """Optical depth from which on texture gets no stronger."""
@@ -74,10 +78,11 @@ def expose(
         exposure: the settings.
         random: for the noise, the texture and the field.
         field: (H, W) in [0, 1], the share of the beam that the collimator lets through; all of it when None.
-        contrast: optical depth that bone has beyond the tissue around it: texture never hides what is to be seen.
+        contrast: optical depth that bone has beyond the tissue around it: neither texture nor noise hide what is to
+            be seen.
 
     Returns:
-        (H, W) float32, at most -ln(LEAST_EXPOSURE); below 0 where noise or an uneven field exceed I0.
+        (H, W) float32; below 0 where noise or an uneven field exceed I0.
     """
     depth = _textured(optical_depth, exposure.texture, contrast, random)
     primary = np.exp(-depth)
@@ -88,9 +93,11 @@ def expose(
     arriving = primary + scattered(primary, depth, exposure.scatter)
     if exposure.blur > 0.2:
         arriving = np.asarray(cv2.GaussianBlur(arriving, (0, 0), exposure.blur), np.float32)
-    sent = exposure.photons / _behind_subject(arriving, depth)
+    behind, thickest, kept = _behind_subject(arriving, primary, depth)
+    sent = max(exposure.photons / behind, (SEEN / (kept * contrast)) ** 2 / thickest)
     counted = arriving + np.sqrt(arriving / np.float32(sent)) * white(depth.shape, random)
-    return np.asarray(-np.log(np.maximum(counted, np.float32(LEAST_EXPOSURE))), np.float32)
+    least = np.float32(min(LEAST_EXPOSURE, LEAST_BEHIND * thickest))
+    return np.asarray(-np.log(np.maximum(counted, least)), np.float32)
 
 
 def scattered(primary: Map, depth: Map, strength: float) -> Map:
@@ -108,13 +115,18 @@ def scattered(primary: Map, depth: Map, strength: float) -> Map:
     return np.asarray(cv2.resize(spread, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _behind_subject(arriving: Map, depth: Map) -> float:
-    """Share of the photons that arrive behind the thicker parts of what is in the way, at least LEAST_EXPOSURE: the
-    chamber of the automatic exposure lies behind the spine and not behind the flanks.
+def _behind_subject(arriving: Map, primary: Map, depth: Map) -> tuple[float, float, float]:
+    """Share of the photons that arrive behind the thicker parts of what is in the way, and behind the thickest: the
+    chamber of the automatic exposure lies behind the spine and not behind the flanks. And the share of the contrast
+    there that scatter leaves.
     """
-    covered = arriving[depth > 0.3]
-    share = float(np.percentile(covered[::7], 30)) if covered.size else float(arriving.mean())
-    return max(share, LEAST_EXPOSURE)
+    covered = (depth > 0.3) & (arriving > 0.0)
+    if not covered.any():
+        return float(arriving.mean()), float(arriving.mean()), 1.0
+    behind, straight = arriving[covered][::7], primary[covered][::7]
+    thickest, thick = np.percentile(behind, (15, 30))  # what is darker still may be metal, and hidden by rights
+    there = behind <= thick
+    return float(thick), float(thickest), max(float(straight[there].sum() / behind[there].sum()), LEAST_KEPT)
 
 
 def _textured(depth: Map, strength: float, contrast: float, random: np.random.Generator) -> Map:

@@ -1,6 +1,6 @@
 """From the detector's signal to the grey that a workstation, a film or a scanner shows, bone bright.
 
-    signal -> window -> detail and compression (CR, DR) or characteristic curve (film) -> equalisation -> grain,
+    signal -> window -> detail and compression (CR, DR) or characteristic curve (film) -> equalisation -> grain ->
     scanning -> polarity
 
 Each step is drawn with the recipe's share and kept within limits: what a person could not recognise teaches the wrong
@@ -23,6 +23,8 @@ LEAST_DETAIL = 0.03
 COVERED = 0.4
 """Apparent optical depth from which a pixel counts as the subject's."""
 MOST_RAISED = 8.0
+MOST_GRAIN = 0.04
+"""Of the whole range, and never more than what covers the subject differs from its surroundings."""
 
 
 def render_tone(signal: Map, random: np.random.Generator, recipe: ToneRecipe, inside: Map | None = None) -> Map:
@@ -44,11 +46,13 @@ def render_tone(signal: Map, random: np.random.Generator, recipe: ToneRecipe, in
         picture = _locally_equalised(picture, _unclipped(signal, samples), random)
     if random.random() < recipe.equalisation:
         picture = _blend(picture, _bytes_to_map(cv2.equalizeHist(to_bytes(picture))), random.uniform(0.4, 1.0))
-    picture = _recognisable(picture, signal, samples, inside)
+    covered = _covered(signal, inside)
+    picture = _recognisable(picture, signal, samples, inside, covered)
+    if random.random() < recipe.grain:
+        most = min(MOST_GRAIN, _strength(np.clip(picture, 0.0, 1.0), covered))
+        picture += np.float32(random.uniform(0.0, most)) * white(_shape(picture), random)
     if random.random() < recipe.scanned:
         picture = _scanned(picture, random)
-    if random.random() < recipe.grain:
-        picture += np.float32(random.uniform(0.0, 0.04)) * white(_shape(picture), random)
     if random.random() < recipe.inverted:
         picture = np.float32(1.0) - picture
     return np.clip(picture, 0.0, 1.0)
@@ -156,7 +160,13 @@ def _unclipped(signal: Map, samples: Map) -> Map:
     return np.asarray((signal - np.float32(low)) / np.float32(max(high - low, 1e-3)), np.float32)
 
 
-def _recognisable(picture: Map, signal: Map, samples: Map, inside: Map | None) -> Map:
+def _covered(signal: Map, inside: Map | None) -> npt.NDArray[np.bool_]:
+    """Which of every third pixel of every third row the subject covers, within the open field."""
+    covered = signal[::3, ::3] > COVERED
+    return covered if inside is None else covered & (inside[::3, ::3] > 0.9)
+
+
+def _recognisable(picture: Map, signal: Map, samples: Map, inside: Map | None, covered: npt.NDArray[np.bool_]) -> Map:
     """The picture, or the plain window where tone has eaten the contrast; with its detail raised where that is faint.
 
     The shadow of a stout body is so broad that a window over all of it leaves its bones without contrast, or white
@@ -166,9 +176,6 @@ def _recognisable(picture: Map, signal: Map, samples: Map, inside: Map | None) -
     if _quantile(grey, 0.95) - _quantile(grey, 0.05) < LEAST_SPAN:
         low, high = _quantile(samples, 0.02), _quantile(samples, 0.99)
         picture = np.asarray(np.clip((signal - low) / np.float32(max(high - low, 1e-3)), 0.0, 1.0), np.float32)
-    covered = signal[::3, ::3] > COVERED
-    if inside is not None:
-        covered &= inside[::3, ::3] > 0.9
     if _strength(np.clip(picture, 0.0, 1.0), covered) >= LEAST_DETAIL:
         return picture
     whole = _unclipped(signal, samples)

@@ -91,6 +91,33 @@ def test_texture_never_hides_faint_bones() -> None:
     assert seen.std() < 0.5 * 0.125
 
 
+def with_a_faint_bone(tissue: float, contrast: float) -> np.ndarray:
+    """A body of this optical depth with a bone in its right half."""
+    depth = np.full((96, 96), tissue, np.float32)
+    depth[:, 48:] += np.float32(contrast)
+    return depth
+
+
+@pytest.mark.parametrize("tissue", [6.0, 15.0])
+def test_noise_never_hides_faint_bones_however_stout_the_body(tissue: float) -> None:
+    """Few photons behind the subject are more where its bones stand out by a tenth of an optical depth."""
+    few = Exposure(photons=500.0, scatter=0.5)
+    depth = with_a_faint_bone(tissue, 0.1)
+    hidden = expose(depth, few, np.random.default_rng(2))
+    seen = expose(depth, few, np.random.default_rng(2), contrast=0.1)
+    assert hidden[:, :48].std() > 0.1 / (1.0 + MOST_SCATTER)
+    shown = float(seen[:, 60:].mean() - seen[:, :36].mean())
+    assert shown > 3.0 * float(seen[:, :36].std())
+
+
+def test_metal_that_hides_all_behind_it_does_not_set_the_exposure() -> None:
+    """A tenth of the picture is lead: the noise beside it stays that of the photons that were asked for."""
+    depth = with_a_faint_bone(3.0, 0.0)
+    depth[:10] = 60.0
+    signal = expose(depth, Exposure(photons=1e4), np.random.default_rng(2), contrast=0.3)
+    assert float(signal[12:].std()) == pytest.approx(0.01, rel=0.05)
+
+
 def test_the_same_seed_exposes_alike() -> None:
     def once() -> np.ndarray:
         random = np.random.default_rng([5, 6])
