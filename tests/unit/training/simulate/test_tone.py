@@ -61,7 +61,7 @@ def test_grain_lies_on_the_picture_and_stays_below_its_limit() -> None:
 
 
 def test_faint_bones_stand_out_from_the_grain_of_a_scanned_film() -> None:
-    """Bones of a quarter of an optical depth in a body of eight, with a gap: of forty films, few lose it in the grain."""
+    """Bones of a quarter of an optical depth in a body of eight, with a gap that few of forty films lose."""
     y, x = np.mgrid[0:120, 0:120].astype(np.float32) / 120 - 0.5
     signal = 16.0 * np.sqrt(np.clip(0.25 - x**2, 0, None)) + 0.25 * ((np.abs(x) < 0.1) & (np.abs(y) > 0.05))
     clear = []
