@@ -25,18 +25,35 @@ def write_run(
     out: Path, *, command: str, recipe: Recipe, seed: int, data: ImageSet | Pool, now: datetime, **more: Any
 ) -> None:
     """Write `run.json`: command, recipe, seed, versions, hardware and the data's sources."""
+    write_use(
+        out, command=command, now=now, seed=seed, recipe=dataclasses.asdict(recipe), sources=sources(data), **more
+    )
+
+
+def write_use(out: Path, *, command: str, now: datetime, **more: Any) -> None:
+    """Write the `run.json` of a command that trains nothing by a recipe, so that no other can begin with its folder:
+    the command, versions, hardware, and `more`.
+    """
     about = {
         "command": command,
         "finished": now.isoformat(timespec="seconds"),
-        "seed": seed,
-        "recipe": dataclasses.asdict(recipe),
         "imaging_version": IMAGING_VERSION,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, CUDA {torch.cuda.is_available()}",
-        "sources": sources(data),
-        **more,
     }
-    write_json(out / RUN, about)
+    write_json(out / RUN, {**about, **more})
+
+
+def check_no_training(out: Path) -> None:
+    """Refuse, before anything is computed, to tell of something else in the folder of a training.
+
+    Raises:
+        TrainingError: it is one.
+    """
+    if (out / WEIGHTS).exists():
+        raise TrainingError(
+            f"{out} is the folder of a training, whose {RUN} would be written over: name another --out."
+        )
 
 
 def sources(data: ImageSet | Pool) -> list[dict[str, Any]]:

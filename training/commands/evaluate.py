@@ -1,6 +1,7 @@
 """`python -m training evaluate`."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from training.evaluate import evaluate as run_evaluate
 from training.manifest import OOD, Row
 from training.progress import evaluation_table, progress, steadiness_table
 from training.recipe import DataRecipe, Recipe
-from training.runs import METRICS, write_json
+from training.runs import METRICS, check_no_training, sources, write_json, write_use
 from training.splits import stages_of
 from training.steadiness import steadiness
 
@@ -33,6 +34,7 @@ def evaluate(
     if perturb and turn:
         raise TrainingError("--perturb turns the pictures itself: leave out --turn.")
     check_uses(use)
+    check_no_training(out)
     model = Model.open(source)
     sized = Recipe(data=DataRecipe(size=model.card.input_size))
     chosen = pooled(data, sized, out).where(lambda row: not use or row.use in use)
@@ -50,6 +52,9 @@ def evaluate(
             measured["perturbed"] = steadiness(model, rows, seed=seed, advance=shown.advance)
         Console().print(steadiness_table(measured["perturbed"]))
     write_json(out / METRICS, measured)
+    asked = {"use": use or [], "turn": turn, "perturb": perturb}
+    about = {"model": model.model_id, "seed": seed, "asked": asked, "measured_on": sources(chosen)}
+    write_use(out, command="evaluate", now=datetime.now(UTC), **about)
 
 
 def _learned_from(model: Model, rows: Sequence[Row]) -> int | None:

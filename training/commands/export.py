@@ -1,6 +1,7 @@
 """`python -m training export`."""
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,16 @@ from training.images import ImageSet
 from training.manifest import Row
 from training.pool import open_pool
 from training.reopen import open_file
-from training.runs import METRICS, load_weights, read_run, recipe_of, training_summary, write_json
+from training.runs import (
+    METRICS,
+    check_no_training,
+    load_weights,
+    read_run,
+    recipe_of,
+    training_summary,
+    write_json,
+    write_use,
+)
 from training.shrink import SMALL_NAME, shrink
 from training.smaller import as_float16
 from training.spared import check_spared
@@ -48,10 +58,10 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     path = out / MODEL
     check_spared([path, *([out / SMALL_NAME] if data else [])], [source])
+    check_no_training(out)
     facts: dict[str, Any] = {}
     if source.is_dir():
         read_run(source)
-        check_spared([out / METRICS], [source / METRICS])
         facts["difference_from_torch"] = export_run(source, path, turns=turns)
     elif turns > 1:
         raise TrainingError("--turns needs a run folder: a model file's thresholds belong to its own views.")
@@ -74,6 +84,7 @@ def export(
         Console().print(table)
         Console().print(f"{out / SMALL_NAME}: {small}")
     write_json(out / METRICS, {**facts, "bytes": path.stat().st_size})
+    write_use(out, command="export", now=datetime.now(UTC), model=Model.open(path).model_id, made_from=source.name)
     difference = f", differs from torch by at most {facts['difference_from_torch']:.1g}" if source.is_dir() else ""
     Console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB{difference}")
 

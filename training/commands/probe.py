@@ -55,12 +55,15 @@ def probe(
 def _adapt(out: Path, from_model: Path, labels: Path) -> None:
     from training.adapting import adapt_file
     from training.labels import load_labelled
-    from training.runs import METRICS, write_json
+    from training.runs import METRICS, check_no_training, sources, write_json, write_use
 
+    check_no_training(out)
     given = Model.open(from_model)
     labelled = load_labelled(labels, given.card.input_size)
-    metrics = adapt_file(from_model, labelled, out, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    metrics = adapt_file(from_model, labelled, out, now=now)
     write_json(out / METRICS, metrics)
+    write_use(out, command="probe", now=now, model=given.model_id, sources=sources(labelled))
     before = metrics["parent"]
     if metrics["from"] != given.model_id:
         Console(stderr=True).print(

@@ -81,6 +81,13 @@ def test_from_manifest_to_a_model_that_the_node_opens(tmp_path, method):
     assert len(model.predict(np.stack([bar(0, 1), bar(5, 2)]).astype(np.float32) / 255)) == 2
     cells = json.loads((tmp_path / "e" / "metrics.json").read_text())["cells"]
     assert sum(cell["n"] for cell in cells) == 30
+    told = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("export", "e")]
+    assert [each["command"] for each in told] == ["export", "evaluate"]
+    assert {each["model"] for each in told} == {model.model_id}
+    assert told[1]["asked"]["use"] == ["tune"]
+    for step in (["export", "--from", tmp_path / "calibrate"], steps[-1][:-2]):
+        assert training(*step, "--out", tmp_path / "pretrain") == 2
+    assert json.loads((tmp_path / "pretrain" / "run.json").read_text())["command"] == "pretrain"
 
 
 def test_an_ensembles_member_looks_at_the_views_that_its_run_was_calibrated_on(tmp_path):
