@@ -29,6 +29,7 @@ LEAST_BEHIND = 0.1
 MOST_SCATTER = 1.5
 """Scatter-to-primary ratio of a stout abdomen behind a grid; what is thicker than a hand's breadth gets one."""
 LEAST_KEPT = 1.0 / (1.0 + MOST_SCATTER)
+"""Of a contrast, behind that much scatter."""
 SEEN = 4.0
 """By how many times bones stand out from a pixel's noise where the subject is thickest: less is exposed again."""
 
