@@ -44,16 +44,20 @@ def write_use(out: Path, *, command: str, now: datetime, **more: Any) -> None:
     write_json(out / RUN, {**about, **more})
 
 
-def check_no_training(out: Path) -> None:
-    """Refuse, before anything is computed, to tell of something else in the folder of a training.
+def check_own_run(out: Path, command: str) -> None:
+    """Refuse, before anything is computed, to tell of this command in the folder of a training, or of another command.
 
     Raises:
-        TrainingError: it is one.
+        TrainingError: it is one, or its `run.json` cannot be read.
     """
-    if (out / WEIGHTS).exists():
-        raise TrainingError(
-            f"{out} is the folder of a training, whose {RUN} would be written over: name another --out."
-        )
+    if not (out / WEIGHTS).exists() and not (out / RUN).exists():
+        return
+    try:
+        told = json.loads((out / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    if (out / WEIGHTS).exists() or not isinstance(told, dict) or told.get("command") != command:
+        raise TrainingError(f"{out} is the folder of another run, whose {RUN} would be written over: choose another.")
 
 
 def sources(data: ImageSet | Pool) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from training.evaluate import evaluate as run_evaluate
 from training.manifest import OOD, Row
 from training.progress import evaluation_table, progress, steadiness_table
 from training.recipe import DataRecipe, Recipe
-from training.runs import METRICS, check_no_training, sources, write_json, write_use
+from training.runs import METRICS, check_own_run, sources, write_json, write_use
 from training.splits import stages_of
 from training.steadiness import steadiness
 
@@ -34,7 +34,7 @@ def evaluate(
     if perturb and turn:
         raise TrainingError("--perturb turns the pictures itself: leave out --turn.")
     check_uses(use)
-    check_no_training(out)
+    check_own_run(out, "evaluate")
     model = Model.open(source)
     sized = Recipe(data=DataRecipe(size=model.card.input_size))
     chosen = pooled(data, sized, out).where(lambda row: not use or row.use in use)

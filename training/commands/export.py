@@ -21,7 +21,7 @@ from training.pool import open_pool
 from training.reopen import open_file
 from training.runs import (
     METRICS,
-    check_no_training,
+    check_own_run,
     load_weights,
     read_run,
     recipe_of,
@@ -58,7 +58,7 @@ def export(
     out.mkdir(parents=True, exist_ok=True)
     path = out / MODEL
     check_spared([path, *([out / SMALL_NAME] if data else [])], [source])
-    check_no_training(out)
+    check_own_run(out, "export")
     facts: dict[str, Any] = {}
     if source.is_dir():
         read_run(source)

@@ -55,9 +55,9 @@ def probe(
 def _adapt(out: Path, from_model: Path, labels: Path) -> None:
     from training.adapting import adapt_file
     from training.labels import load_labelled
-    from training.runs import METRICS, check_no_training, sources, write_json, write_use
+    from training.runs import METRICS, check_own_run, sources, write_json, write_use
 
-    check_no_training(out)
+    check_own_run(out, "probe")
     given = Model.open(from_model)
     labelled = load_labelled(labels, given.card.input_size)
     now = datetime.now(UTC)

@@ -88,6 +88,8 @@ def test_from_manifest_to_a_model_that_the_node_opens(tmp_path, method):
     for step in (["export", "--from", tmp_path / "calibrate"], steps[-1][:-2]):
         assert training(*step, "--out", tmp_path / "pretrain") == 2
     assert json.loads((tmp_path / "pretrain" / "run.json").read_text())["command"] == "pretrain"
+    assert training(*steps[-1][:-2], "--out", tmp_path / "export") == 2
+    assert training(*steps[-1]) == 0
 
 
 def test_an_ensembles_member_looks_at_the_views_that_its_run_was_calibrated_on(tmp_path):
