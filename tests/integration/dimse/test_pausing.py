@@ -31,6 +31,13 @@ def association_with(scp: StoreScp) -> Iterator[Association]:
             made.abort()
 
 
+def served_by(scp: StoreScp) -> Association:
+    """The receiver's own side, not one of an earlier test's that is still hanging up."""
+    there = [each for each in threading.enumerate() if isinstance(each, Association) and each.is_acceptor]
+    (theirs,) = [each for each in there if each.acceptor.port == scp.port]
+    return theirs
+
+
 def say_not_paused(association: Association) -> None:
     """As `Association._serve_request` does at its end, in the thread that pynetdicom gives to an N-EVENT-REPORT."""
     speaker = threading.Thread(target=lambda: setattr(association, "_is_paused", False))
@@ -55,8 +62,7 @@ def test_a_sender_that_releases_as_a_report_was_served_is_released(scp: StoreScp
 
 def test_a_receiver_that_releases_as_a_report_was_served_is_released(scp: StoreScp) -> None:
     with association_with(scp):
-        (theirs,) = [each for each in threading.enumerate() if isinstance(each, Association) and each.is_acceptor]
-        assert is_released_soon(theirs)
+        assert is_released_soon(served_by(scp))
 
 
 def test_the_end_of_an_association_is_everybodys_to_say(scp: StoreScp) -> None:
