@@ -12,6 +12,7 @@ from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read
 from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.clock import utc_now
 from dicom_node.errors import NodeError
+from dicom_node.instance import REPORT_ALONE, DeliveryState
 from dicom_node.presentation import records_view, status_view, to_the_second
 
 # Each figure of `status`, in its order, and what it counts.
@@ -120,14 +121,26 @@ def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if verdict:
         yield "outcome", f"{verdict['outcome']}, {verdict['region'] or '-'} ({verdict['confidence']:.2f})"
         yield "decision", f"{verdict['decision']}: {verdict['reason']}"
-        yield "written", verdict["body_part"] or "as received"
+        yield "decided", verdict["body_part"] or "as received"
     for label in view["labels"][-1:]:
         yield "label", f"{label['region']}, by {label['by']}, {to_the_second(label['at'])}"
     for delivery in view["deliveries"]:
         error = f", {delivery['last_error']}" if delivery["last_error"] else ""
-        yield f"to {delivery['destination']}", f"{delivery['state']}, {delivery['attempts']} attempts{error}"
+        yield f"to {delivery['destination']}", f"{_gone(delivery)}, {delivery['attempts']} attempts{error}"
     for event in view["events"]:
         yield to_the_second(event["at"]), f"{event['kind']} {event['detail']}"
+
+
+def _gone(delivery: dict[str, Any]) -> str:
+    """How far a delivery has come, and what went: it may not be what was decided, as of a signed object."""
+    state, written = delivery["state"], delivery["written"]
+    if state not in (DeliveryState.SENT, DeliveryState.DELIVERED):
+        return str(state)
+    if not delivery["sent_uid"]:
+        return f"{state}: there was nothing to send"
+    if written == REPORT_ALONE:
+        return f"{state} as a report alone"
+    return f"{state} with {written}" if written else f"{state} as received"
 
 
 def migrate_schema(config: ConfigOption = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dicom_node.instance import REPORT_ALONE
 from dicom_node.ledger import SqlLedger, open_ledger
 from dicom_node.part10 import file_header
 from dicom_node.spool import Spool
@@ -155,6 +156,36 @@ def test_what_is_configured_is_given_up_only_when_that_is_said(node) -> None:
     assert status(node)["destinations"][2]["pending"] == 1
     done = node.run("give-up", "--destination", "pacs", "--still-configured")
     assert done.stdout == "1 delivery to pacs given up\n"
+
+
+def rows_of(printed: str) -> dict[str, str]:
+    """The two columns that `show` prints."""
+    lines = [line.split("│")[1:-1] for line in printed.splitlines() if line.startswith("│")]
+    return {name.strip(): value.strip() for name, value in lines}
+
+
+def test_show_says_what_each_destination_was_sent_which_may_not_be_what_was_decided(tmp_path) -> None:
+    node = NodeProcess(tmp_path / "node")
+    gone = {
+        "corrected": ("1.2.3.1", "HAND"),
+        "signed": ("1.2.3.1", None),
+        "closed": ("1.2.3.1", "FOOT"),
+        "reports": ("1.9", REPORT_ALONE),
+        "nobody": ("", None),
+    }
+    with opened(node) as ledger:
+        settled(ledger, deliveries=to("away", *gone))
+        for name, (uid, written) in gone.items():
+            ledger.outbox.delivered(due(ledger, name)[0].id, sent_uid=uid, written=written, now=NOON)
+    rows = rows_of(node.run("show", "1.2.3.1").stdout)
+    assert "written" not in rows
+    assert rows["decided"] == "HAND"
+    assert rows["to corrected"] == "delivered with HAND, 1 attempts"
+    assert rows["to signed"] == "delivered as received, 1 attempts"
+    assert rows["to closed"] == "delivered with FOOT, 1 attempts"
+    assert rows["to reports"] == "delivered as a report alone, 1 attempts"
+    assert rows["to nobody"] == "delivered: there was nothing to send, 1 attempts"
+    assert rows["to away"] == "pending, 0 attempts"
 
 
 def put_files(node: NodeProcess) -> None:
