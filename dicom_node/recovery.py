@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from dicom_node.durable import sync_file, sync_folder
 from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError, WrongLedgerError, reason
 from dicom_node.instance import Instance
@@ -145,9 +146,10 @@ def _check_file(spool: Spool, relative: str, intake: Intake, now: Callable[[], d
     try:
         here = intake.find(text_of(meta_of(path), _SOP_INSTANCE_UID), path.stem)
         if here is None:
-            _adopt(path, relative, intake)
+            _adopt(spool, relative, intake)
             findings.adopted += 1
         elif not here.spooled and _is_whole(path):
+            _make_durable(spool, path)
             intake.restore(here.id, path=relative, now=now(), resend=False)
             findings.restored += 1
             log.warning("file_restored", sop_instance_uid=here.sop_instance_uid, path=relative)
@@ -169,14 +171,29 @@ def _is_whole(path: Path) -> bool:
     return False
 
 
-def _adopt(path: Path, relative: str, intake: Intake) -> None:
+def _make_durable(spool: Spool, path: Path) -> None:
+    """Whoever put it there may have died before it was on the disk, and once the ledger knows it, its sender hears that
+    it is kept. Raises NotUnderstoodError when it cannot be brought there.
+    """
+    root = spool.path("")
+    try:
+        sync_file(path)
+        for folder in path.relative_to(root).parents:
+            sync_folder(root / folder)
+    except OSError as error:
+        raise NotUnderstoodError(f"the file cannot be brought to the disk: {error.strerror}") from error
+
+
+def _adopt(spool: Spool, relative: str, intake: Intake) -> None:
     """Take a file in as received when it was written. Raises NotUnderstoodError unless it is what its name says."""
+    path = spool.path(relative)
     meta = meta_of(path)
     source, called = text_of(meta, _SOURCE_AE), text_of(meta, _RECEIVING_AE)
     incoming = incoming_from_file(path, calling_ae=source, called_ae=called, peer="")
     digest = digest_of(incoming)
     if digest != path.stem:
         raise NotUnderstoodError(_NOT_ITS_NAMES)
+    _make_durable(spool, path)
     written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     intake.add(arrival_of(incoming, read_identity(incoming), digest=digest, path=relative, now=written_at))
     log.warning("file_adopted", sop_instance_uid=incoming.sop_instance_uid, path=relative)

@@ -68,6 +68,53 @@ def test_a_file_without_a_row_is_taken_in_as_if_it_had_just_been_received(spool,
     assert check(spool, ledger) == Findings()
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["adopted", "restored"])
+def test_what_is_taken_in_is_on_the_disk_before_the_ledger_says_so(
+    spool, ledger, tmp_path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Whoever renamed it may have died before its folder was brought to the disk, and its sender hears "duplicate"."""
+    if known:
+        gone = take(spool, ledger, "1.2.4")
+        spool.remove(gone.path)
+        check(spool, ledger)
+    path = spool.path(orphan(spool, "1.2.4"))
+    synced: list[Path] = []
+    before: list[list[Path]] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        sync(descriptor)
+
+    room, method = ledger.intake, "restore" if known else "add"
+    enter = getattr(room, method)
+
+    def entered(*args, **kwargs):
+        before.append(list(synced))
+        return enter(*args, **kwargs)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(room, method, entered)
+    assert check(spool, ledger) == Findings(restored=known, adopted=not known)
+    assert before == [[path, path.parent, spool.path("")]]
+
+
+def test_a_file_whose_folder_cannot_be_brought_to_the_disk_is_told_and_not_taken_in(
+    spool, ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = spool.path(orphan(spool, "1.2.4"))
+
+    def fsync(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with capture_logs() as logs:
+        assert check(spool, ledger) == Findings(damaged=1)
+    assert "Input/output error" in logs[0]["error"]
+    assert path.is_file()
+    assert ledger.records.counts().received == 0
+
+
 def test_sending_again_what_was_adopted_is_a_duplicate(spool, ledger) -> None:
     orphan(spool, "1.2.4")
     check(spool, ledger)
