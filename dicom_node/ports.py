@@ -161,7 +161,7 @@ class Promises(Protocol):
         """Take up to `limit` due OPEN promises, longest due, then least tried first, due again at now + lease."""
 
     def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
-        """The instances with these SOP Instance UIDs whose files ought to be in the spool."""
+        """The instances with these SOP Instance UIDs whose files ought to be in the spool: lost ones are among them."""
 
     def reported(self, promise_id: int, *, now: datetime) -> None:
         """The peer has confirmed our report."""
@@ -266,6 +266,12 @@ class Repairs(Protocol):
         """Note, with an event of kind "lost", that an instance's file is gone though nobody removed it; False when that
         or its removal is noted already. One whose file comes back is not lost any more (`Intake.restore`).
         """
+
+    def spool(self) -> str | None:
+        """The id of the spool in which the files of this ledger lie; None as long as it is not kept."""
+
+    def keep_spool(self, spool_id: str) -> str:
+        """Keep that id for good, unless one is kept; returns the one that is."""
 
 
 class Ledger(Protocol):

@@ -52,7 +52,8 @@ def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> Commit
 
 def report_of(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport:
     """What we can say at this moment: committed is what the ledger knows and whose file is in the spool, undamaged.
-    Each is read as a whole for that, since its sender may delete it now.
+    Each is read as a whole for that, since its sender may delete it now. A request names UIDs and no contents: of a UID
+    that several bear, all have to be sound, for nobody knows which of them the sender would delete.
 
     An object that retention has removed, because every destination has it, is not ours to commit to any more: a peer
     that sends it again makes it so. Raises LedgerError, and OutOfResourcesError while the spool is away: a final "no
@@ -60,12 +61,16 @@ def report_of(promise: Promise, *, promises: Promises, spool: Spool) -> Commitme
     """
     spool.check_here()
     classes: dict[str, set[str]] = {}
+    damaged: set[str] = set()
     uids = [reference.sop_instance_uid for reference in promise.references]
     for instance in promises.here(sorted(set(uids))):
-        if is_surely_sound(spool.path(instance.path), instance.digest):
+        if instance.spooled and is_surely_sound(spool.path(instance.path), instance.digest):
             classes.setdefault(instance.sop_instance_uid, set()).add(instance.sop_class_uid)
+        else:
+            damaged.add(instance.sop_instance_uid)
     spool.check_here()  # reading takes its time, in which a disk may go
-    return report_on(promise.transaction_uid, promise.references, lambda uid: frozenset(classes.get(uid, ())))
+    kept = {uid: frozenset(of_uid) for uid, of_uid in classes.items() if uid not in damaged}
+    return report_on(promise.transaction_uid, promise.references, lambda uid: kept.get(uid, frozenset()))
 
 
 @dataclass(kw_only=True)

@@ -175,6 +175,28 @@ def test_an_image_that_came_twice_with_other_content_is_kept_in_both_its_classes
     assert peer.heard[0].failed == ()
 
 
+@pytest.mark.parametrize("how", ["damaged", "removed", "lost"])
+def test_a_uid_is_no_promise_while_one_of_its_contents_is_damaged_or_gone(ledger, spool, how: str) -> None:
+    """The request names no content, and the sender may delete the one of which our file was the other copy."""
+    stored(ledger, spool, 1)
+    stored(ledger, spool, 1, DX)
+    stored(ledger, spool, 2)
+    other = ledger.records.find("1.2.3.1")[1].instance
+    file = spool.path(other.path)
+    if how == "damaged":
+        file.write_bytes(file.read_bytes()[:-1] + b"!")
+    else:
+        file.unlink()
+    if how == "lost":
+        ledger.repairs.lose(other.id, now=NOON)
+    promise = asked(ledger, reference(1), reference(1, DX), reference(2))
+    report = report_of(promise, promises=ledger.promises, spool=spool)
+    assert report.committed == (reference(2),)
+    assert {each.reason for each in report.failed} == {FailureReason.NO_SUCH_INSTANCE}
+    stored(ledger, spool, 1, DX)
+    assert report_of(promise, promises=ledger.promises, spool=spool).failed == ()
+
+
 def test_a_peer_that_is_away_is_told_later_and_given_up_in_the_end(ledger, spool) -> None:
     promise = asked(ledger, reference(1))
     assert told(ledger, spool, Peer(failures=1), promise) is PromiseState.OPEN

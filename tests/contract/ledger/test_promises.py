@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dicom_node.commitment import MOST_SHOWN, CommitmentRequest, PromiseState, SopReference
 from dicom_node.ports import Ledger
-from tests.contract.ledger.racing import SECOND, race
+from tests.contract.ledger.racing import SECOND, due, race, settled, to
 from tests.stories import LEASE, NOON, arrival
 
 REQUEST = CommitmentRequest(
@@ -163,16 +163,26 @@ def test_a_crash_in_the_middle_of_a_report_brings_it_back(ledger: Ledger) -> Non
     assert len(claim(ledger, now=NOON + SECOND + LEASE)) == 1
 
 
-def test_what_is_here_is_told_with_its_classes_and_not_what_is_gone(ledger: Ledger) -> None:
+def test_what_ought_to_be_here_is_told_with_its_classes_also_what_is_lost(ledger: Ledger) -> None:
+    """Whoever vouches for a UID has to know of every content that bears it."""
     ledger.intake.add(arrival(1))
-    ledger.intake.add(arrival(1, digest="other", sop_class_uid="1.6"))
+    other = ledger.intake.add(arrival(1, digest="other", sop_class_uid="1.6")).instance
     gone = ledger.intake.add(arrival(2)).instance
-    ledger.repairs.lose(gone.id, now=NOON)
+    for lost in (other, gone):
+        ledger.repairs.lose(lost.id, now=NOON)
     here = ledger.promises.here(["1.2.3.1", "1.2.3.2", "1.404"])
-    assert [(one.sop_instance_uid, one.sop_class_uid) for one in here] == [
-        ("1.2.3.1", "1.2.840.10008.5.1.4.1.1.1"),
-        ("1.2.3.1", "1.6"),
+    assert [(one.sop_instance_uid, one.sop_class_uid, one.spooled) for one in here] == [
+        ("1.2.3.1", "1.2.840.10008.5.1.4.1.1.1", True),
+        ("1.2.3.1", "1.6", False),
+        ("1.2.3.2", "1.2.840.10008.5.1.4.1.1.1", False),
     ]
+
+
+def test_what_retention_has_removed_is_not_told(ledger: Ledger) -> None:
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON)
+    assert ledger.promises.here(["1.2.3.1"]) == []
 
 
 def test_a_name_that_no_column_holds_does_not_stop_it(ledger: Ledger) -> None:
