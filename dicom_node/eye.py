@@ -52,41 +52,40 @@ class Eye:
         """Look at a DICOM file. Outcomes:
 
         - not a plain radiograph: `not_a_radiograph`, the model never sees it;
-        - damaged, or no decoder for its pixels: `unreadable` with the reason;
+        - damaged, or no decoder for its pixels: `unreadable` with the reason, and with the header as it was read;
         - the model would be guessing: `abstained`, with its best guess;
         - else `tagged`.
 
         Raises ModelError when the model itself fails, OSError and MemoryError when the machine does: these are no
         property of the file, and trying again later can help.
         """
+        blank = Sighting.unreadable("")
         try:
-            return self._look_at(open_object(path))
+            ds = open_object(path)
+            blank = Sighting(outcome=Outcome.UNREADABLE, header=header_region(ds), values=header_values(ds))
+            return self._look_at(ds, blank)
         except ModelError:
             raise
         except UndecodableError as error:
-            return Sighting.unreadable(str(error))
+            why = str(error)
         except Exception as error:
             if is_of_the_machine(error):
                 raise
-            return Sighting.unreadable(f"the object cannot be read ({type(error).__name__})")
+            why = f"the object cannot be read ({type(error).__name__})"
+        return _with(blank, Outcome.UNREADABLE, why)
 
     def look_at_picture(self, path: Path) -> Sighting:
         """Look at a PNG or JPEG file, which is taken for a radiograph; raises UndecodableError."""
         seen = model_input(picture_from_file(path), self._model.card.input_size)
         return self._recognised(Sighting(outcome=Outcome.ABSTAINED, header=EMPTY_HEADER, values={}), seen)
 
-    def _look_at(self, ds: Dataset) -> Sighting:
-        blank = Sighting(outcome=Outcome.NOT_A_RADIOGRAPH, header=header_region(ds), values=header_values(ds))
+    def _look_at(self, ds: Dataset, blank: Sighting) -> Sighting:
         if "SOPClassUID" not in ds and "PixelData" not in ds:
-            return Sighting.unreadable("this is no DICOM object (pictures must be named .png, .jpg or .jpeg)")
+            raise UndecodableError("this is no DICOM object (pictures must be named .png, .jpg or .jpeg)")
         why_not = not_a_radiograph(ds)
         if why_not is not None:
             return _with(blank, Outcome.NOT_A_RADIOGRAPH, why_not)
-        try:
-            seen = self._seen(ds)
-        except UndecodableError as error:
-            return _with(blank, Outcome.UNREADABLE, str(error))
-        return self._recognised(blank, seen)
+        return self._recognised(blank, self._seen(ds))
 
     def _seen(self, ds: Dataset) -> Grey:
         """What the model sees of a data set; of large ones, one at a time. Raises UndecodableError."""

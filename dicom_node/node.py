@@ -20,6 +20,7 @@ from dicom_node.errors import OutOfResourcesError
 from dicom_node.eye import Eye
 from dicom_node.instance import Instance
 from dicom_node.ledger import open_ledger
+from dicom_node.looking import Looking
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
@@ -43,9 +44,6 @@ from dicom_node.workers import Classifying, Loop, Task
 
 log = structlog.get_logger(__name__)
 
-# A file whose classification failed, or on which the process died, this often is not looked at again; it goes on as it
-# came. Attempts are a lease apart.
-MOST_ATTEMPTS = 20
 # Seconds between two portions of the check of all files, which shall be in nobody's way.
 PAUSE_OF_CHECK = 0.05
 # Without room for one more radiograph the node is not ready, whatever the reserve is.
@@ -83,7 +81,7 @@ class Node:
         self._metrics = Metrics(ledger.records, counted=self._counted)
         self._classifying = Classifying(
             work=ledger.work,
-            look=self._look,
+            look=Looking(eye=eye, spool=spool).look,
             settle=self._settle,
             worker=self._worker,
             at_once=config.model.max_batch,
@@ -226,14 +224,6 @@ class Node:
             decision=verdict.decision,
         )
         self._sending.ring()
-
-    def _look(self, instance: Instance) -> Sighting:
-        if not instance.spooled:
-            return Sighting.unreadable("its file is lost; send it to the node again")
-        self._spool.check_here()
-        if instance.attempts > MOST_ATTEMPTS:
-            return Sighting.unreadable(f"given up after {MOST_ATTEMPTS} attempts to classify it")
-        return self._eye.look(self._spool.path(instance.path))
 
     def _web_server(self) -> WebServer:
         section = self._config.web

@@ -9,6 +9,7 @@ from dicom_node.classify import Plan, planned
 from dicom_node.errors import OutOfResourcesError, is_of_the_machine
 from dicom_node.header import header_values
 from dicom_node.instance import Instance
+from dicom_node.looking import kept_values
 from dicom_node.object_file import open_object
 from dicom_node.ports import Outbox, Records
 from dicom_node.record import InstanceRecord
@@ -119,7 +120,7 @@ def _past_values(record: InstanceRecord, spool: Spool) -> Mapping[str, tuple[str
         except Exception as error:  # pydicom raises whatever it likes
             if is_of_the_machine(error):
                 raise _unreadable(error) from error
-    return {"Modality": (instance.modality,), "BodyPartExamined": (instance.body_part,)}
+    return kept_values(instance)
 
 
 def _unreadable(error: Exception) -> OutOfResourcesError:

@@ -2,17 +2,20 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config
+from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config, spool_to_read
 from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.config.plan import plan_of
 from dicom_node.errors import NodeError, NotUnderstoodError
 from dicom_node.rules import Routing
-from dicom_node.spool import Spool
+from dicom_node.verdict import Sighting
+
+if TYPE_CHECKING:
+    from dicom_node.eye import Eye
 
 app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 
@@ -49,13 +52,28 @@ def try_files(
                 typer.echo(f"{path}: {why_not}", err=True)
                 refused += 1
                 continue
-            sighting = eye.look(path)
+            sighting = _seen(eye, path)
             facts = facts_about(
                 sighting, agreement=sighting.agreement, calling_ae=calling_ae or "", called_ae=called_ae
             )
             _print_routing(path, route(plan.rules, [stop.name for stop in plan.stops], facts))
     if refused:
         raise NodeError(f"{refused} of {len(files)} files would not be taken, and go nowhere")
+
+
+def _seen(eye: "Eye", path: Path) -> Sighting:
+    """What the node would see of the object in a file: one that it cannot open is known by its head."""
+    from dicom_node.looking import unseen
+    from dicom_node.part10 import incoming_from_file, read_identity
+
+    sighting = eye.look(path)
+    if sighting.values:
+        return sighting
+    try:
+        incoming = incoming_from_file(path, calling_ae="", called_ae="", peer="")
+        return unseen(read_identity(incoming), sighting.reason)
+    except NotUnderstoodError:
+        return sighting
 
 
 def _why_not(path: Path) -> str:
@@ -75,11 +93,11 @@ def replay(config: ConfigOption = None) -> None:
 
     settings = read_config(config)
     plan = plan_of(settings)
-    spool = Spool(settings.spool_dir, settings.node.disk_reserve)
     matched: Counter[str] = Counter()
     moved = Table("sop instance uid", "went to", "would go to", title="Would go elsewhere", title_justify="left")
     images = 0
     with opened_ledger(settings, create=False) as ledger:
+        spool = spool_to_read(settings, ledger)
         for record in settled_records(ledger.records):
             images += 1
             routing = route_again(record, plan, spool)

@@ -138,6 +138,26 @@ def test_rules_send_each_image_where_it_belongs(tmp_path, tiny_model, file_of) -
     assert "every image would go where it went" in replayed
 
 
+def test_an_image_that_nobody_can_look_at_goes_where_the_rules_send_its_modality(tmp_path, tiny_model, file_of) -> None:
+    """The PACS is ruled and the AI is not: it would lack the image, and nothing would tell."""
+    ds = bright()
+    for number in range(21_000):
+        ds.add_new(0x50110100 + number, "LO", "")
+    file = file_of(ds)
+    with StoreScpProcess(tmp_path / "pacs") as pacs, StoreScpProcess(tmp_path / "ai") as ai:
+        config = model(tiny_model) + destination("pacs", pacs.port) + destination("ai", ai.port)
+        rule = '[[rules]]\nname = "radiographs"\nwhen = { modality = ["CR", "DX"] }\nsend_to = ["pacs"]\n'
+        with NodeProcess(tmp_path / "node", config + rule) as node:
+            assert storescu(node.port, [file]).returncode == 0
+            node.idle()
+            [record] = node.instances(ds.SOPInstanceUID)
+            assert record["verdict"]["outcome"] == "unreadable"
+            assert "every image would go where it went" in node.run("rules", "replay").stdout
+            assert "goes to: pacs, ai" in node.run("rules", "test", file).stdout
+        assert [dataset_bytes(path) for path in pacs.files()] == [dataset_bytes(file)]
+        assert len(ai.files()) == 1
+
+
 def test_a_destination_that_waits_for_the_study_gets_the_value_on_which_all_agree(
     tmp_path, tiny_model, pacs, file_of
 ) -> None:
