@@ -61,7 +61,8 @@ class Work(Protocol):
         recognition: Recognition | None,
         deliveries: Sequence[PlannedDelivery],
     ) -> bool:
-        """Write verdict, recognition, deliveries and an event, and set SETTLED, in one transaction.
+        """Write verdict, recognition, deliveries and an event, and set SETTLED, in one transaction. Of an earlier
+        verdict without its file (`Intake.restore`), PENDING deliveries to the same destinations get the times of these.
         False, and nothing written, when the instance was settled before: the first verdict stands.
         """
 
@@ -81,7 +82,7 @@ class Outbox(Protocol):
     def claim(
         self, *, destination: str, worker: str, limit: int, now: datetime, lease: timedelta
     ) -> Sequence[Delivery]:
-        """Take up to `limit` PENDING deliveries of a destination whose due_at has come and that nobody holds."""
+        """Take up to `limit` PENDING deliveries of SETTLED instances whose due_at has come and that nobody holds."""
 
     def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
         """The instance that a delivery carries, with its verdict."""

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, exi
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.commitments import forget_asking
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
@@ -40,6 +40,10 @@ _has_its_file: ColumnElement[bool] = exists().where(
 )
 
 
+# One whose file is back may have to be looked at again first (`Intake.restore`).
+_is_decided: ColumnElement[bool] = exists().where(instances.c.id == deliveries.c.instance_id, is_settled)
+
+
 class SqlOutbox:
     """Implements `dicom_node.ports.Outbox`."""
 
@@ -52,7 +56,7 @@ class SqlOutbox:
         free = or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
         due = (
             select(deliveries.c.id)
-            .where(deliveries.c.destination == destination, is_pending, deliveries.c.due_at <= now, free)
+            .where(deliveries.c.destination == destination, is_pending, deliveries.c.due_at <= now, free, _is_decided)
             .order_by(deliveries.c.due_at, deliveries.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -73,7 +77,7 @@ class SqlOutbox:
         key = {"key": delivery.instance_id}
         with self._database.reading() as connection:
             instance, verdict, seen = (connection.execute(query, key).mappings().first() for query in _SUBJECT)
-        if instance is None or verdict is None:
+        if instance is None or verdict is None or instance["state"] is not InstanceState.SETTLED:
             raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
         return instance_of(instance), verdict_of(verdict), recognition_of(seen) if seen else None
 

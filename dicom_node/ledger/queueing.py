@@ -8,13 +8,20 @@ from sqlalchemy import Connection, ScalarSelect, Update, func, select, update
 from dicom_node.instance import DeliveryState, PlannedDelivery
 from dicom_node.ledger.engine import insert_into
 from dicom_node.ledger.rows import storable
-from dicom_node.ledger.schema import deliveries, destinations
+from dicom_node.ledger.schema import deliveries, destinations, is_pending
 
 
 def enqueue(
-    connection: Connection, instance_id: int, planned: Sequence[PlannedDelivery], *, now: datetime, closing_ahead: bool
+    connection: Connection,
+    instance_id: int,
+    planned: Sequence[PlannedDelivery],
+    *,
+    now: datetime,
+    closing_ahead: bool,
+    anew: bool = False,
 ) -> int:
-    """Add deliveries where the instance has none for their destinations yet; returns how many.
+    """Add deliveries where the instance has none for their destinations yet; returns how many. With `anew` it counts
+    those too that wait already, and get the times of the new plan.
 
     `closing_ahead`: whether its study will still be closed. If not, nothing may wait for that, and `now` takes the
     place of a due_at of None.
@@ -23,12 +30,12 @@ def enqueue(
     # In order of name: two workers that meet a new destination at once must not wait for each other in a circle.
     for plan in sorted(planned, key=lambda plan: plan.destination):
         due_at = plan.due_at if closing_ahead else plan.due_at or now
-        added += _enqueue_one(connection, instance_id, plan.destination, due_at=due_at, now=now)
+        added += _enqueue_one(connection, instance_id, plan.destination, due_at=due_at, now=now, anew=anew)
     return added
 
 
 def _enqueue_one(
-    connection: Connection, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime
+    connection: Connection, instance_id: int, destination: str, *, due_at: datetime | None, now: datetime, anew: bool
 ) -> bool:
     connection.execute(insert_into(connection, destinations).values(name=destination).on_conflict_do_nothing())
     new = insert_into(connection, deliveries).values(
@@ -39,7 +46,14 @@ def _enqueue_one(
         due_at=due_at,
         attempts=0,
     )
-    return connection.scalar(new.on_conflict_do_nothing().returning(deliveries.c.id)) is not None
+    way = [deliveries.c.instance_id, deliveries.c.destination]
+    times = {"planned_at": now, "due_at": due_at}
+    put = (
+        new.on_conflict_do_update(index_elements=way, set_=times, where=is_pending)
+        if anew
+        else new.on_conflict_do_nothing()
+    )
+    return connection.scalar(put.returning(deliveries.c.id)) is not None
 
 
 def begin_anew(now: datetime) -> Update:

@@ -68,7 +68,9 @@ class SqlRecords:
             "received": _count(instances),
             "waiting": _count(instances, is_received),
             "unrouted": _count(instances, is_unrouted),
-            "undelivered": select(func.count(deliveries.c.instance_id.distinct())).where(is_undelivered),
+            "undelivered": select(func.count(deliveries.c.instance_id.distinct())).where(
+                is_undelivered, deliveries.c.instance_id.not_in(select(instances.c.id).where(is_received))
+            ),
             "pending": _count(deliveries, is_pending),
             "failed": _count(deliveries, is_failed),
             "abstained": _count(verdicts, is_abstained),
@@ -155,7 +157,7 @@ class SqlRecords:
         missing = exists().where(deliveries.c.instance_id == instances.c.id, is_undelivered)
         place = (instances.c.received_at, instances.c.id)
         had = exists().where(deliveries.c.instance_id == instances.c.id, _has_image)
-        query = select(instances).where(is_kept, instances.c.received_at < before, ~missing, had)
+        query = select(instances).where(is_kept, is_settled, instances.c.received_at < before, ~missing, had)
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(literal(after.received_at, UtcTime), literal(after.id)))
         query = query.order_by(*place).limit(limit)
@@ -165,13 +167,13 @@ class SqlRecords:
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         # Held as an update would: what refers to these rows, such as an event, need not wait. The instance comes first,
         # as in `SqlIntake.restore`.
-        kept = select(instances.c.path).where(instances.c.id == instance_id, is_kept).with_for_update(key_share=True)
+        here = select(instances.c.path).where(instances.c.id == instance_id, is_kept, is_settled)
         of_it = deliveries.c.instance_id == instance_id
         ways = select(deliveries.c.state, _has_image.label("had")).where(of_it).order_by(deliveries.c.id)
         gone = update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
         try:
             with self._database.writing() as connection:
-                path = connection.scalar(kept)
+                path = connection.scalar(here.with_for_update(key_share=True))
                 known = connection.execute(ways.with_for_update(key_share=True)).all()
                 delivered = all(way.state is DeliveryState.DELIVERED for way in known)
                 if path is None or not delivered or not any(way.had for way in known):

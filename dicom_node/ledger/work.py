@@ -77,7 +77,10 @@ class SqlWork:
             if recognition is not None:
                 connection.execute(insert(predictions).values(prediction_row(instance_id, recognition)))
             # What has no verdict yet keeps its study open, so that only an image without a study waits in vain.
-            enqueue(connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid))
+            # What it has already is from a verdict without its file: this one says when it goes.
+            enqueue(
+                connection, instance_id, deliveries, now=verdict.decided_at, closing_ahead=bool(study_uid), anew=True
+            )
             event = Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
             keep_events(connection, [event])
         return True

@@ -27,6 +27,7 @@ class MemoryOutbox(Room):
                 and one.due_at is not None
                 and one.due_at <= now
                 and is_free(shelf.delivery_leases, one.id, now)
+                and shelf.instances[one.instance_id].state is InstanceState.SETTLED
             ]
             ids = [key for _, key in sorted(due)[:limit]]
             shelf.delivery_leases.update(dict.fromkeys(ids, now + lease))
@@ -36,9 +37,10 @@ class MemoryOutbox(Room):
     def subject(self, delivery: Delivery) -> tuple[Instance, Verdict, Recognition | None]:
         key = delivery.instance_id
         with self._shelf.lock:
-            if key not in self._shelf.verdicts:
+            instance = self._shelf.instances.get(key)
+            if instance is None or instance.state is not InstanceState.SETTLED:
                 raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
-            return self._shelf.instances[key], self._shelf.verdicts[key], self._shelf.recognitions.get(key)
+            return instance, self._shelf.verdicts[key], self._shelf.recognitions.get(key)
 
     def delivered_together(self, done: Sequence[Done]) -> None:
         for each in done:

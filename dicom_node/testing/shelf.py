@@ -93,9 +93,10 @@ class Shelf:
         return states == {DeliveryState.DELIVERED}
 
     def is_elsewhere(self, instance: Instance) -> bool:
-        """Whether that is so, and at least one of them was the image itself."""
-        ways = self.deliveries_of(instance.id)
-        return self.everywhere(instance) and any(way.sent_uid and way.written != REPORT_ALONE for way in ways)
+        """Whether that is so, it has its verdict, and at least one of them was the image itself."""
+        if instance.state is not InstanceState.SETTLED or not self.everywhere(instance):
+            return False
+        return any(way.sent_uid and way.written != REPORT_ALONE for way in self.deliveries_of(instance.id))
 
     def is_open(self, study_uid: str) -> bool:
         return study_uid in self.newest and study_uid not in self.closed

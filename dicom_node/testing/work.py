@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dicom_node.errors import UnstorableError
-from dicom_node.instance import Event, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import DeliveryState, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ports import When
 from dicom_node.testing.shelf import Room, is_free
 from dicom_node.verdict import Recognition, Verdict
@@ -45,11 +45,23 @@ class MemoryWork(Room):
             if recognition is not None:
                 shelf.recognitions[instance_id] = recognition
             closing_ahead = bool(instance.study_uid)
-            shelf.enqueue(instance_id, deliveries, now=verdict.decided_at, closing_ahead=closing_ahead)
+            now = verdict.decided_at
+            self._plan_anew(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
+            shelf.enqueue(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
             shelf.events.append(
                 Event(kind="settled", at=verdict.decided_at, instance_id=instance_id, detail=verdict.decision.value)
             )
             return True
+
+    def _plan_anew(
+        self, instance_id: int, planned: Sequence[PlannedDelivery], *, now: datetime, closing_ahead: bool
+    ) -> None:
+        """What waits from a verdict without its file goes when the new one says."""
+        times = {plan.destination: plan.due_at if closing_ahead else plan.due_at or now for plan in planned}
+        for one in self._shelf.deliveries_of(instance_id):
+            if one.state is DeliveryState.PENDING and one.destination in times:
+                anew = replace(one, planned_at=now, due_at=times[one.destination])
+                self._shelf.deliveries[one.id] = anew
 
     def release(self, instance_ids: Sequence[int], *, worker: str) -> None:
         shelf = self._shelf

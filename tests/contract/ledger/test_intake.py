@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
-from dicom_node.instance import DeliveryState, InstanceState
+import pytest
+
+from dicom_node.errors import LedgerError
+from dicom_node.instance import DeliveryState, Instance, InstanceState
 from dicom_node.ports import Ledger
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
@@ -148,6 +151,73 @@ def test_what_was_settled_without_its_file_is_looked_at_when_that_is_back(ledger
     assert record.verdict == verdict()
     assert sorted(way.destination for way in record.deliveries) == ["AI", "PACS"]
     assert instance.study_uid in ledger.studies.quiet(since=NOON + SECOND)
+
+
+def seen_at_last(ledger: Ledger, *, resend: bool = True, number: int = 1) -> Instance:
+    """An image that was settled without its file, and whose file is back; the PACS's delivery had failed, the archive
+    had got it before.
+    """
+    unseen = verdict(outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE, body_part=None)
+    instance = ledger.intake.add(arrival(number)).instance
+    assert ledger.work.settle(instance.id, unseen, recognition=None, deliveries=to("ARCHIVE", "PACS"))
+    ledger.outbox.delivered(due(ledger, "ARCHIVE")[0].id, sent_uid="1.2.3.1", written=None, now=NOON)
+    ledger.outbox.fail(due(ledger, "PACS")[0].id, error="the file is gone", now=NOON)
+    ledger.repairs.lose(instance.id, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON, resend=resend)
+    return instance
+
+
+def test_an_image_whose_file_is_back_goes_nowhere_before_it_was_looked_at(ledger: Ledger) -> None:
+    """The original would be on its way under a verdict that never saw it."""
+    instance = seen_at_last(ledger)
+    assert [due(ledger, name) for name in ("ARCHIVE", "PACS")] == [[], []]
+    assert ledger.outbox.requeue(state=DeliveryState.PENDING, uids=[], now=NOON) == 2
+    assert due(ledger, "PACS") == []
+    assert ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("ARCHIVE", "PACS"))
+    for name in ("ARCHIVE", "PACS"):
+        (delivery,) = due(ledger, name)
+        assert ledger.outbox.subject(delivery)[1] == verdict()
+
+
+def test_what_was_taken_before_the_file_was_back_is_not_sent_under_the_old_verdict(ledger: Ledger) -> None:
+    unseen = verdict(outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE)
+    instance = ledger.intake.add(arrival(1)).instance
+    assert ledger.work.settle(instance.id, unseen, recognition=None, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.repairs.lose(instance.id, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON)
+    with pytest.raises(LedgerError, match="no settled instance"):
+        ledger.outbox.subject(delivery)
+
+
+def test_the_second_verdict_says_when_what_waits_already_is_sent(ledger: Ledger) -> None:
+    instance = seen_at_last(ledger)
+    later = NOON + SECOND
+    plans = [*to("PACS", due=later + 9 * SECOND), *to("ARCHIVE", due=None)]
+    assert ledger.work.settle(instance.id, verdict(at=later), recognition=None, deliveries=plans)
+    ways = {way.destination: way for way in ledger.records.find("1.2.3.1")[0].deliveries}
+    assert {name: (way.due_at, way.planned_at) for name, way in ways.items()} == {
+        "PACS": (later + 9 * SECOND, later), "ARCHIVE": (None, later)
+    }  # fmt: skip
+
+
+def test_the_second_verdict_leaves_what_was_delivered_and_nobody_misses(ledger: Ledger) -> None:
+    instance = seen_at_last(ledger, resend=False)
+    assert ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("ARCHIVE", "PACS"))
+    states = {way.destination: way.state for way in ledger.records.find("1.2.3.1")[0].deliveries}
+    assert states == {"ARCHIVE": DeliveryState.DELIVERED, "PACS": DeliveryState.PENDING}
+
+
+def test_an_image_that_is_to_be_looked_at_again_is_neither_forwarded_nor_retired(ledger: Ledger) -> None:
+    instance = seen_at_last(ledger)
+    counts = ledger.records.counts()
+    assert (counts.classified, counts.forwarded, counts.pending) == (0, 0, 3)
+    assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
+    for delivery in ledger.records.find("1.2.3.1")[0].deliveries:  # by somebody who had them in hand
+        ledger.outbox.delivered(delivery.id, sent_uid="1.2.3.1", written=None, now=NOON)
+    assert ledger.records.counts().forwarded == 0
+    assert ledger.records.retired(before=NOON + SECOND, limit=9) == []
+    assert not ledger.records.retire(instance.id, remove=pytest.fail, now=NOON)
 
 
 def test_a_file_that_came_back_stays_until_it_is_delivered_again(ledger: Ledger) -> None:
