@@ -95,16 +95,21 @@ def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime])
 
 
 def open_spool(config: Config, ledger: Ledger, *, adopt: bool = False) -> Spool:
-    """The spool to write into; as `Spool.opened`, by what the ledger knows. Raises OutOfResourcesError, LedgerError,
-    and WrongLedgerError where it is the spool of another ledger, unless its images are to be adopted.
+    """The spool to write into; as `Spool.opened`, by what the ledger knows. The first one that a ledger meets is its
+    own. Raises OutOfResourcesError, LedgerError, and WrongLedgerError where it is the spool of another ledger, unless
+    its images are to be adopted, or where the ledger has another spool.
     """
+    repairs = ledger.repairs
+    belongs = repairs.spool()
     spool = Spool.opened(
         config.spool_dir,
         config.node.disk_reserve,
-        expected=lambda: bool(ledger.repairs.kept(after_id=0, limit=1)),
+        expected=lambda: belongs is not None or bool(repairs.kept(after_id=0, limit=1)),
+        belongs=belongs,
     )
     if not adopt:
         check_ledger_is_theirs(spool=spool, records=ledger.records)
+    spool.check_is(repairs.keep_spool(spool.id))
     return spool
 
 

@@ -1,5 +1,6 @@
 """Durable files: an object is here whole, on stable storage, under a name made from its content, or not at all."""
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -15,7 +16,7 @@ import structlog
 
 from dicom_node.content import Content, in_pieces
 from dicom_node.durable import sync_folder
-from dicom_node.errors import OutOfResourcesError
+from dicom_node.errors import OutOfResourcesError, WrongLedgerError
 from dicom_node.owner import is_dead, own_name
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,7 @@ _BY = "--"
 # Letters of a digest that make a folder's name. Each folder is made durable once, which takes as long as a file: with
 # 256 of them that is soon over, and a million files are 4,000 in each.
 _FANNED = 2
-# Lies in every spool: a folder without it is not the spool, but where its disk should be mounted.
+# Lies in every spool, with an id: a folder without it is not the spool, but where its disk should be mounted.
 MARK = "region-node-spool"
 
 
@@ -48,23 +49,45 @@ class Spool:
         self._marked = False
 
     @classmethod
-    def opened(cls, root: Path, reserve_bytes: int, *, expected: Callable[[], bool]) -> Self:
+    def opened(
+        cls, root: Path, reserve_bytes: int, *, expected: Callable[[], bool], belongs: str | None = None
+    ) -> Self:
         """The spool in a folder that bears our mark, or gets it now; whoever writes opens it so.
 
-        `expected`: whether there have to be files, asked only where nothing is. From then on nothing is written while
-        the mark is away: what is written where a disk should be mounted is hidden as soon as it is. Raises
-        OutOfResourcesError.
+        `expected`: whether there has to be a spool, asked only where nothing is; `belongs`: its id, where that is
+        known. From then on nothing is written while the mark is away: what is written where a disk should be mounted
+        is hidden as soon as it is. Raises OutOfResourcesError.
         """
         spool = cls(root, reserve_bytes)
-        if not spool._bears_the_mark():
-            if not spool._object_folders() and expected():
-                raise OutOfResourcesError(
-                    f"the ledger knows of images, and {root} is empty: mount its disk; if all of them are lost for "
-                    f"good, put an empty file with the name {MARK} there"
-                )
-            spool._mark()
+        if not spool._bears_the_mark() and not spool._object_folders() and expected():
+            way_out = f"a file {MARK} with the line {belongs}" if belongs else f"an empty file with the name {MARK}"
+            raise OutOfResourcesError(
+                f"the ledger has its images in a spool, and {root} is empty: mount its disk, or share that folder "
+                "with the other nodes on this ledger; a node by itself has a ledger of its own ([ledger] url). If all "
+                f"of the images are lost for good, put {way_out} there"
+            )
+        spool._mark()
         spool._marked = True
         return spool
+
+    @property
+    def id(self) -> str:
+        """What tells this spool from others, wherever it lies; empty as long as nobody has `opened` it."""
+        try:
+            return _id_in((self._root / MARK).read_bytes())
+        except OSError:
+            return ""
+
+    def check_is(self, belongs: str) -> None:
+        """Raises WrongLedgerError unless this is the spool with that id, OutOfResourcesError when it is not here."""
+        self.check_marked()
+        if self.id != belongs:
+            raise WrongLedgerError(
+                f"{self._root} is not the spool in which this ledger has its images: nodes on one ledger have to share "
+                "that folder (node.data_dir), and a node by itself has a ledger of its own ([ledger] url). A spool "
+                "that is moved or restored brings its mark along; if these surely are this ledger's files, write "
+                f"{belongs} into {self._root / MARK}"
+            )
 
     def is_here(self) -> bool:
         """False when it was here once and is no longer: its disk is not mounted."""
@@ -90,9 +113,19 @@ class Spool:
             return False
 
     def _mark(self) -> None:
+        """Give the spool its id, if it has none: one that is new, or of the time before there were ids."""
+        if self.id:
+            return
         try:
             self._make_folder(self._root)
-            (self._root / MARK).touch()
+            with (self._root / MARK).open("ab+") as file:
+                with suppress(OSError):  # where a file system has no locks, two that begin at once may be told apart
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                if not _id_in(file.read()):
+                    file.write(f"{uuid.uuid4().hex}\n".encode())
+                    file.flush()
+                    os.fsync(file.fileno())
             sync_folder(self._root)
         except OSError as error:
             raise OutOfResourcesError(f"the spool {self._root} cannot be written: {error.strerror}") from error
@@ -225,6 +258,11 @@ class Spool:
 
 def _place_of(digest: str) -> str:
     return f"{digest[:_FANNED]}/{digest}.dcm"
+
+
+def _id_in(mark: bytes) -> str:
+    # A power cut may leave zeros; an editor, a line end of its own.
+    return mark.replace(b"\0", b"").decode("ascii", "replace").strip()
 
 
 def _sorted(folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from dicom_node.ports import Ledger
 
 if TYPE_CHECKING:
     from dicom_node.eye import Eye
+    from dicom_node.spool import Spool
 
 ConfigOption = Annotated[
     Path | None,
@@ -75,6 +76,19 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def spool_to_read(config: Config, ledger: Ledger) -> "Spool":
+    """The spool, for commands that look at its files. Raises WrongLedgerError where the ledger has another one, and
+    OutOfResourcesError where it is not there.
+    """
+    from dicom_node.spool import Spool
+
+    spool = Spool(config.spool_dir, config.node.disk_reserve)
+    belongs = ledger.repairs.spool()
+    if belongs is not None:
+        spool.check_is(belongs)
+    return spool
 
 
 def _is_there(file: Path) -> bool:

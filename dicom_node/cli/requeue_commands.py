@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dicom_node.cli.destination_names import configured_names, require_configured, require_known
-from dicom_node.cli.options import ConfigOption, opened_ledger, read_config
+from dicom_node.cli.options import ConfigOption, opened_ledger, read_config, spool_to_read
 from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
@@ -126,12 +126,11 @@ def _bears(record: InstanceRecord, uid: str) -> bool:
 
 def _plan_past(settings: Config, ledger: Ledger, uids: Sequence[str], destination: str | None) -> "Replanning":
     from dicom_node.past import plan_unrouted
-    from dicom_node.spool import Spool
 
     return plan_unrouted(
         records=ledger.records,
         outbox=ledger.outbox,
-        spool=Spool(settings.spool_dir, settings.node.disk_reserve),
+        spool=spool_to_read(settings, ledger),
         plan=plan_of(settings),
         uids=uids,
         destination=destination,

@@ -6,10 +6,12 @@ from datetime import datetime
 from sqlalchemy import select, true, union, update
 
 from dicom_node.instance import Event, Instance
-from dicom_node.ledger.engine import Database
+from dicom_node.ledger.engine import Database, insert_into
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.rows import instance_of
-from dicom_node.ledger.schema import deliveries, instances, is_pending, is_received
+from dicom_node.ledger.schema import deliveries, facts, instances, is_pending, is_received
+
+_SPOOL = select(facts.c.value).where(facts.c.name == "spool")
 
 
 class SqlRepairs:
@@ -46,3 +48,13 @@ class SqlRepairs:
                 return False
             keep_events(connection, [Event(kind="lost", at=now, instance_id=instance_id)])
         return True
+
+    def spool(self) -> str | None:
+        with self._database.reading() as connection:
+            return connection.scalar(_SPOOL)
+
+    def keep_spool(self, spool_id: str) -> str:
+        with self._database.writing() as connection:
+            first = insert_into(connection, facts).values(name="spool", value=spool_id)
+            connection.execute(first.on_conflict_do_nothing())
+            return str(connection.scalars(_SPOOL).one())

@@ -229,6 +229,14 @@ jobs = Table(
     Column("next_run", UtcTime),
 )
 
+# What holds for the whole ledger, one value a name.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
 Condition = ColumnElement[bool]
 
 is_received: Condition = instances.c.state == literal_column("'received'")

@@ -45,3 +45,11 @@ class MemoryRepairs(Room):
             shelf.lost.add(instance_id)
             shelf.events.append(Event(kind="lost", at=now, instance_id=instance_id))
             return True
+
+    def spool(self) -> str | None:
+        with self._shelf.lock:
+            return self._shelf.facts.get("spool")
+
+    def keep_spool(self, spool_id: str) -> str:
+        with self._shelf.lock:
+            return self._shelf.facts.setdefault("spool", spool_id)

@@ -43,6 +43,7 @@ class Shelf:
     answered: set[str] = field(default_factory=set)
     promises: dict[int, Promise] = field(default_factory=dict)
     labels: dict[int, list[Label]] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
 
     def in_state(self, state: InstanceState) -> list[Instance]:
         return oldest_first(instance for instance in self.instances.values() if instance.state is state)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from dicom_node.instance import DeliveryState, PlannedDelivery
 from dicom_node.ports import Ledger
-from tests.contract.ledger.racing import verdict
+from tests.contract.ledger.racing import race, verdict
 from tests.stories import LEASE, NOON, arrival, received
 
 
@@ -55,6 +55,13 @@ def test_what_comes_again_is_not_lost_any_more_and_goes_out(ledger: Ledger) -> N
     (record,) = ledger.records.find(instance.sop_instance_uid)
     assert record.instance.spooled
     assert [one.state for one in record.deliveries] == [DeliveryState.PENDING]
+
+
+def test_the_first_spool_that_a_ledger_meets_is_its_own_for_good(ledger: Ledger) -> None:
+    assert ledger.repairs.spool() is None
+    answers = race(*[lambda name=name: ledger.repairs.keep_spool(name) for name in ("one", "two", "three")])
+    (kept,) = set(answers)
+    assert ledger.repairs.keep_spool("another") == kept == ledger.repairs.spool()
 
 
 def test_rows_are_walked_through_in_pages(ledger: Ledger) -> None:
