@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from dicom_node.bodypart import read_header_region
+from dicom_node.bodypart import HeaderRegion, read_header_region
 from dicom_node.errors import is_of_the_machine
 from dicom_node.header import header_region, header_values
 from dicom_node.instance import Instance
@@ -69,6 +69,13 @@ class Looking:
             return _given_up(instance, path)
         sighting = self._eye.look(path)
         return sighting if sighting.values else unseen(instance, sighting.reason)
+
+    def header_of(self, instance: Instance) -> HeaderRegion:
+        """What the header of an instance says; what was kept of it where its file cannot be read now."""
+        try:
+            return header_region(open_object(self._spool.path(instance.path)))
+        except Exception:  # noqa: BLE001 - pydicom raises whatever it likes, and a study is closed all the same
+            return read_header_region(instance.body_part, instance.anatomic_region_code)
 
 
 def _given_up(instance: Instance, path: Path) -> Sighting:

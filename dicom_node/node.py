@@ -79,9 +79,10 @@ class Node:
         self._auditor = Auditor.of(config, now=now)
         self._certificates = own_certificates(config)
         self._metrics = Metrics(ledger.records, counted=self._counted)
+        self._looking = Looking(eye=eye, spool=spool)
         self._classifying = Classifying(
             work=ledger.work,
-            look=Looking(eye=eye, spool=spool).look,
+            look=self._looking.look,
             settle=self._settle,
             worker=self._worker,
             at_once=config.model.max_batch,
@@ -253,7 +254,13 @@ class Node:
         return jobs
 
     def _close_studies(self) -> None:
-        closed = close_quiet_studies(studies=self._ledger.studies, quiet=self._config.study.quiet, now=self._now())
+        closed = close_quiet_studies(
+            studies=self._ledger.studies,
+            policy=self._plan.policy,
+            header_of=self._looking.header_of,
+            quiet=self._config.study.quiet,
+            now=self._now(),
+        )
         for study_uid in closed:
             log.info("study_closed", study_uid=study_uid)
         if closed:

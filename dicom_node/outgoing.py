@@ -138,7 +138,8 @@ class Dispatch:
         """What that comes to for this image; the verdict's own was fitted to it when it was made."""
         if self._destination.when is When.AT_ONCE:
             return decided
-        return closed_series_value(self._policy, header, decided, verdict.proposal)
+        shown = verdict.region if verdict.outcome is Outcome.TAGGED else None
+        return closed_series_value(self._policy, header, decided, own=verdict.proposal, region=shown)
 
     def _correction(
         self, value: str, header: HeaderRegion, verdict: Verdict, recognition: Recognition | None

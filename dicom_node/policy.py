@@ -194,22 +194,59 @@ def _may_write(policy: Policy, header: HeaderRegion, value: str, own: str | None
 
 
 def closed_series_value(
-    policy: Policy, header: HeaderRegion, series_value: str | None, own: str | None = None
+    policy: Policy,
+    header: HeaderRegion,
+    series_value: str | None,
+    *,
+    own: str | None = None,
+    region: Region | None = None,
 ) -> str | None:
-    """What a closed series' value comes to for one of its images, which itself proposed `own`; None for "leave as
-    received".
+    """What a closed series' value comes to for one of its images, which itself proposed `own` and whose pixels show
+    `region`, None where the node stands for none; None for "leave as received".
+
+    Never a value that the image's own pixels contradict. Where they speak against the header, the value may be another
+    word for what they show: FINGER or HIP for an image that proposed HAND or PELVIS.
     """
-    if series_value is None or not _may_write(policy, header, series_value, own):
+    if series_value is None or (region is not None and _contradicts(series_value, region)):
+        return None
+    corrects = own is not None and region in read_header_region(series_value).regions - header.regions
+    if not corrects and not _may_write(policy, header, series_value, own):
         return None
     return value_to_write(series_value, header)
 
 
+def review_at_closing(policy: Policy, header: HeaderRegion, series_value: str | None, verdict: Verdict) -> str | None:
+    """Why a person must look at an image whose series is closed with this value; None where nobody must.
+
+    At once, the series' value is known when the image is ruled on; here it is known only afterwards. An image goes to
+    review whose pixels say something else than its series, and one whose own answer is therefore not written.
+    """
+    if verdict.outcome is not Outcome.TAGGED or verdict.region is None or verdict.proposal is None:
+        return None
+    if series_value is not None and _contradicts(series_value, verdict.region):
+        return f"the study was closed with {series_value} for its series"
+    if verdict.decision not in (Decision.FILLS, Decision.CORRECTS):
+        return None
+    if closed_series_value(policy, header, series_value, own=verdict.proposal, region=verdict.region) is not None:
+        return None
+    return f"the study was closed with {series_value or 'nothing'} for its series, and this image goes as received"
+
+
+def _contradicts(value: str, region: Region) -> bool:
+    """Whether a value says something else than pixels that show this region; a chest shows ribs as well."""
+    said = read_header_region(value)
+    return region not in said.regions | said.borders
+
+
 def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
     """The series' value where the header does not say it already and no side is lost, None for "leave as received"."""
-    said = header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
-    unwanted = same_body_part(said, series_value) or takes_the_side(series_value, header)
+    unwanted = same_body_part(_said(header), series_value) or takes_the_side(series_value, header)
     # What its sender calls unpaired, or both sides, is not one hip.
     return None if unwanted or (series_value == ONE_HIP and header.whole) else series_value
+
+
+def _said(header: HeaderRegion) -> str:
+    return header.value if header.source is HeaderSource.BODY_PART_EXAMINED else ""
 
 
 def same_body_part(one: str, other: str) -> bool:

@@ -4,11 +4,12 @@ The ledger's ten rooms are kept by `dicom_node.ledger` (SQLite, PostgreSQL), in 
 contract suite runs over all. Every method raises LedgerError while the ledger is away; every time is aware (UTC).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from dicom_node.closing import Studies
 from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, Promise, SopReference
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.label import Labels
@@ -39,7 +40,8 @@ class Intake(Protocol):
 
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         """An instance's file had gone and is back, at `path`: note that, and make its FAILED deliveries PENDING and due
-        now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it. One that was settled
+        now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it, and the time for
+        which it is kept begins anew. One that was settled
         as unreadable, without its file that is, becomes RECEIVED again, and its study is open: it keeps that verdict
         until the next.
         """
@@ -189,25 +191,6 @@ class Promises(Protocol):
         """The latest MOST_SHOWN of those that their peers have not heard of, OPEN or GIVEN_UP, oldest first."""
 
 
-class Studies(Protocol):
-    """The ledger as the study closer sees it."""
-
-    def put_right(self, *, now: datetime) -> None:
-        """What came later than `now`, by a clock that was ahead, counts as having come `now`: it shall go quiet."""
-
-    def quiet(self, *, since: datetime) -> Sequence[str]:
-        """UIDs of open studies whose newest instance is older than `since` and whose instances are all SETTLED."""
-
-    def settled(self, study_uid: str) -> Sequence[tuple[Instance, Verdict]]:
-        """The settled instances of a study, oldest first."""
-
-    def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
-        """Close a study: keep each series' value for STUDY_CLOSED (one that is there already stands), make the
-        deliveries that waited for it due now, and say how many those were. None, and nothing written, when it is no
-        longer quiet: an instance came at or after `since`, or one has no verdict yet, or the study is not open.
-        """
-
-
 class Records(Protocol):
     """The ledger as people and monitors see it."""
 
@@ -226,15 +209,18 @@ class Records(Protocol):
 
     def find(self, uid: str) -> Sequence[InstanceRecord]:
         """The instances with this SOP Instance, Series Instance or Study Instance UID, or of which a copy or report was
-        sent under this UID; oldest first. Events: "received", "conflict", "settled", "sent", "uncommitted" (denied, and
-        to be sent again), "delivered", "failed", "given_up", "requeued", and what was noted.
+        sent under this UID; oldest first. Events: "received", "conflict", "settled", "review" (by its series' closing),
+        "sent", "uncommitted" (denied, and to be sent again), "delivered", "failed", "given_up", "requeued", and what
+        was noted.
         """
 
     def settled(self, *, after_id: int, limit: int) -> Sequence[InstanceRecord]:
         """A page of settled instances in order of id, for replaying rules over the past."""
 
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
-        """A page of the instances from before a time whose image every destination (one at least) has, oldest first."""
+        """A page of the instances that were last sent before a time and whose image every destination (one at least)
+        has, the first to arrive first.
+        """
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         """Have the file at an instance's path removed (its OSError comes out), and note an event of kind "retired".

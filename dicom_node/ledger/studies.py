@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Connection, exists, select, update
 
-from dicom_node.instance import Instance
+from dicom_node.instance import Event, Instance
 from dicom_node.ledger.engine import Database
-from dicom_node.ledger.rows import instance_of, verdict_of
+from dicom_node.ledger.history import keep_events
+from dicom_node.ledger.rows import instance_of, storable, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
     instances,
@@ -15,16 +16,17 @@ from dicom_node.ledger.schema import (
     is_pending,
     is_received,
     is_settled,
+    series_values,
     studies,
     verdicts,
 )
 from dicom_node.ledger.work import keep_series_value
 from dicom_node.ports import When
-from dicom_node.verdict import Verdict
+from dicom_node.verdict import Decision, Verdict
 
 
 class SqlStudies:
-    """Implements `dicom_node.ports.Studies`."""
+    """Implements `dicom_node.closing.Studies`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,7 +60,25 @@ class SqlStudies:
             by_id = {row["instance_id"]: verdict_of(row) for row in connection.execute(answers).mappings()}
         return [(instance, by_id[instance.id]) for instance in found]
 
-    def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
+    def decided(self, study_uid: str) -> Mapping[str, str | None]:
+        if not study_uid:
+            return {}
+        own = select(instances.c.series_uid).where(instances.c.study_uid == study_uid)
+        kept = select(series_values.c.series_uid, series_values.c.value).where(
+            series_values.c.series_uid.in_(own), series_values.c.when == When.STUDY_CLOSED
+        )
+        with self._database.reading() as connection:
+            return {row.series_uid: row.value for row in connection.execute(kept)}
+
+    def close(
+        self,
+        study_uid: str,
+        *,
+        since: datetime,
+        values: Mapping[str, str | None],
+        now: datetime,
+        reviews: Mapping[int, str] | None = None,
+    ) -> int | None:
         # Locks the study's row: an image that arrives now waits, and then re-opens what is closed here.
         lock = (
             select(studies.c.study_uid)
@@ -72,8 +92,22 @@ class SqlStudies:
             for series_uid, value in sorted(values.items()):
                 keep_series_value(connection, series_uid=series_uid, when=When.STUDY_CLOSED, value=value)
             connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(closed_at=now))
+            _send_to_review(connection, reviews or {}, now=now)
             members = select(instances.c.id).where(instances.c.study_uid == study_uid)
-            held_back = update(deliveries).where(
-                deliveries.c.instance_id.in_(members), is_pending, deliveries.c.due_at.is_(None)
-            )
+            held_back = update(deliveries).where(deliveries.c.instance_id.in_(members), *_WAITS)
             return connection.execute(held_back.values(due_at=now)).rowcount
+
+
+_WAITS = (is_pending, deliveries.c.due_at.is_(None))
+
+
+def _send_to_review(connection: Connection, reviews: Mapping[int, str], *, now: datetime) -> None:
+    waits = exists().where(deliveries.c.instance_id == verdicts.c.instance_id, *_WAITS)
+    for instance_id, reason in sorted(reviews.items()):
+        changed = (
+            update(verdicts)
+            .where(verdicts.c.instance_id == instance_id, waits)
+            .values(decision=Decision.REVIEW, reason=storable(reason))
+        )
+        if connection.execute(changed).rowcount:
+            keep_events(connection, [Event(kind="review", at=now, instance_id=instance_id, detail="study closed")])

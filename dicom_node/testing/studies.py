@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from dicom_node.instance import DeliveryState, Instance, InstanceState
+from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
 from dicom_node.ports import When
 from dicom_node.testing.shelf import Room
-from dicom_node.verdict import Verdict
+from dicom_node.verdict import Decision, Verdict
 
 
 class MemoryStudies(Room):
-    """Implements `dicom_node.ports.Studies`."""
+    """Implements `dicom_node.closing.Studies`."""
 
     def put_right(self, *, now: datetime) -> None:
         shelf = self._shelf
@@ -33,7 +33,22 @@ class MemoryStudies(Room):
             found = shelf.in_state(InstanceState.SETTLED)
             return [(one, shelf.verdicts[one.id]) for one in found if one.study_uid == study_uid]
 
-    def close(self, study_uid: str, *, since: datetime, values: Mapping[str, str | None], now: datetime) -> int | None:
+    def decided(self, study_uid: str) -> Mapping[str, str | None]:
+        shelf = self._shelf
+        with shelf.lock:
+            own = {one.series_uid for one in shelf.instances.values() if study_uid and one.study_uid == study_uid}
+            kept = shelf.series_values
+            return {uid: kept[uid, When.STUDY_CLOSED] for uid in own if (uid, When.STUDY_CLOSED) in kept}
+
+    def close(
+        self,
+        study_uid: str,
+        *,
+        since: datetime,
+        values: Mapping[str, str | None],
+        now: datetime,
+        reviews: Mapping[int, str] | None = None,
+    ) -> int | None:
         shelf = self._shelf
         with shelf.lock:
             if not shelf.is_open(study_uid) or shelf.newest[study_uid] >= since or shelf.is_waiting(study_uid):
@@ -48,6 +63,13 @@ class MemoryStudies(Room):
                 and one.state is DeliveryState.PENDING
                 and shelf.instances[one.instance_id].study_uid == study_uid
             ]
+            for instance_id in {one.instance_id for one in held_back} & set(reviews or {}):
+                self._send_to_review(instance_id, (reviews or {})[instance_id], now=now)
             for one in held_back:
                 shelf.deliveries[one.id] = replace(one, due_at=now)
             return len(held_back)
+
+    def _send_to_review(self, instance_id: int, reason: str, *, now: datetime) -> None:
+        shelf = self._shelf
+        shelf.verdicts[instance_id] = replace(shelf.verdicts[instance_id], decision=Decision.REVIEW, reason=reason)
+        shelf.events.append(Event(kind="review", at=now, instance_id=instance_id, detail="study closed"))

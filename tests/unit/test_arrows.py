@@ -28,6 +28,7 @@ DOMAIN = (
     "label",
     "record",
     "standing",
+    "closing",
     "ports",
 )
 STORIES = ("receive", "classify", "correct", "forward", "study", "retention", "promise", "commit")

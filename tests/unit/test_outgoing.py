@@ -139,6 +139,13 @@ def test_a_closed_series_of_pelves_takes_no_image_its_side(tmp_path) -> None:
     assert content == dataset_bytes(house.file)
 
 
+def test_a_closed_series_gives_no_image_what_its_own_pixels_contradict(tmp_path) -> None:
+    house = House(tmp_path, bright(), seen(Region.FOOT))
+    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="HAND")
+    [(_, content)] = house.sent(when="study_closed")
+    assert content == dataset_bytes(house.file)
+
+
 def test_a_finer_term_of_the_series_is_not_said_to_be_what_the_pixels_show(tmp_path) -> None:
     """The model knows hands; FINGER is another sender's word."""
     house = House(tmp_path, bright(), seen(Region.HAND))

@@ -168,7 +168,25 @@ def test_a_series_value_overwrites_a_header_where_the_images_own_pixels_do():
     """From the threshold on."""
     assert later("KNEE", value="HAND", region=Region.HAND, confidence=0.95, correct_above=0.95).body_part == "HAND"
     said = read_header_region("KNEE")
-    assert closed_series_value(Policy(correct_above=0.95), said, "HAND", own="HAND") == "HAND"
+    bold = Policy(correct_above=0.95)
+    assert closed_series_value(bold, said, "HAND", own="HAND", region=Region.HAND) == "HAND"
+
+
+@pytest.mark.parametrize("header", ["HAND", "FINGER", "HAND WRIST"])
+def test_a_closed_series_restyles_no_header_that_its_pixels_agree_with(header):
+    """FINGER and HAND in one series: each keeps its own."""
+    said = read_header_region(header)
+    own = series_proposal(ruling(header, correct_above=0.9), said)
+    for value in ("HAND", "FINGER", "WRIST"):
+        assert closed_series_value(Policy(correct_above=0.9), said, value, own=own, region=Region.HAND) is None
+
+
+@pytest.mark.parametrize("code", ["", "85562004"])
+def test_a_closed_series_writes_nothing_that_an_image_s_own_pixels_contradict(code):
+    """A late foot in a series of hands, empty or with the code of a hand."""
+    said = read_header_region("", code)
+    assert closed_series_value(Policy(), said, "HAND", own="FOOT", region=Region.FOOT) is None
+    assert closed_series_value(Policy(), said, "HAND") == "HAND"
 
 
 def test_a_correction_of_a_header_that_only_has_a_code_is_written():

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from dicom_node.ports import Ledger, When
+from dicom_node.verdict import Decision
 from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
 from tests.stories import NOON, arrival
 
@@ -193,3 +194,38 @@ def test_no_delivery_is_stranded_when_closing_races_with_arrivals(ledger: Ledger
     for study_uid in ledger.studies.quiet(since=LATER):
         ledger.studies.close(study_uid, since=LATER, values={}, now=LATER)
     assert len(due(ledger, now=LATER)) == 17
+
+
+def test_closing_sends_to_review_what_waited_for_it_and_no_more(ledger: Ledger) -> None:
+    """What went out before, or goes nowhere, has nothing to do with what the study was closed with."""
+    waiting = settled(ledger, 1, deliveries=[*to("PACS", due=None), *to("AI")])
+    gone = settled(ledger, 2, deliveries=to("PACS"))
+    other = settled(ledger, 3, deliveries=to("PACS", due=None))
+    reviews = dict.fromkeys((waiting.id, gone.id), "closed with nothing")
+    assert ledger.studies.close("1.2.1", since=LATER, values={}, reviews=reviews, now=LATER) == 2
+    answers = {one.id: answer for one, answer in ledger.studies.settled("1.2.1")}
+    reviewed = verdict(decision=Decision.REVIEW, reason="closed with nothing")
+    assert answers == {waiting.id: reviewed, gone.id: verdict(), other.id: verdict()}
+    assert ledger.records.counts().review == 1
+    (record,) = ledger.records.find("1.2.3.1")
+    assert (record.events[-1].kind, record.events[-1].at) == ("review", LATER)
+
+
+def test_a_closing_that_does_not_happen_sends_nothing_to_review(ledger: Ledger) -> None:
+    image = settled(ledger, 1, deliveries=to("PACS", due=None))
+    ledger.intake.add(arrival(2))
+    assert ledger.studies.close("1.2.1", since=LATER, values={}, reviews={image.id: "why"}, now=LATER) is None
+    assert ledger.studies.settled("1.2.1")[0][1] == verdict()
+
+
+def test_what_an_earlier_closing_decided_is_told_with_what_it_left_as_received(ledger: Ledger) -> None:
+    for number, series_uid in enumerate(("1.8.1", "1.8.2", "1.8.3", ""), 1):
+        settled(ledger, number, series_uid=series_uid)
+    settled(ledger, 9, study_uid="1.7.9", series_uid="1.8.9")
+    assert ledger.studies.decided("1.2.1") == {}
+    values = {"1.8.1": "HAND", "1.8.2": None, "": "KNEE"}
+    ledger.studies.close("1.2.1", since=LATER, values=values, now=LATER)
+    ledger.studies.close("1.7.9", since=LATER, values={"1.8.9": "FOOT"}, now=LATER)
+    ledger.work.series_value(series_uid="1.8.3", when=When.AT_ONCE, proposed="WRIST")
+    assert ledger.studies.decided("1.2.1") == {"1.8.1": "HAND", "1.8.2": None}
+    assert ledger.studies.decided("") == {}
