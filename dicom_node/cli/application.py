@@ -1,5 +1,6 @@
 """The Typer application: its commands, and how errors reach the person at the terminal."""
 
+import os
 import sys
 
 import typer
@@ -20,6 +21,9 @@ from dicom_node.cli import (
 )
 from dicom_node.errors import ConfigError, NodeError
 
+# What no file or folder that a command makes allows: the group to write, others anything.
+MOST_OPEN = 0o027
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -39,6 +43,8 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Shown by --help; the commands do the work."""
+    # Images and ledger are for the node's user, and its group to read; a umask that allows less is left as it is.
+    os.umask(os.umask(MOST_OPEN) | MOST_OPEN)
 
 
 app.command("serve")(serve_command.serve)
