@@ -60,7 +60,8 @@ class Instance(Arrival):
     """An arrival that the ledger has numbered.
 
     `conflict`: an object with the same UID and other content was here before it. `attempts`: how often a worker has
-    claimed it. `spooled`: False once retention has removed the file, or a check has found it lost.
+    claimed it. `spooled`: False once retention has removed the file, or a check has found it lost. `resent_at`: when
+    its sender last sent it again after that.
     """
 
     id: int
@@ -68,6 +69,12 @@ class Instance(Arrival):
     attempts: int = 0
     conflict: bool = False
     spooled: bool = True
+    resent_at: datetime | None = None
+
+    @property
+    def kept_since(self) -> datetime:
+        """From when on the time counts for which its file is kept."""
+        return self.resent_at or self.received_at
 
 
 @dataclass(frozen=True, kw_only=True)

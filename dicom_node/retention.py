@@ -14,7 +14,7 @@ PAGE = 500
 
 
 def retire_files(*, records: Records, spool: Spool, keep: timedelta, now: datetime) -> int:
-    """Remove the files of instances that were received before now - keep and that every destination has.
+    """Remove the files of instances that were last received before now - keep and that every destination has.
 
     The ledger row stays, and is held while the file goes: one that was sent again or is to be sent again since it was
     found is left alone. The file goes before the note in the ledger: after a crash in between, the next run, or the
@@ -34,7 +34,7 @@ def retire_files(*, records: Records, spool: Spool, keep: timedelta, now: dateti
 
 def was_retired(instance: Instance, *, records: Records, keep: timedelta | None, now: datetime) -> bool:
     """Whether a file that is gone is one that `retire_files` has removed or would have, which is noted then."""
-    if keep is None or instance.received_at >= now - keep:
+    if keep is None or instance.kept_since >= now - keep:
         return False
     return records.retire(instance.id, remove=lambda _path: None, now=now)
 

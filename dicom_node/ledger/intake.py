@@ -43,6 +43,7 @@ class SqlIntake:
 
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         here = update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False, path=path)
+        here = here.values(resent_at=now) if resend else here
         over = ~is_pending if resend else deliveries.c.state == DeliveryState.FAILED
         with self._database.writing() as connection:
             connection.execute(here)

@@ -157,7 +157,9 @@ class SqlRecords:
         missing = exists().where(deliveries.c.instance_id == instances.c.id, is_undelivered)
         place = (instances.c.received_at, instances.c.id)
         had = exists().where(deliveries.c.instance_id == instances.c.id, _has_image)
-        query = select(instances).where(is_kept, is_settled, instances.c.received_at < before, ~missing, had)
+        # Two conditions for `Instance.kept_since`: the first is that of the index.
+        old = (instances.c.received_at < before) & or_(instances.c.resent_at.is_(None), instances.c.resent_at < before)
+        query = select(instances).where(is_kept, is_settled, old, ~missing, had)
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(literal(after.received_at, UtcTime), literal(after.id)))
         query = query.order_by(*place).limit(limit)

@@ -71,6 +71,8 @@ instances = Table(
     Column("routed", Boolean, nullable=False),
     # Its file is gone, and nobody removed it; spooled is False then, too.
     Column("lost", Boolean, nullable=False, server_default=false()),
+    # Sent again after its file had gone: that is kept from then on, and not from its first arrival.
+    Column("resent_at", UtcTime),
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     UniqueConstraint("sop_instance_uid", "digest"),

@@ -38,6 +38,8 @@ class MemoryIntake(Room):
             if instance_id not in shelf.instances:
                 return
             instance = replace(shelf.instances[instance_id], spooled=True, path=path)
+            if resend:
+                instance = replace(instance, resent_at=now)
             verdict = shelf.verdicts.get(instance_id)
             if instance.state is InstanceState.SETTLED and verdict and verdict.outcome is Outcome.UNREADABLE:
                 instance = replace(instance, state=InstanceState.RECEIVED, attempts=0)

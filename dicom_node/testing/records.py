@@ -78,7 +78,8 @@ class MemoryRecords(Room):
 
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
         with self._shelf.lock:
-            old = (one for one in self._shelf.instances.values() if one.spooled and one.received_at < before)
+            here = (one for one in self._shelf.instances.values() if one.spooled)
+            old = (one for one in here if max(one.received_at, one.kept_since) < before)
             found = oldest_first(one for one in old if self._shelf.is_elsewhere(one))
             later = (one for one in found if after is None or age(one) > age(after))
             return list(islice(later, limit))

@@ -11,7 +11,7 @@ from dicom_node.instance import Instance
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger
 from dicom_node.receive import receive
-from dicom_node.retention import retire_files
+from dicom_node.retention import retire_files, was_retired
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
 from tests.contract.ledger.racing import due, to, verdict
@@ -52,6 +52,29 @@ def test_a_file_goes_once_its_time_is_over_and_may_be_gone_already(ledger: Memor
     assert not spool.path(here.path).exists()
     assert ledger.records.find("1.2.3.5")[0].events[-1].kind == "retired"
     assert retire(ledger.records, spool) == 0
+
+
+def test_a_file_that_is_sent_again_after_its_time_is_kept_for_as_long_again(ledger: MemoryLedger, spool: Spool) -> None:
+    instance = stored(ledger, spool, "1.2.3.4")
+    again = NOON + 5 * DAY
+    assert retire(ledger.records, spool, now=again) == 1
+    receive(incoming("1.2.3.4"), spool=spool, intake=ledger.intake, now=again)
+    for delivery in due(ledger, now=again):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.2.3.4", written=None, now=again)
+    assert retire(ledger.records, spool, now=again + DAY) == 0
+    assert spool.path(instance.path).is_file()
+    assert retire(ledger.records, spool, now=again + 2 * DAY) == 1
+
+
+def test_a_file_that_is_lost_after_it_was_sent_again_is_not_taken_for_one_whose_time_is_over(ledger, spool) -> None:
+    instance = stored(ledger, spool, "1.2.3.4")
+    again = NOON + 5 * DAY
+    ledger.intake.restore(instance.id, path=instance.path, now=again)
+    for delivery in due(ledger, now=again):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.2.3.4", written=None, now=again)
+    (record,) = ledger.records.find("1.2.3.4")
+    for now, expected in ((again + DAY / 2, False), (again + 2 * DAY, True)):
+        assert was_retired(record.instance, records=ledger.records, keep=DAY, now=now) is expected
 
 
 def test_a_file_that_is_sent_again_after_it_was_listed_stays(ledger: MemoryLedger, spool: Spool) -> None:

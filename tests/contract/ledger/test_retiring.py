@@ -47,6 +47,21 @@ def test_an_image_of_which_reports_alone_went_out_is_kept(ledger: Ledger, sent_u
     assert ledger.records.counts().forwarded == 2
 
 
+@pytest.mark.parametrize("resend", [True, False], ids=["sent again", "back by itself"])
+def test_the_time_of_a_file_counts_from_when_its_sender_sent_it_again(ledger: Ledger, resend: bool) -> None:
+    """By its first arrival it would go at once, and whoever asks for its commitment would send it again, for ever."""
+    instance = delivered(ledger, 1)
+    assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON + 9 * SECOND)
+    later = NOON + 10 * SECOND
+    ledger.intake.restore(instance.id, path=instance.path, now=later, resend=resend)
+    for delivery in due(ledger, now=later):
+        ledger.outbox.delivered(delivery.id, sent_uid="1.9", written=None, now=later)
+    (record,) = ledger.records.find("1.2.3.1")
+    assert record.instance.kept_since == (later if resend else NOON)
+    assert len(ledger.records.retired(before=later, limit=9)) == (not resend)
+    assert len(ledger.records.retired(before=later + SECOND, limit=9)) == 1
+
+
 def test_files_are_walked_through_in_pages_oldest_first_whatever_becomes_of_them(ledger: Ledger) -> None:
     ages = [5, 3, 3, 9, 3]
     stored = [delivered(ledger, number, received_at=NOON - age * SECOND) for number, age in enumerate(ages)]
