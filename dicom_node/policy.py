@@ -46,11 +46,18 @@ def rule_on(
 
     Outcomes: an image that is not tagged is left alone; a header that agrees is left alone; an empty header is filled
     where the policy allows it; a header that the pixels contradict is corrected above the policy's confidence and goes
-    to review below it. A legal body part outside the 14 regions is never overwritten, since no pixel can refute it to a
-    model that was never taught it.
+    to review below it, and so does a hip of which the sender says one side and none. A legal body part outside the 14
+    regions is never overwritten, since no pixel can refute it to a model that was never taught it.
     """
     if outcome is not Outcome.TAGGED or region is None:
         return _left_alone(outcome)
+    ruling = _on_tagged(policy, header, region, confidence)
+    if ruling.body_part == ONE_HIP and header.whole:
+        return _reviewed(ruling, "HIP is one of a pair, and ImageLaterality says that this is not one side", None)
+    return ruling
+
+
+def _on_tagged(policy: Policy, header: HeaderRegion, region: Region, confidence: float) -> Ruling:
     agreement = agreement_of(region, header)
     if agreement is Agreement.HEADER_EMPTY:
         return _on_empty(policy, header, region, agreement)

@@ -226,6 +226,22 @@ def test_what_its_sender_calls_unpaired_is_not_one_hip():
 
 
 @pytest.mark.parametrize(
+    ("header", "code", "sided"), [("", "", True), ("KNEE", "", True), ("", "24136001", True), ("", "24136001", False)]
+)
+@pytest.mark.parametrize("decide", ["at once", "when the study closes"])
+def test_one_hip_that_its_sender_calls_unpaired_goes_to_review(header, code, sided, decide):
+    """Laterality L and ImageLaterality U: HIP may not be written, PELVIS would take the side, and KNEE is wrong."""
+    said = replace(read_header_region(header, code), sided=sided, whole=True)
+    policy = Policy(correct_above=0.9)
+    outcome, region = Outcome.TAGGED, Region.PELVIS_HIP
+    answer = rule_on(policy=policy, header=said, outcome=outcome, region=region, confidence=0.97)
+    assert series_proposal(answer, said) is None
+    if decide == "at once":
+        answer = within_series(policy, answer, said, None)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+
+
+@pytest.mark.parametrize(
     ("code", "region", "term"), [("80144004", Region.ANKLE, "CALCANEUS"), ("71341001", Region.KNEE, "FEMUR")]
 )
 def test_a_bone_between_two_joints_keeps_its_senders_term(code, region, term):
