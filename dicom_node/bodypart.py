@@ -50,7 +50,8 @@ class HeaderRegion:
     `regions`: the regions that the term names; `outside`: whether a term or a code names a part that is none of the
     14; `borders`: regions that images of such a part show as well; `coded`: whether all this is what the codes say, be
     it beside a text (`value`) that means nothing; `sided`: whether the header says that it is the right or the left one
-    of a pair; `whole`: that it is no single one, but both or unpaired.
+    of a pair; `whole`: that it is no single one, but both or unpaired; `torn`: that its parts name regions that have
+    nothing in common.
     """
 
     kind: HeaderKind
@@ -63,6 +64,7 @@ class HeaderRegion:
     coded: bool = False
     sided: bool = False
     whole: bool = False
+    torn: bool = False
 
     @property
     def region(self) -> Region | None:
@@ -91,7 +93,12 @@ def read_header_region(body_part_examined: str, anatomic_region_codes: str = "")
         return said
     if said.kind is HeaderKind.UNKNOWN:
         return replace(by_code, source=said.source, value=said.value)
-    return replace(said, outside=said.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN)
+    outside = said.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN
+    return replace(said, outside=outside, torn=_tear(said, by_code))
+
+
+def _tear(one: HeaderRegion, other: HeaderRegion) -> bool:
+    return bool(one.regions and other.regions) and one.regions.isdisjoint(other.regions)
 
 
 def _coded_statement(anatomic_region_codes: str) -> HeaderRegion | None:

@@ -141,6 +141,10 @@ def _on_contradiction(
         # A code is no slip of the pen: it names a part exactly, be it one that no table of ours has.
         reason = f"AnatomicRegionSequence names what is not known here; the pixels show {region}"
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
+    if header.torn and region in header.regions:
+        beside = header.term or "the body part"
+        reason = f"AnatomicRegionSequence names another part than {beside}; the pixels show {region}"
+        return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
     said = header.term or "something that is not a known body part"
     reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"
     if policy.correct_above is None or confidence < policy.correct_above:

@@ -84,7 +84,7 @@ def agreement_of(region: Region, header: HeaderRegion) -> Agreement:
         return Agreement.HEADER_EMPTY
     if header.kind is not HeaderKind.NAMES:
         return Agreement.HEADER_UNKNOWN
-    return Agreement.AGREES if region in header.regions else Agreement.DISAGREES
+    return Agreement.AGREES if region in header.regions and not header.torn else Agreement.DISAGREES
 
 
 @dataclass(frozen=True, kw_only=True)

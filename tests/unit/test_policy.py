@@ -127,6 +127,28 @@ def test_a_code_that_no_pixel_can_refute_protects_a_wrong_body_part_too(code):
     assert ruling("HAND", code, correct_above=0.0).decision is Decision.AGREES
 
 
+def test_a_body_part_and_a_code_that_name_different_parts_do_not_agree():
+    """HAND with the code of a foot, pixels of a hand: the wrong code would go out as if it were right."""
+    answer = ruling("HAND", "56459004", confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.agreement, answer.body_part) == (Decision.REVIEW, Agreement.DISAGREES, None)
+    assert answer.reason == "AnatomicRegionSequence names another part than HAND; the pixels show hand"
+
+
+@pytest.mark.parametrize(("header", "code"), [("FOOT", "85562004"), ("FOOT", "72696002")])
+def test_a_wrong_body_part_is_corrected_be_the_code_beside_it_right_or_wrong(header, code):
+    """The copy then says the same twice."""
+    answer = ruling(header, code, correct_above=0.9)
+    assert (answer.decision, answer.body_part) == (Decision.CORRECTS, "HAND")
+
+
+@pytest.mark.parametrize(
+    ("header", "code"), [("FOREARM", "74670003"), ("THUMB", "85562004"), ("HAND WRIST", "85562004")]
+)
+def test_a_body_part_and_a_code_of_which_one_is_finer_agree(header, code):
+    """They have a region in common."""
+    assert not read_header_region(header, code).torn
+
+
 def test_a_word_that_means_nothing_is_judged_by_the_code_beside_it():
     """Right by its code it goes as received, which is no answer for its series; else it is as wrong as its code is."""
     right, wrong, unknown = (ruling("DEFAULT", each, correct_above=0.9) for each in ("85562004", "72696002", "123"))
