@@ -19,6 +19,8 @@ from dicom_node.errors import ConfigError, NodeError
 
 # What receivers count; a refusal is REFUSED with the error's name behind it.
 STORED, DUPLICATE, REFUSED, UNAUDITED = "stored", "duplicate", "refused ", "unaudited"
+# In the place of that name: a fault of the node's own, after which most senders give the object up.
+UNFORESEEN = "unforeseen"
 # A word may be lost in a full pipe; the next one tells all that was counted, and one comes at least this often.
 WORD_SECONDS = 2.0
 

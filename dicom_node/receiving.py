@@ -14,14 +14,14 @@ from dicom_node.dimse.commitment import commitment_handlers
 from dicom_node.dimse.same_association import HELD_SECONDS, SameAssociation
 from dicom_node.dimse.scp import ScpSettings, StoreScp
 from dicom_node.dimse.watch import Watch
-from dicom_node.errors import RefusedError
+from dicom_node.errors import LedgerError, OutOfResourcesError, RefusedError, is_of_the_machine
 from dicom_node.instance import Incoming, Receipt
 from dicom_node.ledger import open_ledger
 from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
 from dicom_node.promise import made_report
 from dicom_node.receive import receive
-from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, Count
+from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNFORESEEN, Count
 from dicom_node.recovery import check_ledger_is_theirs
 from dicom_node.spool import Spool
 
@@ -48,8 +48,7 @@ class Receiver:
             return receipt
 
         def count_refusal(error: Exception) -> None:
-            if isinstance(error, RefusedError):
-                count(REFUSED + type(error).__name__)
+            count(REFUSED + _kind_of(error))
 
         self._here = SameAssociation(
             linger=config.commitment.linger.total_seconds(),
@@ -76,6 +75,13 @@ class Receiver:
         """Take no new associations, and let the running ones finish."""
         self._scp.stop()
         self._here.stop()
+
+
+def _kind_of(error: Exception) -> str:
+    """As what a refusal counts, by the status that the sender hears (`dicom_node.dimse.status`)."""
+    if is_of_the_machine(error) and not isinstance(error, LedgerError):
+        return OutOfResourcesError.__name__
+    return type(error).__name__ if isinstance(error, RefusedError | LedgerError) else UNFORESEEN
 
 
 def commitment_desk(config: Config, ledger: Ledger, now: Callable[[], datetime]) -> CommitmentDesk:

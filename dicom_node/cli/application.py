@@ -40,7 +40,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),  # noqa: ARG001 - its callback answers
 ) -> None:
     """Shown by --help; the commands do the work."""
     # Images and ledger are for the node's user, and its group to read; a umask that allows less is left as it is.

@@ -13,7 +13,7 @@ from dicom_node.errors import LedgerError
 from dicom_node.instance import DeliveryState
 from dicom_node.logs import Lines
 from dicom_node.ports import Records
-from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNAUDITED
+from dicom_node.receiver_process import DUPLICATE, REFUSED, STORED, UNAUDITED, UNFORESEEN
 from dicom_node.record import DestinationCounts, JobRun
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
@@ -78,7 +78,8 @@ class _Received(Collector):
         stored.add_metric(["true"], counted.get(DUPLICATE, 0))
         yield stored
         refused = CounterMetricFamily("region_node_refused", "Objects that were refused, by error", labels=["error"])
-        for what, number in counted.items():
+        # There before the first one: of a series that begins with 1, Prometheus sees no increase.
+        for what, number in ({REFUSED + UNFORESEEN: 0} | dict(counted)).items():
             if what.startswith(REFUSED):
                 refused.add_metric([what.removeprefix(REFUSED)], number)
         yield refused

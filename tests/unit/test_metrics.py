@@ -78,6 +78,18 @@ def test_without_its_ledger_a_scrape_still_answers_and_leaves_these_figures_out(
     assert "region_node_ledger" not in shown
 
 
+def test_unforeseen_refusals_are_there_before_the_first_one_so_that_a_first_one_is_an_increase() -> None:
+    refusals = {error: value for (name, error), value in shown().items() if name == "region_node_refused_total"}
+    assert refusals == {"unforeseen": 0.0}
+    one = shown(counted=lambda: {"refused unforeseen": 1, "refused MismatchError": 2})
+    assert one["region_node_refused_total", "unforeseen"] == 1.0
+    assert one["region_node_refused_total", "MismatchError"] == 2.0
+
+
+def shown(**over) -> dict[tuple[str, str], float]:
+    return figures(Metrics(MemoryLedger().records, **over))
+
+
 def alerts(root: Path) -> dict[str, str]:
     """What each alert of the rules for Prometheus asks."""
     (group,) = yaml.safe_load((root / "deploy" / "prometheus-rules.yml").read_text())["groups"]
@@ -96,6 +108,15 @@ def test_the_runbook_has_every_metric_and_the_alerts_ask_for_no_other(root) -> N
     for asked in alerts(root).values():
         assert set(re.findall(r"region_node_\w+", asked)) & real
         assert set(re.findall(r"region_node_\w+", asked)) <= real
+
+
+def test_there_are_alerts_for_images_that_nobody_would_miss_before_they_are_needed(root) -> None:
+    """Given up by their modality, gone from the disk, or wanted by no destination."""
+    asked = alerts(root)
+    assert 'region_node_refused_total{error="unforeseen"}' in asked["ImagesAreRefusedUnforeseen"]
+    assert asked["ImagesAreLost"] == 'region_node_ledger{count="lost"} > 0'
+    assert asked["ImagesGoNowhere"] == 'delta(region_node_ledger{count="unrouted"}[1h]) > 0'
+    assert {"lost", "unrouted"} <= {count for name, count in shown() if name == "region_node_ledger"}
 
 
 def test_the_alert_for_jobs_that_stand_still_is_raised_for_a_last_run_that_lies_ahead_as_well(root) -> None:

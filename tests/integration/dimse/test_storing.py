@@ -3,8 +3,10 @@
 import socket
 import time
 from datetime import timedelta
+from errno import EMFILE
 from io import StringIO
 from pathlib import Path
+from typing import Never
 
 import pytest
 from pydicom import dcmread
@@ -174,6 +176,41 @@ def test_a_refusal_is_counted_though_the_object_never_became_whole(
     finally:
         receiver.stop()
     assert counted == ["refused OutOfResourcesError"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "counted_as"),
+    [
+        (RuntimeError("a fault"), UNFORESEEN, "unforeseen"),
+        (OSError("as pydicom raises it over an object"), UNFORESEEN, "unforeseen"),
+        (MemoryError(), OUT_OF_RESOURCES, "OutOfResourcesError"),
+        (OSError(EMFILE, "too many open files"), OUT_OF_RESOURCES, "OutOfResourcesError"),
+        (LedgerError("away"), LEDGER_AWAY, "LedgerError"),
+    ],
+)
+def test_every_refusal_is_counted_by_what_the_sender_is_told(
+    tmp_path: Path, ledger: MemoryLedger, error: Exception, status: Status, counted_as: str
+) -> None:
+    """At an unforeseen fault (C211) modalities give an image up."""
+
+    def fail() -> Never:
+        raise error
+
+    counted: list[str] = []
+    receiver = Receiver(
+        load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)}),
+        port=0,
+        ledger=ledger,
+        spool=Spool(tmp_path / "spool", reserve_bytes=0),
+        now=fail,
+        count=counted.append,
+    )
+    receiver.start()
+    try:
+        assert answer_to(receiver, cr()).Status == status.code
+    finally:
+        receiver.stop()
+    assert counted == [f"refused {counted_as}"]
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.3.4.5\\1.2", "1." * 32 + "1"], ids=["none", "two", "65 characters"])
