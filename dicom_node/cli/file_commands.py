@@ -22,6 +22,7 @@ from dicom_node.cli.options import (
     opened_ledger,
     read_config,
 )
+from dicom_node.cli.paths import path_to_read
 from dicom_node.clock import utc_now
 from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     from dicom_node.dimse.scu import StoreScu
     from dicom_node.eye import Eye
 
-Paths = Annotated[list[Path], typer.Argument(exists=True, help="Files, folders, DICOMDIR media or zip archives.")]
+Paths = Annotated[
+    list[Path], typer.Argument(parser=path_to_read, help="Files, folders, DICOMDIR media or zip archives.")
+]
 
 T = TypeVar("T")
 

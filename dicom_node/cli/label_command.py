@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dicom_node.cli.options import ConfigOption, opened_ledger, read_config
+from dicom_node.cli.paths import named_path
 from dicom_node.clock import utc_now
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.label import ALLOWED, Label, is_label
@@ -23,7 +24,12 @@ def label(
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--csv", help="Many at once: the columns sop_instance_uid and region.", show_default=False),
+        typer.Option(
+            "--csv",
+            parser=named_path,
+            help="Many at once: the columns sop_instance_uid and region.",
+            show_default=False,
+        ),
     ] = None,
     config: ConfigOption = None,
 ) -> None:

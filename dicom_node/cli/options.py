@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dicom_node.cli.paths import named_path
 from dicom_node.config import Config, find_config_file, load_config
 from dicom_node.config.names import ae_title, host_name
 from dicom_node.errors import LedgerError
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", help="The configuration file; ./node.toml where it exists.", show_default=False),
+    typer.Option(
+        "--config",
+        parser=named_path,
+        help="The configuration file; ./node.toml where it exists.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

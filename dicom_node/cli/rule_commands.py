@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.options import ConfigOption, checked_ae_title, opened_eye, opened_ledger, read_config, spool_to_read
+from dicom_node.cli.paths import file_to_read
 from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.config.plan import plan_of
 from dicom_node.errors import NodeError, NotUnderstoodError
@@ -22,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Routing rules.")
 
 @app.command("test")
 def try_files(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="DICOM files.")],
+    files: Annotated[list[Path], typer.Argument(parser=file_to_read, help="DICOM files.")],
     calling_ae: Annotated[
         str | None,
         typer.Option(callback=checked_ae_title, help="The AE title that would have sent them.", show_default=False),

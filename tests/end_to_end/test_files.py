@@ -69,6 +69,27 @@ def test_a_path_that_is_not_there_is_wrong_usage(node) -> None:
     assert node.run("classify", "/no/such/file", check=False).returncode == 2
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["classify"], ["import"], ["send", "127.0.0.1", "104"], ["rules", "test"], ["label", "--by", "me", "--csv"]],
+    ids=" ".join,
+)
+def test_an_empty_path_is_wrong_usage_and_not_the_working_directory(node, file_of, command) -> None:
+    """A script whose variable is unset would send a whole folder of patients to a peer."""
+    for paths in ([""], [file_of(bright()), ""]) if command[0] != "label" else ([""],):
+        done = node.run(*command, *paths, check=False)
+        assert done.returncode == 2
+        assert "an empty path" in done.stderr
+    assert not (node.folder / "data").exists()
+
+
+def test_an_empty_name_of_a_configuration_is_not_the_working_directory() -> None:
+    command = [sys.executable, "-m", "dicom_node", "config", "check", "--config", ""]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "an empty path" in done.stderr
+
+
 def test_import_takes_folders_and_archives_as_if_they_had_been_received(node, tmp_path, file_of) -> None:
     loose, zipped = bright(), dark()
     folder = tmp_path / "cd"
