@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
+from itertools import combinations
 
 from dicom_node.regions import Region
 
@@ -77,28 +78,36 @@ _PADDING = " \t\r\n\0"  # senders pad with NUL where the standard has a space
 EMPTY_HEADER = HeaderRegion(kind=HeaderKind.EMPTY, source=HeaderSource.NONE)
 
 
-def read_header_region(body_part_examined: str, anatomic_region_codes: str = "") -> HeaderRegion:
+def read_header_region(
+    body_part_examined: str, anatomic_region_codes: str = "", primary_structure_codes: str = ""
+) -> HeaderRegion:
     """Normalise a header: BodyPartExamined speaks first, the codes of AnatomicRegionSequence where it says nothing:
-    where it is empty, or a word like DEFAULT that vendors put there.
+    where it is empty, or a word like DEFAULT that vendors put there. Where those say nothing either, the codes of
+    PrimaryAnatomicStructureSequence do.
 
-    `anatomic_region_codes`: CodeValues, SNOMED CT or the older SRT form, with backslashes between them. One of them
-    that is not known makes the whole statement unknown. A code that is not of the 14 regions is never forgotten beside
-    a BodyPartExamined: it makes the header `outside`.
+    Codes: CodeValues, SNOMED CT or the older SRT form, with backslashes between them. One of them that is not known
+    makes the whole statement unknown. A code that is not of the 14 regions is never forgotten beside a
+    BodyPartExamined: it makes the header `outside`.
     """
-    by_code = _coded_statement(anatomic_region_codes)
+    by_region, by_structure = _coded_statement(anatomic_region_codes), _coded_statement(primary_structure_codes)
+    by_text = _text_statement(body_part_examined)
+    named = [each.regions for each in (by_text, by_region, by_structure) if each is not None and each.regions]
+    said = _together(by_text, by_region or by_structure)
+    return replace(said, torn=any(one.isdisjoint(other) for one, other in combinations(named, 2)))
+
+
+def _text_statement(body_part_examined: str) -> HeaderRegion | None:
     if not body_part_examined.strip(_PADDING):
-        return by_code or EMPTY_HEADER
-    said = _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
-    if by_code is None:
-        return said
-    if said.kind is HeaderKind.UNKNOWN:
-        return replace(by_code, source=said.source, value=said.value)
-    outside = said.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN
-    return replace(said, outside=outside, torn=_tear(said, by_code))
+        return None
+    return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
 
 
-def _tear(one: HeaderRegion, other: HeaderRegion) -> bool:
-    return bool(one.regions and other.regions) and one.regions.isdisjoint(other.regions)
+def _together(by_text: HeaderRegion | None, by_code: HeaderRegion | None) -> HeaderRegion:
+    if by_text is None or by_code is None:
+        return by_text or by_code or EMPTY_HEADER
+    if by_text.kind is HeaderKind.UNKNOWN:
+        return replace(by_code, source=by_text.source, value=by_text.value)
+    return replace(by_text, outside=by_text.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN)
 
 
 def _coded_statement(anatomic_region_codes: str) -> HeaderRegion | None:

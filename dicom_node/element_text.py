@@ -23,6 +23,8 @@ _URN_CODE_VALUE = 0x00080120
 _CODING_SCHEME = 0x00080102
 _ANATOMIC_REGION_SEQUENCE = 0x00082218
 _ANATOMIC_REGION_MODIFIERS = 0x00082220
+_PRIMARY_STRUCTURE_SEQUENCE = 0x00082228
+_PRIMARY_STRUCTURE_MODIFIERS = 0x00082230
 _BODY_PART_EXAMINED = 0x00180015
 
 
@@ -61,17 +63,35 @@ def region_codes_of(ds: Dataset) -> str:
 
     A code of another scheme than SNOMED is told with its scheme, 99LOCAL:T-D8700, since it means something else.
     """
+    return _codes_of(ds, _ANATOMIC_REGION_SEQUENCE)
+
+
+def structure_codes_of(ds: Dataset) -> str:
+    """The codes of PrimaryAnatomicStructureSequence, as `region_codes_of`."""
+    return _codes_of(ds, _PRIMARY_STRUCTURE_SEQUENCE)
+
+
+def _codes_of(ds: Dataset, sequence: int) -> str:
     try:
-        return "\\".join(_code_of(item) for item in _items_of(ds, _ANATOMIC_REGION_SEQUENCE))[:LONGEST_TEXT]
+        return "\\".join(_code_of(item) for item in _items_of(ds, sequence))[:LONGEST_TEXT]
     except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
         return UNREADABLE_CODE
 
 
 def region_modifiers_of(ds: Dataset) -> frozenset[str]:
-    """The codes of the modifiers in AnatomicRegionSequence, such as a side; none where they cannot be read."""
+    """The codes of the modifiers in AnatomicRegionSequence and PrimaryAnatomicStructureSequence, such as a side; none
+    where they cannot be read.
+    """
+    places = (
+        (_ANATOMIC_REGION_SEQUENCE, _ANATOMIC_REGION_MODIFIERS),
+        (_PRIMARY_STRUCTURE_SEQUENCE, _PRIMARY_STRUCTURE_MODIFIERS),
+    )
+    return frozenset(code for sequence, modifiers in places for code in _modifiers_of(ds, sequence, modifiers))
+
+
+def _modifiers_of(ds: Dataset, sequence: int, modifiers: int) -> frozenset[str]:
     try:
-        regions = _items_of(ds, _ANATOMIC_REGION_SEQUENCE)
-        return frozenset(_code_of(each) for item in regions for each in _items_of(item, _ANATOMIC_REGION_MODIFIERS))
+        return frozenset(_code_of(each) for item in _items_of(ds, sequence) for each in _items_of(item, modifiers))
     except Exception:  # noqa: BLE001 - pydicom raises what its converters raise
         return frozenset()
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.bodypart import HeaderRegion, read_header_region
-from dicom_node.element_text import body_part_of, region_codes_of, region_modifiers_of, text_of
+from dicom_node.element_text import body_part_of, region_codes_of, region_modifiers_of, structure_codes_of, text_of
 
 _LATERALITY = 0x00200060
 _IMAGE_LATERALITY = 0x00200062
@@ -23,12 +23,13 @@ _NOT_FOR_RULES = frozenset({"SQ", "OB", "OW", "OD", "OF", "OL", "OV", "UN", "UT"
 
 
 def header_region(ds: Dataset) -> HeaderRegion:
-    """Normalise BodyPartExamined, AnatomicRegionSequence and laterality of a data set, which stays as it is.
+    """Normalise BodyPartExamined, AnatomicRegionSequence, PrimaryAnatomicStructureSequence and laterality of a data
+    set, which stays as it is.
 
     Laterality is the series', ImageLaterality the image's (PS3.3 C.7.3.1, C.8.11.5), and a modifier of the region says
     it too; B and U name no side.
     """
-    said = read_header_region(body_part_of(ds), region_codes_of(ds))
+    said = read_header_region(body_part_of(ds), region_codes_of(ds), structure_codes_of(ds))
     series, image = text_of(ds, _LATERALITY).upper(), text_of(ds, _IMAGE_LATERALITY).upper()
     sided = not _ONE_SIDE.isdisjoint({series, image}) or len(region_modifiers_of(ds) & _ONE_SIDE_CODES) == 1
     return replace(said, sided=sided, whole=image in ("U", "B"))

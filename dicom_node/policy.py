@@ -139,11 +139,11 @@ def _on_contradiction(
 ) -> Ruling:
     if header.kind is HeaderKind.UNKNOWN and header.coded:
         # A code is no slip of the pen: it names a part exactly, be it one that no table of ours has.
-        reason = f"AnatomicRegionSequence names what is not known here; the pixels show {region}"
+        reason = f"the header's codes name what is not known here; the pixels show {region}"
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
     if header.torn and region in header.regions:
         beside = header.term or "the body part"
-        reason = f"AnatomicRegionSequence names another part than {beside}; the pixels show {region}"
+        reason = f"the header's codes name another part than {beside}; the pixels show {region}"
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
     said = header.term or "something that is not a known body part"
     reason = f"the header says {said}; the pixels show {region} ({confidence:.2f})"

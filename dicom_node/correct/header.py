@@ -18,7 +18,7 @@ from dicom_node.correct.elements import (
     translating,
 )
 from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_items
-from dicom_node.element_text import region_codes_of
+from dicom_node.element_text import region_codes_of, structure_codes_of
 from dicom_node.verdict import Decision
 
 # What each changed attribute becomes; None removes it.
@@ -51,9 +51,10 @@ def corrected(ds: Dataset, correction: Correction) -> Dataset:
     """A copy of `ds` that says what `correction` says. `ds` itself stays as it is.
 
     Outcomes: where the header says it already, a plain copy without any trace; otherwise a copy with BodyPartExamined,
-    AnatomicRegionSequence and laterality set, the old values in OriginalAttributesSequence, the node and its model in
-    ContributingEquipmentSequence, and InstanceCoercionDateTime (PS3.3 C.12.1.1.9). UIDs, pixels, creation time and
-    Specific Character Set stay (C.12.1.1.9 keeps the SOP Instance UID).
+    AnatomicRegionSequence and laterality set, without a PrimaryAnatomicStructureSequence of another region, the old
+    values in OriginalAttributesSequence, the node and its model in ContributingEquipmentSequence, and
+    InstanceCoercionDateTime (PS3.3 C.12.1.1.9). UIDs, pixels, creation time and Specific Character Set stay (C.12.1.1.9
+    keeps the SOP Instance UID).
 
     Raises CorrectionError where the object is digitally signed, or cannot be read well enough to be changed.
     """
@@ -69,6 +70,7 @@ def _changes(ds: Dataset, correction: Correction) -> Changes:
     return {
         **_body_part(ds, correction.body_part),
         **_anatomic_region(ds, correction.region),
+        **_primary_structure(ds, correction.region),
         **_laterality(ds, correction.body_part),
     }
 
@@ -85,6 +87,13 @@ def _anatomic_region(ds: Dataset, region: BodyPart | None) -> Changes:
         return {}
     item = code_item(region.code, "SCT", region.meaning)
     return {"AnatomicRegionSequence": DataElement(tag_of("AnatomicRegionSequence"), "SQ", [item])}
+
+
+def _primary_structure(ds: Dataset, region: BodyPart | None) -> Changes:
+    """A structure of another region goes: the image does not show it."""
+    if region is None or not _wrong_structure(ds, region):
+        return {}
+    return {"PrimaryAnatomicStructureSequence": None}
 
 
 def _laterality(ds: Dataset, part: BodyPart) -> Changes:
@@ -134,7 +143,8 @@ def _contribution(correction: Correction) -> Dataset:
 
 def _reason(ds: Dataset, correction: Correction) -> Reason:
     wrong = _wrong_body_part(ds, correction.body_part) or (
-        correction.region is not None and _wrong_code(ds, correction.region, if_empty=False)
+        correction.region is not None
+        and (_wrong_code(ds, correction.region, if_empty=False) or _wrong_structure(ds, correction.region))
     )
     return Reason.CORRECT if wrong else Reason.COERCE
 
@@ -150,6 +160,16 @@ def _wrong_code(ds: Dataset, part: BodyPart, *, if_empty: bool) -> bool:
     if not codes:
         return if_empty
     return "\\" in codes or not _consistent("", codes, part)
+
+
+def _wrong_structure(ds: Dataset, part: BodyPart) -> bool:
+    """Whether PrimaryAnatomicStructureSequence names a part of another region; what is not known, or outside of them
+    all, is a part of what AnatomicRegionSequence names.
+    """
+    said = read_header_region("", structure_codes_of(ds))
+    if said.regions:
+        return said.regions.isdisjoint(read_header_region(part.term).regions)
+    return said.kind is not HeaderKind.EMPTY and _wrong_code(ds, part, if_empty=False)
 
 
 def _consistent(body_part_examined: str, code: str, part: BodyPart) -> bool:

@@ -138,6 +138,37 @@ def test_modifiers_of_a_wrong_region_go_and_are_kept_in_the_trace():
     assert previous(ds).AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
 
 
+PATELLA = ("64234005", "Patella")
+MENISCUS = ("120601009", "Meniscus of knee joint")
+
+
+@pytest.mark.parametrize(("structure", "region"), [(PATELLA, "KNEE"), (MENISCUS, "KNEE"), (PATELLA, "HAND")])
+def test_a_primary_structure_of_another_region_goes_and_is_kept_in_the_trace(structure, region):
+    """A hand has no kneecap; one that no table knows is a part of the region that was wrong."""
+    value, meaning = structure
+    original = dx(
+        BodyPartExamined="KNEE",
+        AnatomicRegionSequence=anatomy(region),
+        PrimaryAnatomicStructureSequence=[code(value, meaning)],
+    )
+    ds = corrected(original, correction("HAND"))
+    assert "PrimaryAnatomicStructureSequence" not in ds
+    assert ds.AnatomicRegionSequence[0].CodeMeaning == "Hand"
+    assert previous(ds).PrimaryAnatomicStructureSequence[0].CodeMeaning == meaning
+    assert ds.OriginalAttributesSequence[-1].ReasonForTheAttributeModification == "CORRECT"
+
+
+@pytest.mark.parametrize(("structure", "region"), [(PATELLA, "KNEE"), (MENISCUS, "KNEE"), (PATELLA, None)])
+def test_a_primary_structure_of_the_region_stays(structure, region):
+    value, meaning = structure
+    ds = dx(BodyPartExamined="HAND", PrimaryAnatomicStructureSequence=[code(value, meaning)])
+    if region:
+        ds.AnatomicRegionSequence = anatomy(region)
+    copy = corrected(as_read(ds), correction("KNEE"))
+    assert copy.AnatomicRegionSequence[0].CodeMeaning == "Knee"
+    assert copy.PrimaryAnatomicStructureSequence[0].CodeMeaning == meaning
+
+
 def test_an_image_without_a_verdict_of_its_own_keeps_its_region():
     """BodyPartExamined belongs to the series, AnatomicRegionSequence to the image."""
     ds = corrected(cr(AnatomicRegionSequence=anatomy("KNEE")), correction("HAND", region=None))

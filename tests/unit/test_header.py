@@ -87,6 +87,49 @@ def test_a_modifier_of_the_region_is_a_side_too(modifiers: list[Dataset], sided:
     assert header_region(ds).sided is sided
 
 
+PATELLA, MENISCUS, HEART = "64234005", "120601009", "80891009"
+
+
+@pytest.mark.parametrize(
+    ("body_part", "region", "structure", "kind", "torn"),
+    [
+        ("", None, PATELLA, HeaderKind.NAMES, False),
+        ("", None, MENISCUS, HeaderKind.UNKNOWN, False),
+        ("", None, HEART, HeaderKind.OUTSIDE, False),
+        ("", "72696002", MENISCUS, HeaderKind.NAMES, False),
+        ("", "72696002", PATELLA, HeaderKind.NAMES, False),
+        ("", "85562004", PATELLA, HeaderKind.NAMES, True),
+        ("HAND", None, PATELLA, HeaderKind.NAMES, True),
+        ("HAND", "85562004", PATELLA, HeaderKind.NAMES, True),
+        ("KNEE", "72696002", PATELLA, HeaderKind.NAMES, False),
+    ],
+)
+def test_the_primary_structure_is_a_statement_too(
+    body_part: str, region: str | None, structure: str, kind: HeaderKind, torn: bool
+) -> None:
+    """It speaks where the region's code says nothing, and contradicts both."""
+    ds = Dataset()
+    ds.BodyPartExamined = body_part
+    if region:
+        ds.AnatomicRegionSequence = [code(region)]
+    ds.PrimaryAnatomicStructureSequence = [code(structure)]
+    assert (header_region(ds).kind, header_region(ds).torn) == (kind, torn)
+
+
+def test_a_structure_that_no_table_knows_protects_the_body_part_beside_it() -> None:
+    ds = Dataset()
+    ds.BodyPartExamined = "KNEE"
+    ds.PrimaryAnatomicStructureSequence = [code(MENISCUS)]
+    assert header_region(ds).outside
+
+
+def test_a_modifier_of_the_primary_structure_is_a_side_too() -> None:
+    ds = Dataset()
+    ds.PrimaryAnatomicStructureSequence = [code("24136001")]
+    ds.PrimaryAnatomicStructureSequence[0].PrimaryAnatomicStructureModifierSequence = [code("7771000")]
+    assert header_region(ds).sided
+
+
 def test_what_a_sender_writes_in_small_letters_is_unpaired_as_well() -> None:
     ds = Dataset()
     ds.ImageLaterality = "u"

@@ -131,7 +131,7 @@ def test_a_body_part_and_a_code_that_name_different_parts_do_not_agree():
     """HAND with the code of a foot, pixels of a hand: the wrong code would go out as if it were right."""
     answer = ruling("HAND", "56459004", confidence=1.0, correct_above=0.0)
     assert (answer.decision, answer.agreement, answer.body_part) == (Decision.REVIEW, Agreement.DISAGREES, None)
-    assert answer.reason == "AnatomicRegionSequence names another part than HAND; the pixels show hand"
+    assert answer.reason == "the header's codes name another part than HAND; the pixels show hand"
 
 
 @pytest.mark.parametrize(("header", "code"), [("FOOT", "85562004"), ("FOOT", "72696002")])
