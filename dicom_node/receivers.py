@@ -17,6 +17,7 @@ import structlog
 
 from dicom_node.config import Config
 from dicom_node.errors import ConfigError, NodeError, StartError, reason
+from dicom_node.listening import require_free
 from dicom_node.receiver_process import OpenReceiver, Word, run_receiver
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class Receivers:
 
         Raises ConfigError when one cannot because of the configuration, StartError when that may pass by itself.
         """
+        self._require_own_port()
         try:
             self.port = self._first_word(self._spawn())
             for line in [self._spawn() for _ in range(self._config.node.receivers - 1)]:
@@ -100,6 +102,14 @@ class Receivers:
             for counted in self._counted.values():
                 total.update(counted)
         return total
+
+    def _require_own_port(self) -> None:
+        """Raise StartError where another node has the port: receivers share theirs, so that the kernel would let the
+        two nodes share it as well, and deal the images out to both.
+        """
+        section = self._config.node
+        if section.receivers > 1 and section.port:
+            require_free("node", section.host, section.port)
 
     def _spawn(self) -> Connection:
         context = multiprocessing.get_context("spawn")

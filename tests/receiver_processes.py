@@ -3,6 +3,7 @@ the configuration's data folder.
 """
 
 import os
+import socket
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,18 @@ class Idle:
 
     def stop(self) -> None:
         """Nothing is in hand."""
+
+
+class Listening(Idle):
+    """A receiver that shares its port."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._socket = socket.create_server((host, port), reuse_port=True)
+        self.port = port
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._socket.close()
 
 
 class Writing(Idle):
@@ -45,6 +58,13 @@ def note_pid(config: Config, port: int, count: Count) -> Idle:
     part.write_text(str(os.getpid()))
     part.replace(pid_file(config.node.data_dir))
     return Idle()
+
+
+def listen_and_note_pid(config: Config, port: int, count: Count) -> Idle:
+    """Listen on the port beside others, and write down which process this is."""
+    idle = Listening(config.node.host, port)
+    note_pid(config, port, count)
+    return idle
 
 
 def count_three(config: Config, port: int, count: Count) -> Idle:

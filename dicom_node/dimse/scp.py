@@ -4,7 +4,6 @@ The protocol is pynetdicom's; here is the lifecycle. Who may come in: `dicom_nod
 association: `dicom_node.dimse.journal`; how an object is answered: `dicom_node.dimse.storing`.
 """
 
-import errno
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,8 +31,8 @@ from dicom_node.dimse.server import Server
 from dicom_node.dimse.storing import reply_to_store
 from dicom_node.dimse.unnamed import hear_the_unnamed
 from dicom_node.dimse.watch import NobodyWatches, Watch
-from dicom_node.errors import StartError
 from dicom_node.instance import Incoming, Receipt
+from dicom_node.listening import cannot_listen
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.tls import TlsServer
 
@@ -137,7 +136,7 @@ class StoreScp:
                 porch=porch,
             )
         except OSError as error:
-            raise StartError(_not_listening(settings, error)) from error
+            raise cannot_listen("node", settings.host, settings.port, error) from error
         porch.start()
         self._server, self._porch = server, porch
         self._thread = threading.Thread(target=server.serve_forever, name="receiver", daemon=True)
@@ -217,12 +216,3 @@ class StoreScp:
         association = event.assoc
         peer = association.requestor.address
         watch_first_words(event, on_tls=lambda: self._journal.tls_failed(peer, SPEAKS_TLS, association))
-
-
-def _not_listening(settings: ScpSettings, error: OSError) -> str:
-    reason = error.strerror or type(error).__name__
-    advice = {
-        errno.EADDRINUSE: "set another node.port, or end what listens there",
-        errno.EACCES: "set a node.port above 1023, or give the node the right to lower ones",
-    }.get(error.errno or 0, "set node.host to an address of this machine")
-    return f"cannot listen on {settings.host} port {settings.port}: {reason}; {advice}"

@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from dicom_node.config import Config, load_config
 from dicom_node.errors import ConfigError, NodeError, StartError
+from dicom_node.listening import family_of
 from dicom_node.receivers import Receivers
 from dicom_node.spool import Spool
 from tests.receiver_processes import (
@@ -23,16 +25,22 @@ from tests.receiver_processes import (
     find_the_ledger_away,
     find_the_port_taken,
     leave_half_a_file,
+    listen_and_note_pid,
     note_pid,
     notify_a_lot,
     pid_file,
 )
-from tests.servers.programs import wait_until
+from tests.servers.programs import free_port, wait_until
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path)})
+
+
+def config_of(tmp_path: Path, **node: object) -> Config:
+    keys = {"data_dir": tmp_path, **node}
+    return load_config(None, {f"DICOM_NODE_NODE__{key.upper()}": str(value) for key, value in keys.items()})
 
 
 def receivers(
@@ -48,12 +56,38 @@ def receivers(
 
 def test_several_processes_end_together(tmp_path: Path) -> None:
     """The first one to end is noticed while the others are still being asked to."""
-    three = load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path), "DICOM_NODE_NODE__RECEIVERS": "3"})
+    three = config_of(tmp_path, receivers=3, port=0)
     several = receivers(three, note_pid)
     several.start()
     processes = list(several._processes.values())
     several.stop()
     assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_that_another_node_s_receivers_share_is_taken(tmp_path: Path, host: str) -> None:
+    """The kernel would let both nodes share it, and deal the images out to them."""
+    with socket.socket(family_of(host)) as another:
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        another.bind((host, 0))
+        another.listen()
+        port = another.getsockname()[1]
+        two = receivers(config_of(tmp_path, receivers=2, host=host, port=port), note_pid)
+        with pytest.raises(StartError, match=f"cannot listen on {host} port {port}: Address already in use; .*"):
+            two.start()
+    assert not pid_file(tmp_path).exists()
+
+
+def test_a_receiver_that_died_is_replaced_although_the_others_have_the_port(tmp_path: Path) -> None:
+    two = receivers(config_of(tmp_path, receivers=2, port=free_port()), listen_and_note_pid)
+    two.start()
+    try:
+        first = pid_file(tmp_path).read_text()
+        os.kill(int(first), signal.SIGKILL)
+        wait_until(lambda: pid_file(tmp_path).read_text() != first, what="another process")
+        wait_until(lambda: two.answering == 2, what="two that answer")
+    finally:
+        two.stop()
 
 
 @pytest.mark.parametrize(
