@@ -20,6 +20,7 @@ from dicom_node.errors import OutOfResourcesError
 from dicom_node.eye import Eye
 from dicom_node.instance import Instance
 from dicom_node.ledger import open_ledger
+from dicom_node.listening import written
 from dicom_node.looking import Looking
 from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
@@ -207,8 +208,8 @@ class Node:
         """The one line that `serve` prints when the port answers."""
         section = self._config.node
         scheme = "https" if self._config.web.certificate else "http"
-        web = f", web {scheme}://{self._config.web.host}:{self.web_port}" if self._web is not None else ""
-        return f"{section.ae_title} listens on {section.host}:{self.port}{web}, model {self._eye.model_id}"
+        web = f", web {scheme}://{written(self._config.web.host, self._web.port)}" if self._web is not None else ""
+        return f"{section.ae_title} listens on {written(section.host, self.port)}{web}, model {self._eye.model_id}"
 
     def _counted(self) -> Counter[str]:
         return self._receivers.counted() + Counter({UNAUDITED: self._auditor.dropped})

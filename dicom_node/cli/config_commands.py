@@ -14,6 +14,7 @@ from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.security import WebSection
 from dicom_node.errors import ConfigError
+from dicom_node.listening import written
 
 SHORTEST_PASSWORD = 12
 
@@ -47,14 +48,14 @@ def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     ledger = read_url(settings.ledger_url)
     if ledger.get_backend_name() == "sqlite":
         check_folder("ledger.url", Path(ledger.database or "").parent)
-    yield "listens on", f"{settings.node.host}:{settings.node.port}, AE title {settings.node.ae_title}"
+    yield "listens on", f"{written(settings.node.host, settings.node.port)}, AE title {settings.node.ae_title}"
     yield "web", _web(settings.web)
     yield "data", str(settings.node.data_dir)
     yield "ledger", shown_url(ledger)
     yield "model", open_model(settings).model_id
     yield from summary_of(settings)
     for destination in settings.destinations:
-        way = f"{destination.ae_title}@{destination.host}:{destination.port}"
+        way = f"{destination.ae_title}@{written(destination.host, destination.port)}"
         yield f"destination {destination.name}", f"{way}, {destination.mode}, {destination.when}"
     yield from check_tls(settings, now=utc_now())
     for rule in settings.rules:
@@ -64,7 +65,7 @@ def _checked(settings: Config) -> Iterator[tuple[str, str]]:
 def _web(section: WebSection) -> str:
     if not section.enabled:
         return "off"
-    where = f"{'https' if section.certificate else 'http'}://{section.host}:{section.port}"
+    where = f"{'https' if section.certificate else 'http'}://{written(section.host, section.port)}"
     if not section.auth.configured:
         return f"{where}, for this machine alone, without sign-in"
     risk = "" if section.certificate or section.on_loopback else "; passwords go in clear: set certificate and key"

@@ -9,6 +9,7 @@ from dicom_node.cli.destination_names import require_configured
 from dicom_node.cli.options import ConfigOption, read_config
 from dicom_node.config import Config, Destination
 from dicom_node.errors import ConfigError, NodeError
+from dicom_node.listening import written
 
 AT_ONCE = 16
 
@@ -26,7 +27,7 @@ def echo(
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         for destination, trouble in zip(chosen, pool.map(lambda each: _trouble(settings, each), chosen), strict=True):
             silent += bool(trouble)
-            way = f"{destination.ae_title} at {destination.host}:{destination.port}"
+            way = f"{destination.ae_title} at {written(destination.host, destination.port)}"
             typer.echo(f"{destination.name}, {way}: {trouble or 'answers'}")
     if silent:
         raise NodeError(

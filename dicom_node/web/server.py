@@ -7,7 +7,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from dicom_node.errors import StartError
+from dicom_node.listening import cannot_listen, family_of
 from dicom_node.tls import Credentials, TlsServer
 from dicom_node.tls.contexts import Contexts
 from dicom_node.web.door import Door
@@ -44,11 +44,15 @@ class WebServer:
         """Raises StartError when the address cannot be had."""
         try:
             # Bound here, so that a port that is taken is an error at once, and connections wait until uvicorn listens.
-            self._socket = socket.create_server((self._host, self._wanted_port), backlog=128)
+            self._socket = socket.create_server(
+                (self._host, self._wanted_port),
+                family=family_of(self._host),
+                backlog=128,
+                # Every address means those of IPv4 as well, as on the DICOM port.
+                dualstack_ipv6=self._host == "::" and socket.has_dualstack_ipv6(),
+            )
         except OSError as error:
-            raise StartError(
-                f"the web port {self._host}:{self._wanted_port} cannot be used ({error.strerror}); set another web.port"
-            ) from error
+            raise cannot_listen("web", self._host, self._wanted_port, error) from error
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web")
         self._thread.start()
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from dicom_node.cli.health_command import health
-from dicom_node.errors import NodeError
+from dicom_node.errors import NodeError, StartError
 from dicom_node.tls import Credentials
 from dicom_node.web.server import WebServer
 from tests.certificates import Authority
@@ -57,6 +57,32 @@ def test_a_web_port_on_every_address_is_asked_on_this_machine(file: Path) -> Non
     with served(host="0.0.0.0") as port:
         file.write_text(f'[web]\nhost = "0.0.0.0"\nport = {port}\n{token}')
         health(config=file)
+
+
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_a_web_port_on_ipv6_answers(file: Path, host: str) -> None:
+    token = f'[[web.auth.tokens]]\nname = "any"\ntoken_hash = "sha256:{"0" * 64}"\n'
+    with served(host=host) as port:
+        file.write_text(f'[web]\nhost = "{host}"\nport = {port}\n{token}')
+        health(config=file)
+        if host == "::":
+            socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "advice"),
+    [
+        ("127.0.0.1", None, "Address already in use; set another web.port, or end what listens there"),
+        ("192.0.2.1", 0, "Cannot assign requested address; set web.host to an address of this machine"),
+        ("node.invalid", 0, "; set web.host to an address of this machine"),
+    ],
+)
+def test_a_web_port_that_cannot_be_had_is_told_with_what_to_do(host: str, port: int | None, advice: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        wanted = other.getsockname()[1] if port is None else port
+        server = WebServer(FastAPI(), host=host, port=wanted)
+        with pytest.raises(StartError, match=rf"^cannot listen on {host} port {wanted}: .*{advice}$"):
+            server.start()
 
 
 def test_another_program_on_the_web_port_is_no_node(file: Path) -> None:
