@@ -52,7 +52,7 @@ class HeaderRegion:
     14; `borders`: regions that images of such a part show as well; `coded`: whether all this is what the codes say, be
     it beside a text (`value`) that means nothing; `sided`: whether the header says that it is the right or the left one
     of a pair; `whole`: that it is no single one, but both or unpaired; `torn`: that its parts name regions that have
-    nothing in common.
+    nothing in common; `unexplained`: that BodyPartExamined has words that no table of ours explains, and alone.
     """
 
     kind: HeaderKind
@@ -66,6 +66,7 @@ class HeaderRegion:
     sided: bool = False
     whole: bool = False
     torn: bool = False
+    unexplained: bool = False
 
     @property
     def region(self) -> Region | None:
@@ -99,14 +100,15 @@ def read_header_region(
 def _text_statement(body_part_examined: str) -> HeaderRegion | None:
     if not body_part_examined.strip(_PADDING):
         return None
-    return _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+    said = _statement(body_part_examined, normalised_terms(body_part_examined), HeaderSource.BODY_PART_EXAMINED)
+    return replace(said, unexplained=said.kind is HeaderKind.UNKNOWN and not is_filler(body_part_examined))
 
 
 def _together(by_text: HeaderRegion | None, by_code: HeaderRegion | None) -> HeaderRegion:
     if by_text is None or by_code is None:
         return by_text or by_code or EMPTY_HEADER
     if by_text.kind is HeaderKind.UNKNOWN:
-        return replace(by_code, source=by_text.source, value=by_text.value)
+        return replace(by_code, source=by_text.source, value=by_text.value, unexplained=by_text.unexplained)
     return replace(by_text, outside=by_text.outside or by_code.outside or by_code.kind is HeaderKind.UNKNOWN)
 
 
@@ -147,7 +149,19 @@ def normalised_terms(text: str) -> frozenset[str]:
     exact = _lookup(words)
     if exact is not None:
         return frozenset({exact})
-    return frozenset(_phrases_inside(words)) or frozenset(_phrases_inside(_without_noise(words)))
+    return _terms_inside(words) or _terms_inside(_without_noise(words))
+
+
+def is_filler(text: str) -> bool:
+    """Whether a text says nothing of a body part: signs alone, or words that devices put where nobody has chosen one
+    (DEFAULT, N/A), and such as say how or of which side.
+
+    Letters of another alphabet are words too, though no table of ours has them; so are digits, which may be a code.
+    """
+    if any(letter.isalnum() and not _plain(letter) for letter in text):
+        return False
+    words = _words(text)
+    return "".join(words) in _filler() or all(word in _filler() or word in _noise() for word in words)
 
 
 def _lookup(words: tuple[str, ...]) -> str | None:
@@ -159,13 +173,29 @@ def _lookup(words: tuple[str, ...]) -> str | None:
     return _synonyms().get(" ".join(words)) or _synonyms().get(joined)
 
 
-def _phrases_inside(words: tuple[str, ...]) -> Iterator[str]:
+# Words that are a part of their own only where no other is named: the DIGITS of a FOOT are toes.
+_LAST_RESORTS = ("JOINT", "DIGIT", "DIGITS", "PHALANX", "DOIGT", "DEDO", "DITO", "DORSAL", "DORSALE")
+_OF_THE_SPINE = ("DORSAL", "DORSALE")  # beside another part of the spine it is one, too
+
+
+def _terms_inside(words: tuple[str, ...]) -> frozenset[str]:
+    found = dict(_phrases_inside(words))
+    for word in _LAST_RESORTS:
+        others = {term for phrase, term in found.items() if phrase != word}
+        spine = word in _OF_THE_SPINE and any(term.endswith(("SPINE", "LUMBAR")) for term in others)
+        if others and not spine:
+            found.pop(word, None)
+    return frozenset(found.values())
+
+
+def _phrases_inside(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """The phrases that mean something, with their terms."""
     start = 0
     while start < len(words):
         for end in range(min(len(words), start + 3), start, -1):
             term = _lookup(words[start:end])
             if term is not None:
-                yield term
+                yield " ".join(words[start:end]), term
                 start = end - 1
                 break
         start += 1
@@ -175,8 +205,11 @@ def _words(text: str) -> tuple[str, ...]:
     plain = text.upper()
     for umlaut, spelled in (("Ä", "AE"), ("Ö", "OE"), ("Ü", "UE"), ("ẞ", "SS")):
         plain = plain.replace(umlaut, spelled)
-    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode("ascii")
-    return tuple(re.findall(r"[A-Z]+|\d+[A-Z]*", plain))
+    return tuple(re.findall(r"[A-Z]+|\d+[A-Z]*", _plain(plain)))
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
 
 def _without_noise(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -187,6 +220,12 @@ def _without_noise(words: tuple[str, ...]) -> tuple[str, ...]:
 def _noise() -> frozenset[str]:
     """Words that say how or of which side a radiograph was taken, never of what."""
     return frozenset(row["word"] for row in _table("noise.csv"))
+
+
+@lru_cache(maxsize=1)
+def _filler() -> frozenset[str]:
+    """Words that stand where nobody has named a body part."""
+    return frozenset(row["word"] for row in _table("filler.csv"))
 
 
 @lru_cache(maxsize=1)

@@ -141,6 +141,10 @@ def _on_contradiction(
         # A code is no slip of the pen: it names a part exactly, be it one that no table of ours has.
         reason = f"the header's codes name what is not known here; the pixels show {region}"
         return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
+    if header.unexplained:
+        # It may be a part that the model was never taught, in words that no table of ours has.
+        reason = f"BodyPartExamined says what is not known here; the pixels show {region}"
+        return Ruling(decision=Decision.REVIEW, reason=reason, agreement=agreement)
     if header.torn and region in header.regions:
         beside = header.term or "the body part"
         reason = f"the header's codes name another part than {beside}; the pixels show {region}"

@@ -96,6 +96,28 @@ def test_the_letter_l_is_lumbar_before_spine_and_left_elsewhere(text, term):
     assert normalised_terms(text) == {term}
 
 
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("DORSAL HAND", {"HAND"}),
+        ("FOOT DIGITS", {"FOOT"}),
+        ("DEDO PIE", {"FOOT"}),
+        ("HIP JOINT", {"HIP"}),
+        ("KNEE JOINT LT", {"KNEE"}),
+        ("DIGIT", {"FINGER"}),
+        ("DIGIT JOINT", {"FINGER"}),
+        ("DORSAL", {"TSPINE"}),
+        ("DORSAL SPINE", {"TSPINE"}),
+        ("DORSAL AND LUMBAR SPINE", {"TSPINE", "LSPINE"}),
+        ("AC JOINT", {"ACJOINT"}),
+        ("JOINT", {"JOINT"}),
+    ],
+)
+def test_words_that_only_go_with_another_part_are_none_beside_it(text, terms):
+    """What is dorsal, a digit or a joint is told by the other word."""
+    assert normalised_terms(text) == terms
+
+
 def test_a_text_with_two_parts_names_both():
     """FOOT/ANKLE agrees with either."""
     header = read_header_region("FOOT/ANKLE")

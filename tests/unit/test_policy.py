@@ -88,11 +88,39 @@ def test_a_wrong_header_is_corrected_from_the_threshold_on(confidence, decision)
     assert answer.body_part == ("HAND" if decision is Decision.CORRECTS else None)
 
 
-def test_a_header_that_nobody_understands_is_treated_as_wrong():
-    """It is of no use for sorting, but its words stay in the trace of the copy."""
-    assert ruling("XYZZY").decision is Decision.REVIEW
-    answer = ruling("XYZZY", correct_above=0.9)
+@pytest.mark.parametrize("header", ["XYZZY", "LUNGFISH", "12", "R 胸部", "胸部", "ГРУДЬ", "DEFAULT XYZZY"])
+def test_words_that_nobody_understands_go_to_review(header):
+    """They may name a part that the model was never taught, as a code that no table knows may."""
+    answer = ruling(header, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.agreement) == (Decision.REVIEW, Agreement.HEADER_UNKNOWN)
+    beside = ruling(header, "72696002", confidence=1.0, correct_above=0.0)
+    assert (beside.decision, beside.body_part) == (Decision.REVIEW, None)
+    assert ruling(header, "85562004", correct_above=0.0).decision is Decision.AGREES
+
+
+@pytest.mark.parametrize("header", ["DEFAULT", "Unknown", "N/A", "NOT SPECIFIED", "nicht angegeben", "-", "LAT", "?R"])
+def test_words_that_mean_nothing_are_treated_as_wrong(header):
+    """They are of no use for sorting, but stay in the trace of the copy."""
+    assert ruling(header).decision is Decision.REVIEW
+    answer = ruling(header, correct_above=0.9)
     assert (answer.decision, answer.agreement) == (Decision.CORRECTS, Agreement.HEADER_UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["LUNGS", "THX", "TORSO", "BRUST", "PULMON", "POLMONI", "BORST", "ABDOME", "VENTRE", "TEETH", "OPG", "ZAHN"],
+)
+def test_a_chest_a_belly_or_teeth_in_common_words_are_never_overwritten(header):
+    """As CHEST, ABDOMEN and MOUTH are not."""
+    answer = ruling(header, region=Region.WRIST, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert read_header_region(header).outside
+
+
+def test_the_code_of_one_part_beside_words_for_another_go_to_review():
+    """KNEE by its code, in Chinese, pixels of a hand."""
+    answer = ruling("膝", "72696002", confidence=1.0, correct_above=0.0)
+    assert answer.reason == "BodyPartExamined says what is not known here; the pixels show hand"
 
 
 def test_a_legal_part_outside_the_fourteen_is_never_overwritten():
