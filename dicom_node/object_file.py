@@ -11,9 +11,10 @@ from typing import BinaryIO
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_partial
-from pydicom.tag import BaseTag
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from dicom_node.bounded_reading import Limits, StopWhen, TooLongError, Walk, read_bounded
+from dicom_node.content import PIECE
 from dicom_node.element_text import text_of
 from dicom_node.errors import UndecodableError
 from dicom_node.part10 import DEFLATED, split_meta
@@ -24,22 +25,26 @@ BULK = 64 << 10
 # Twice the largest radiograph that the imaging package decodes (64 megapixels of 16 bits). A data set that inflates to
 # more is kept and sent as it is, and neither looked at nor rewritten.
 LARGEST_INFLATED = 256 << 20
-# Real data sets have hundreds of elements at their top level; a file of empty ones would be parsed for minutes.
+# Real data sets have hundreds of elements at their top level; a file of empty ones would be parsed for minutes. Below
+# that, what is looked at has some hundreds as well; a whole one, of many frames or contours, some hundred thousand.
 MOST_ELEMENTS = 20_000
-UNDEFINED_LENGTH = 0xFFFFFFFF
+A_LOOK = Limits(elements=MOST_ELEMENTS, nested=20_000, passes_over=True)
+THE_WHOLE = Limits(elements=MOST_ELEMENTS, nested=300_000, passes_over=False)
 
 
 def open_object(path: Path) -> Dataset:
-    """The data set of a Part 10 file, with deferred bulk. A deflated one is inflated, up to a limit.
+    """The data set of a Part 10 file, with deferred bulk. A deflated one is inflated, up to a limit. Sequences of very
+    many elements and items are there, and hold nothing (`read_bounded`).
 
     Raises UndecodableError for a file that would cost too much, OSError, and whatever pydicom raises on a broken one.
     """
     with path.open("rb") as file:
         meta, offset = split_meta(file)
         if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
-            return _read_inflated(file, meta, offset)
-        file.seek(0)
-        return read_partial(file, stop_when=_Walk(file), defer_size=BULK, force=True)
+            return _read_inflated(file, meta, offset, A_LOOK)
+        ds = _read(file, meta, A_LOOK, defer_size=BULK)
+        ds.fileobj_type, ds.buffer = open, None  # what was deferred is read by the file's name
+        return ds
 
 
 def read_object(path: Path) -> FileDataset:
@@ -51,67 +56,59 @@ def read_object(path: Path) -> FileDataset:
     with path.open("rb") as file:
         meta, offset = split_meta(file)
         if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
-            return _read_inflated(file, meta, offset, whole=True)
-        file.seek(0)
-        return _read_whole(file)
+            return _read_inflated(file, meta, offset, THE_WHOLE)
+        return _read(file, meta, THE_WHOLE)
 
 
-def _read_whole(file: BinaryIO) -> FileDataset:
-    walk = _Walk(file)
-    ds = read_partial(file, stop_when=walk, force=True)
-    walk.require_end(ds)
+def _read(file: BinaryIO, meta: Dataset, limits: Limits, *, defer_size: int | None = None) -> FileDataset:
+    walk = Walk(file, limits, big_endian=text_of(meta, TRANSFER_SYNTAX_UID) == ExplicitVRBigEndian)
+
+    def read(source: BinaryIO, stop_when: StopWhen) -> FileDataset:
+        return read_partial(source, stop_when=stop_when, defer_size=defer_size, force=True)
+
+    file.seek(0)
+    try:
+        ds = read_bounded(file, walk, read, defer_size=defer_size)
+    except TooLongError as error:
+        raise UndecodableError(str(error)) from error
+    if limits is THE_WHOLE:
+        _require_end(file, walk, ds)
     return ds
 
 
-def _read_inflated(file: BinaryIO, meta: Dataset, offset: int, *, whole: bool = False) -> FileDataset:
+def _read_inflated(file: BinaryIO, meta: Dataset, offset: int, limits: Limits) -> FileDataset:
     """What was deflated is, and comes as, Explicit VR Little Endian (PS3.5 A.5)."""
     file.seek(offset)
-    inflated = BytesIO(_inflated(file.read()))
-    ds = _read_whole(inflated) if whole else read_partial(inflated, stop_when=_Walk(inflated), force=True)
+    ds = _read(_inflated(file), Dataset(), limits)
     ds.file_meta = FileMetaDataset(meta)
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.preamble = bytes(128)
     return ds
 
 
-def _inflated(deflated: bytes) -> bytes:
+def _inflated(file: BinaryIO) -> BytesIO:
     """All of it; a part would pass for a whole image whose rest is missing."""
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    stream, content = zlib.decompressobj(-zlib.MAX_WBITS), BytesIO()
     try:
-        content = stream.decompress(deflated, LARGEST_INFLATED)
+        while not stream.eof and (piece := file.read(PIECE)):
+            content.write(stream.decompress(piece, LARGEST_INFLATED + 1 - content.tell()))
+            if content.tell() > LARGEST_INFLATED:
+                raise UndecodableError(f"the deflated data set inflates to more than {LARGEST_INFLATED >> 20} MiB")
     except zlib.error as error:
         raise UndecodableError("the deflated data set cannot be inflated") from error
     if not stream.eof:
-        why = "ends too early" if not stream.unconsumed_tail else f"inflates to more than {LARGEST_INFLATED >> 20} MiB"
-        raise UndecodableError(f"the deflated data set {why}")
+        raise UndecodableError("the deflated data set ends too early")
     return content
 
 
-class _Walk:
-    """What pydicom asks about every element at the top level, before it reads the value."""
+def _require_end(file: BinaryIO, walk: Walk, ds: Dataset) -> None:
+    """Raise UndecodableError unless the last element is there, to its last byte, and nothing follows but zeros."""
+    size = file.seek(0, os.SEEK_END)
+    if walk.last is None or walk.last not in ds or walk.end > size or _is_more_behind(file, walk.end):
+        raise UndecodableError("the data set is cut short or damaged: its last element cannot be read to the end")
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._count = 0
-        self._last: BaseTag | None = None
-        self._end = 0
 
-    def __call__(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
-        """Never to stop here; raises UndecodableError after too many elements."""
-        self._count += 1
-        if self._count > MOST_ELEMENTS:
-            raise UndecodableError(f"the data set has more than {MOST_ELEMENTS} elements")
-        self._last = tag
-        self._end = 0 if length == UNDEFINED_LENGTH else self._file.tell() + length
-        return False
-
-    def require_end(self, ds: Dataset) -> None:
-        """Raise UndecodableError unless the last element is there, to its last byte, and nothing follows but zeros."""
-        size = self._file.seek(0, os.SEEK_END)
-        if self._last is None or self._last not in ds or self._end > size or self._is_more_behind():
-            raise UndecodableError("the data set is cut short or damaged: its last element cannot be read to the end")
-
-    def _is_more_behind(self) -> bool:
-        """Fewer than 8 bytes are no element to pydicom; a sender's padding is not the head of one that is cut off."""
-        self._file.seek(self._end)
-        return bool(self._end) and any(self._file.read(8))
+def _is_more_behind(file: BinaryIO, end: int) -> bool:
+    """Fewer than 8 bytes are no element to pydicom; a sender's padding is not the head of one that is cut off."""
+    file.seek(end)
+    return bool(end) and any(file.read(8))

@@ -6,7 +6,6 @@ Nothing here changes a data set: its bytes are found, looked at, digested and ha
 import hashlib
 import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +21,8 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from pydicom.valuerep import STANDARD_VR
 
 from dicom_node import __version__
-from dicom_node.content import Content, as_file, in_pieces
+from dicom_node.bounded_reading import Limits, StopWhen, Walk, read_bounded
+from dicom_node.content import PIECE, Content, as_file, in_pieces
 from dicom_node.element_text import body_part_of, person_text_of, region_codes_of, text_of
 from dicom_node.errors import NotUnderstoodError
 from dicom_node.instance import Incoming
@@ -38,8 +38,11 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 PREAMBLE = bytes(128) + b"DICM"
 # The identity stands at the head of a data set; a deflate bomb is not blown up any further than this.
 INFLATED_HEAD = 16 << 20
-# Real data sets have some dozens of elements before their Series Instance UID, with private ones some hundreds.
-MOST_HEAD_ELEMENTS = 20_000
+# Real data sets have some dozens of elements before their Series Instance UID, with private ones some hundreds. Of what
+# is nested there nothing but a region's code is asked for, so that long sequences are passed over.
+HEAD_LIMITS = Limits(elements=20_000, nested=20_000, passes_over=True)
+# Longer values are not read: what is asked for is short.
+HEAD_BULK = 64 << 10
 # As much of a file is read to see whether it is DICOM at all; installers and videos lie on media, too.
 FILE_HEAD = 1 << 20
 
@@ -218,10 +221,17 @@ def patient_id_of(dataset: Content, transfer_syntax_uid: str) -> str:
 
 def inflate(deflated: Content, limit: int) -> bytes:
     """Inflate raw deflate data (PS3.5 A.5, RFC 1951) up to `limit` bytes. Raises NotUnderstoodError."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    pieces: list[bytes] = []
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, limit)
+        for start in range(0, len(deflated), PIECE):  # zlib would keep a copy of all that it is given
+            pieces.append(stream.decompress(deflated[start : start + PIECE], limit))
+            limit -= len(pieces[-1])
+            if stream.eof or limit <= 0:
+                break
     except zlib.error as error:
         raise NotUnderstoodError("the deflated data set cannot be inflated") from error
+    return b"".join(pieces)
 
 
 def _head(dataset: Content, transfer_syntax_uid: str) -> Dataset:
@@ -230,16 +240,17 @@ def _head(dataset: Content, transfer_syntax_uid: str) -> Dataset:
         dataset = inflate(dataset, INFLATED_HEAD)
     if not _begins_with_element(dataset, big_endian=transfer_syntax_uid == ExplicitVRBigEndian):
         raise NotUnderstoodError("the data set does not begin with a DICOM element")
+    implicit, big_endian = transfer_syntax_uid == ImplicitVRLittleEndian, transfer_syntax_uid == ExplicitVRBigEndian
+
+    def read(source: BinaryIO, stop_when: StopWhen) -> Dataset:
+        return read_dataset(source, implicit, not big_endian, stop_when=stop_when, defer_size=HEAD_BULK)
+
+    file = as_file(dataset)
+    walk = Walk(file, HEAD_LIMITS, big_endian=big_endian)
     try:
-        ds = read_dataset(
-            as_file(dataset),
-            transfer_syntax_uid == ImplicitVRLittleEndian,
-            transfer_syntax_uid != ExplicitVRBigEndian,
-            stop_when=_after_identity(),
-        )
+        return read_bounded(file, walk, read, stop_when=_after_identity, defer_size=HEAD_BULK)
     except Exception as error:
         raise NotUnderstoodError(f"the data set cannot be parsed: {type(error).__name__}") from error
-    return ds
 
 
 def _begins_with_element(dataset: Content, *, big_endian: bool) -> bool:
@@ -259,17 +270,8 @@ def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return bool(tag.group != 2)
 
 
-def _after_identity() -> Callable[[BaseTag, str | None, int], bool]:
-    count = 0
-
-    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        nonlocal count
-        count += 1
-        if count > MOST_HEAD_ELEMENTS:
-            raise NotUnderstoodError("too many elements before the identity")
-        return bool(tag > _SERIES_INSTANCE_UID)
-
-    return stop
+def _after_identity(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return bool(tag > _SERIES_INSTANCE_UID)
 
 
 def _guessed_syntax(dataset: bytes) -> str:

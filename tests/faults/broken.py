@@ -186,9 +186,16 @@ def _many_elements(chance: Random) -> Incoming:
 
 
 def _many_items(chance: Random) -> Incoming:
-    items = pack("<HHL", 0xFFFE, 0xE000, 0) * 300_000
-    tag = chance.choice(((0x0008, 0x1140), (0x0040, 0x0275)))
-    return _object(encoded(_only_identity(cr())) + pack("<HH2sHL", *tag, b"SQ", 0, len(items)) + items)
+    """pydicom leaves a sequence of defined length for later, and takes one of undefined length apart at once."""
+    items = pack("<HHL", 0xFFFE, 0xE000, 0) * chance.choice((300_000, 1_000_000))
+    tag = chance.choice(((0x0008, 0x1140), (0x0008, 0x2218), (0x0040, 0x0275)))
+    undefined = chance.random() < 0.7
+    content = encoded(_only_identity(cr())) + pack("<HH2sHL", *tag, b"SQ", 0, 0xFFFFFFFF if undefined else len(items))
+    content += items + (pack("<HHL", 0xFFFE, 0xE0DD, 0) if undefined and chance.random() < 0.8 else b"")
+    if chance.random() < 0.5:
+        return _object(content)
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return _object(squeeze.compress(content) + squeeze.flush(), chance.choice(sorted(DEFLATED)))
 
 
 def _wrong_character_set(chance: Random) -> Incoming:
