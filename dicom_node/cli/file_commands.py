@@ -21,9 +21,11 @@ from dicom_node.cli.options import (
     opened_eye,
     opened_ledger,
     read_config,
+    refuse_stray_ledger,
 )
 from dicom_node.cli.paths import path_to_read
 from dicom_node.clock import utc_now
+from dicom_node.config import find_config_file
 from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
     DeliveryError,
@@ -116,6 +118,7 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
     from dicom_node.receiving import open_spool
 
     settings = read_config(config)
+    refuse_stray_ledger(settings, find_config_file(config))
     taken: dict[str, int] = {"taken in": 0, "here already": 0}
     with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
         spool = open_spool(settings, ledger)

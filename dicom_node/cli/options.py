@@ -15,7 +15,7 @@ import typer
 from dicom_node.cli.paths import named_path
 from dicom_node.config import Config, find_config_file, load_config
 from dicom_node.config.names import ae_title, host_name
-from dicom_node.errors import LedgerError
+from dicom_node.errors import ConfigError, LedgerError
 from dicom_node.logs import configure_logging
 from dicom_node.ports import Ledger
 
@@ -77,11 +77,27 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
             raise
         raise _not_there(config, error) from error
     if new:
-        typer.echo(f"there was no ledger yet: made {file}; a node with the same configuration works on it", err=True)
+        same = "the same configuration and working directory" if _is_relative(config) else "the same configuration"
+        typer.echo(f"there was no ledger yet: made {file}; a node with {same} works on it", err=True)
     try:
         yield ledger
     finally:
         ledger.close()
+
+
+def refuse_stray_ledger(config: Config, file: Path | None) -> None:
+    """Raise ConfigError where no ledger is there yet, and one that is made would most likely not be the node's: its
+    path is relative to the working directory, which is not the folder of the configuration's file. Raises LedgerError.
+    """
+    ledger = _file_of(config)
+    if ledger is None or file is None or not _is_relative(config) or _is_there(ledger):
+        return
+    if file.resolve().parent != Path.cwd():
+        raise ConfigError(
+            f"there is no ledger {ledger}, and a node that is started beside {file} would not look for it there: its "
+            "path is relative to the working directory; give this command in the node's, or write the whole path into "
+            "the configuration"
+        )
 
 
 def spool_to_read(config: Config, ledger: Ledger) -> "Spool":
@@ -116,7 +132,11 @@ def _not_there(config: Config, error: LedgerError) -> LedgerError:
         return LedgerError(f"{error} The ledger is {shown_url(read_url(config.ledger_url))}.")
     if file.exists():
         return LedgerError(f"{error} The ledger is {file}.")
-    return LedgerError(f"there is no ledger {file}: start the node first, or name its configuration with --config")
+    if _is_relative(config):
+        advice = "its path is relative to the working directory; give this command in the node's, or start the node"
+    else:
+        advice = "start the node first, or name another configuration with --config"
+    return LedgerError(f"there is no ledger {file}: {advice}")
 
 
 def _file_of(config: Config) -> Path | None:
@@ -125,6 +145,14 @@ def _file_of(config: Config) -> Path | None:
 
     url = read_url(config.ledger_url)
     return Path(url.database or "").resolve() if url.get_backend_name() == "sqlite" else None
+
+
+def _is_relative(config: Config) -> bool:
+    """Whether the file of an SQLite ledger is another one in each working directory."""
+    from dicom_node.ledger.engine import read_url
+
+    url = read_url(config.ledger_url)
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").is_absolute()
 
 
 @contextmanager

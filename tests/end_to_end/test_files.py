@@ -250,6 +250,34 @@ def test_a_ledger_that_cannot_be_reached_is_named(node, file_of, command) -> Non
     )
 
 
+@pytest.fixture
+def away(node, tmp_path) -> NodeProcess:
+    """A node whose data_dir is relative, and commands that are given in another folder than its own."""
+    node.file.write_text(node.file.read_text().replace(str(node.folder / "data"), "data"))
+    node.working_directory = tmp_path / "usb"
+    node.working_directory.mkdir()
+    return node
+
+
+def test_import_in_another_folder_than_the_node_s_makes_no_second_ledger_there(away, file_of) -> None:
+    """The running node would never hear of these images."""
+    done = away.run("import", file_of(bright()), check=False)
+    assert done.returncode == 2
+    assert f"there is no ledger {away.working_directory / 'data' / 'ledger.sqlite'}, " in done.stderr
+    assert "give this command in the node's" in done.stderr
+    assert list(away.working_directory.iterdir()) == []
+    away.working_directory = away.folder
+    done = away.run("import", file_of(bright()))
+    assert "a node with the same configuration and working directory works on it" in done.stderr
+
+
+def test_a_ledger_that_is_not_there_under_a_relative_path_is_looked_for_in_the_node_s_folder(away) -> None:
+    done = away.run("status", check=False)
+    assert done.returncode == 1
+    assert "its path is relative to the working directory; give this command in the node's" in done.stderr
+    assert "--config" not in done.stderr
+
+
 def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
     """As when it is given in another folder than the node's: these images would never be sent on."""
     first, second = node.run("import", file_of(bright())), node.run("import", file_of(dark()))

@@ -26,6 +26,7 @@ class NodeProcess:
         self.folder = folder
         self.file = folder / "node.toml"
         self.log = folder / "node.log"
+        self.working_directory: Path | None = None  # of commands; else that of the tests
         self.port = 0
         self.web_port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -88,7 +89,9 @@ class NodeProcess:
     def run(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Another command of `dicom-node` with the same configuration."""
         command = [sys.executable, "-m", "dicom_node", *map(str, arguments), "--config", str(self.file)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=100, check=False, cwd=self.working_directory
+        )
         assert not check or done.returncode == 0, done.stderr
         return done
 
