@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock, Timer
 from time import monotonic
 from typing import Protocol
 
@@ -52,25 +53,47 @@ class Gathered:
     """
 
     def __init__(self, outbox: Outbox, longest: timedelta = timedelta(seconds=0.5)) -> None:
-        """`longest`: how long the first of them waits at most while others are sent."""
+        """`longest`: how long the first of them waits at most, whatever is sent meanwhile and however long it takes."""
         self._outbox = outbox
         self._longest = longest.total_seconds()
         self._done: list[Done] = []
         self._since = 0.0
+        self._lock = Lock()  # held while they are written: whoever keeps finds all kept afterwards
+        self._timer: Timer | None = None
 
     def add(self, done: Done) -> None:
         """Raises LedgerError when it was time to keep them, and they could not be; then that is tried again."""
-        if not self._done:
-            self._since = monotonic()
-        self._done.append(done)
-        if monotonic() - self._since >= self._longest:
-            self.keep()
+        with self._lock:
+            if not self._done:
+                self._since = monotonic()
+            self._done.append(done)
+            if monotonic() - self._since >= self._longest:
+                self._keep()
+            elif self._timer is None:
+                self._timer = Timer(self._longest, self._keep_meanwhile)
+                self._timer.daemon = True  # what it does not come to in the end, the lane does
+                self._timer.start()
 
     def keep(self) -> None:
         """Keep what there is. Raises as `add`."""
+        with self._lock:
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._done:
             self._outbox.delivered_together(self._done)
             self._done = []
+
+    def _keep_meanwhile(self) -> None:
+        """While the lane sends. What goes wrong is told, and again to the lane, which tries again."""
+        with self._lock:
+            try:
+                self._keep()
+            except Exception as error:  # noqa: BLE001 - nobody is there to hear it
+                log.error("deliveries_not_kept", count=len(self._done), error=reason(error))
 
 
 class Transport(Protocol):

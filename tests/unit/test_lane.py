@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.errors import LedgerError, UnstorableError
@@ -13,6 +14,7 @@ from dicom_node.ports import When
 from dicom_node.regions import Region
 from dicom_node.testing import MemoryLedger
 from dicom_node.workers import LEASE, Lane, Then
+from tests.servers.programs import wait_until
 from tests.stories import NOON, received, seen
 from tests.unit.test_workers import Away
 
@@ -123,4 +125,49 @@ def test_what_was_delivered_while_the_ledger_was_away_is_kept_and_not_sent_again
 def test_what_is_delivered_slowly_is_kept_at_once(ledger) -> None:
     settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
     Gathered(ledger.outbox, longest=timedelta(0)).add(Done(delivery_id=1, sent_uid="1", written=None, at=NOON))
+    assert ledger.records.counts().forwarded == 1
+
+
+def lane_over(ledger, gathered: Gathered, send) -> Lane:
+    """A lane that delivers once `send` has returned."""
+
+    def deliver(delivery) -> DeliveryState:
+        send(delivery)
+        gathered.add(Done(delivery_id=delivery.id, sent_uid="1", written=None, at=NOON))
+        return DeliveryState.DELIVERED
+
+    return Lane(
+        destination="pacs",
+        outbox=ledger.outbox,
+        deliver=deliver,
+        keep=gathered.keep,
+        transport=Line(),
+        worker="w",
+        now=lambda: NOON + timedelta(seconds=1),
+    )
+
+
+def test_what_is_delivered_is_kept_while_the_next_one_takes_its_time(ledger) -> None:
+    """A large object, or a destination that hangs over it: a minute later another node would send both."""
+    for number in (1, 2):
+        settle(received(ledger, number), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+
+    def send(delivery) -> None:
+        if delivery.id == 2:
+            wait_until(lambda: ledger.records.counts().forwarded == 1, what="the first to be kept", seconds=20)
+
+    lane_over(ledger, Gathered(ledger.outbox), send).round()
+    assert ledger.records.counts().forwarded == 2
+
+
+def test_what_could_not_be_kept_meanwhile_is_kept_when_the_lane_is_back(ledger) -> None:
+    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    outbox = Away(ledger.outbox, "delivered_together")
+    gathered = Gathered(outbox, longest=timedelta(milliseconds=20))
+    gathered.add(Done(delivery_id=1, sent_uid="1", written=None, at=NOON))
+    with capture_logs() as logs:
+        wait_until(lambda: bool(logs), what="a line about it", seconds=20)
+    assert logs == [{"event": "deliveries_not_kept", "log_level": "error", "count": 1, "error": "away"}]
+    outbox.failing.clear()
+    gathered.keep()
     assert ledger.records.counts().forwarded == 1
