@@ -36,7 +36,7 @@ def check(config: ConfigOption = None) -> None:
 
 def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     """What the configuration comes to, as lines. Raises NodeError for what cannot work."""
-    from dicom_node.cli.ledger_url import shown_url
+    from dicom_node.cli.ledger_url import shown_ledger
     from dicom_node.config.folders import check_audit_file, check_data_dir, check_folder
     from dicom_node.config.summary import summary_of
     from dicom_node.config.tls import check_tls
@@ -51,7 +51,7 @@ def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     yield "listens on", f"{written(settings.node.host, settings.node.port)}, AE title {settings.node.ae_title}"
     yield "web", _web(settings.web)
     yield "data", str(settings.node.data_dir)
-    yield "ledger", shown_url(ledger)
+    yield "ledger", shown_ledger(ledger)
     yield "model", open_model(settings).model_id
     yield from summary_of(settings)
     for destination in settings.destinations:

@@ -5,6 +5,11 @@ from sqlalchemy import URL
 HIDDEN = "***"  # as SQLAlchemy hides the password before the @
 
 
+def shown_ledger(url: URL) -> str:
+    """Where a ledger is: the path of an SQLite file, else the URL as `shown_url`."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else shown_url(url)
+
+
 def shown_url(url: URL) -> str:
     """The URL with its passwords hidden, also those that libpq takes behind the ? (`password`, `sslpassword`)."""
     secret = [key for key in url.query if any(word in key.lower() for word in ("password", "secret"))]

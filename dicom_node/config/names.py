@@ -1,10 +1,11 @@
-"""Names that a configuration gives: AE titles, hosts, names of our own, ports."""
+"""Names that a configuration gives: AE titles, hosts, names of our own, ports, files and folders."""
 
 import re
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 
 def ae_title(text: str) -> str:
@@ -35,9 +36,19 @@ def _name(text: str) -> str:
     return text
 
 
+def _location(value: object) -> object:
+    """ValueError for text that is another path than whoever wrote it meant."""
+    if value == "":
+        raise ValueError("an empty path; leave the key out, or name a file or folder")
+    if isinstance(value, str) and value.startswith("~"):
+        raise ValueError(f"{value!r}: only a shell knows what ~ stands for; write the whole path")
+    return value
+
+
 AeTitle = Annotated[str, AfterValidator(ae_title)]
 Host = Annotated[str, AfterValidator(host_name)]
 Name = Annotated[str, AfterValidator(_name)]
+Location = Annotated[Path, BeforeValidator(_location)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from dicom_node.config.commitment import CommitmentPeer, CommitmentSection
 from dicom_node.config.conditions import check_condition
-from dicom_node.config.names import AeTitle, Host, Name, Port, nearest
+from dicom_node.config.names import AeTitle, Host, Location, Name, Port, nearest
 from dicom_node.config.quantities import Duration, Interval, Size, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
@@ -45,7 +45,7 @@ class NodeSection(Section):
     ae_title: AeTitle = "REGION"
     host: Host = "127.0.0.1"
     port: Port = 11112
-    data_dir: Path = Path("./data")
+    data_dir: Location = Path("./data")
     receivers: Annotated[int, Field(ge=1, le=64)] = 1
     max_associations: Annotated[int, Field(ge=1)] = 100
     max_associations_per_peer: Annotated[int, Field(ge=1)] | None = None
@@ -60,7 +60,7 @@ class NodeSection(Section):
 class ModelSection(Section):
     """Which model looks at the images; without a path, the starter model of the package."""
 
-    path: Path | None = None
+    path: Location | None = None
     sha256: Annotated[str, Field(pattern="^[0-9A-Fa-f]{64}$")] | None = None
     min_confidence: Probability | None = None
     max_batch: Annotated[int, Field(ge=1, le=256)] = 16
@@ -268,7 +268,11 @@ class Config(Section):
         """The ledger's URL in clear: for the engine alone, never for a log."""
         if self.ledger.url is not None:
             return self.ledger.url.get_secret_value()
-        return f"sqlite:///{self.node.data_dir / 'ledger.sqlite'}"
+        from sqlalchemy import URL
+
+        # A URL means something by ?, % and # that a folder's name does not.
+        file = str(self.node.data_dir / "ledger.sqlite")
+        return URL.create("sqlite", database=file).render_as_string(hide_password=False)
 
     @property
     def spool_dir(self) -> Path:

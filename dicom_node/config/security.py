@@ -4,13 +4,12 @@ import base64
 import re
 from enum import StrEnum
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import argon2
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from dicom_node.config.names import AeTitle, Host
+from dicom_node.config.names import AeTitle, Host, Location
 from dicom_node.config.quantities import Size
 from dicom_node.config.section import Section
 
@@ -22,8 +21,8 @@ SMALLEST_AUDIT_FILE = 1_000_000  # bytes: some hundred messages
 class CredentialsSection(Section):
     """A certificate with its chain, and its private key, in PEM files; both or neither."""
 
-    certificate: Path | None = None
-    key: Path | None = None
+    certificate: Location | None = None
+    key: Location | None = None
     key_password: SecretStr | None = None
 
     @model_validator(mode="after")
@@ -43,7 +42,7 @@ class TlsSection(CredentialsSection):
     `client_names`: AE title -> the names that a certificate must bear one of to call under that title.
     """
 
-    ca: Path | None = None
+    ca: Location | None = None
     require_client_certificate: bool = True
     client_names: dict[AeTitle, Annotated[tuple[str, ...], BeforeValidator(_names)]] = Field(default_factory=dict)
 
@@ -72,7 +71,7 @@ class TlsSection(CredentialsSection):
 class DestinationTlsSection(CredentialsSection):
     """How a destination is called with TLS; what is absent is taken from [tls]."""
 
-    ca: Path | None = None
+    ca: Location | None = None
     server_name: str | None = None
     check_name: bool = True
 
@@ -214,7 +213,7 @@ def _holds_messages(size: int) -> int:
 class AuditSection(Section):
     """The audit trail of PS3.15 A.5: nowhere, unless a file or a syslog server is named."""
 
-    file: Path | None = None
+    file: Location | None = None
     file_size: Annotated[Size, AfterValidator(_holds_messages)] = 50_000_000
     files: Annotated[int, Field(ge=0, le=1000)] = 10
     syslog: SyslogSection | None = None

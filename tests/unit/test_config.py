@@ -9,6 +9,7 @@ from dicom_node.config import DestinationMode, find_config_file, load_config
 from dicom_node.config.quantities import parse_duration, parse_size
 from dicom_node.config.summary import summary_of
 from dicom_node.errors import ConfigError
+from dicom_node.ledger.engine import Database
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -173,6 +174,24 @@ def test_a_report_goes_to_the_one_place_that_goes_by_a_title_and_to_none_of_seve
     named = load_config(written(tmp_path, several + place("commitment_peers", "ORTHANC", "b")), {})
     assert named.report_places == {"ORTHANC": named.commitment_peers[0]}
     assert "reports to ORTHANC" not in dict(summary_of(named))
+
+
+@pytest.mark.parametrize("name", ["what?", "%41", "a#b", "x@y:z", "röntgen 2"])
+def test_the_ledger_lies_in_the_data_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    """In a URL, ? ends the path and % begins a code: the ledger lay elsewhere, and two nodes shared it."""
+    config = load_config(None, {"DICOM_NODE_NODE__DATA_DIR": str(tmp_path / name)})
+    database = Database(config.ledger_url)
+    assert database.file == tmp_path / name / "ledger.sqlite"
+    database.make_room()
+    assert database.file.exists()
+
+
+@pytest.mark.parametrize("value", ["", "~/region", "~region/data"])
+@pytest.mark.parametrize("key", ["NODE__DATA_DIR", "MODEL__PATH", "TLS__CA", "AUDIT__FILE"])
+def test_a_path_that_means_another_than_it_says_is_refused(key: str, value: str) -> None:
+    """~ is a folder of that name, and nothing is the working directory."""
+    with pytest.raises(ConfigError, match=r"an empty path|only a shell knows what ~ stands for"):
+        load_config(None, {f"DICOM_NODE_{key}": value})
 
 
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
