@@ -62,27 +62,32 @@ class Dispatch:
     def prepare(
         self, instance: Instance, verdict: Verdict, recognition: Recognition | None
     ) -> Iterator[Sequence[OutgoingFile]]:
-        """The files to send, in order. A copy that cannot be made of this object is noted, and the original goes
-        instead: an image is never held back for its header. Raises PermanentError when the instance's file is gone or
-        damaged, and TransientError when the machine cannot read or write now.
+        """The files to send, in order. Where no copy can be made of this object the original goes instead, which is
+        noted once it has gone: an image is never held back for its header. Raises PermanentError when the instance's
+        file is gone or damaged, and TransientError when the machine cannot read or write now.
         """
         original = OutgoingFile(
             path=self._original(instance),
             sop_class_uid=instance.sop_class_uid,
             sop_instance_uid=instance.sop_instance_uid,
         )
+        trouble: CorrectionError | None = None
         with self._spool.scratch() as target:
             try:
                 made = self._made(original.path, instance, verdict, recognition, target)
             except (OSError, MemoryError) as error:
                 raise TransientError(f"the copy cannot be made now: {type(error).__name__}") from error
             except CorrectionError as error:
-                log.error("correction_failed", sop_instance_uid=instance.sop_instance_uid, error=str(error))
-                self._records.note(
-                    Event(kind="correction_failed", at=self._now(), instance_id=instance.id, detail=str(error))
-                )
-                made = None
+                made, trouble = None, error
             yield self._in_order(original, made)
+        if trouble is not None:  # not with each attempt: those on a destination that is away go on for ever
+            self._note(instance, trouble)
+
+    def _note(self, instance: Instance, trouble: CorrectionError) -> None:
+        log.error("correction_failed", sop_instance_uid=instance.sop_instance_uid, error=str(trouble))
+        self._records.note(
+            Event(kind="correction_failed", at=self._now(), instance_id=instance.id, detail=str(trouble))
+        )
 
     def _in_order(self, original: OutgoingFile, made: OutgoingFile | None) -> list[OutgoingFile]:
         if made is None:

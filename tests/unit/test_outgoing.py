@@ -1,5 +1,6 @@
 """What a destination gets of one instance."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pydicom
@@ -7,7 +8,7 @@ import pytest
 
 from dicom_node.classify import Plan, Stop, settle
 from dicom_node.config import Destination
-from dicom_node.errors import PermanentError
+from dicom_node.errors import PermanentError, TransientError
 from dicom_node.instance import REPORT_ALONE
 from dicom_node.outgoing import Dispatch
 from dicom_node.part10 import incoming_from_file
@@ -213,3 +214,22 @@ def test_an_object_that_cannot_be_corrected_goes_as_it_came_and_that_is_noted(tm
     assert content == dataset_bytes(house.file)
     kinds = [event.kind for event in house.ledger.records.find(house.instance.sop_instance_uid)[0].events]
     assert "correction_failed" in kinds
+
+
+def test_it_is_noted_once_and_when_it_has_gone_however_often_its_destination_was_away(tmp_path) -> None:
+    """Attempts go on for ever, and events are never removed."""
+    signed = bright()
+    signed.DigitalSignaturesSequence = [pydicom.Dataset()]
+    house = House(tmp_path, signed, seen(Region.SHOULDER))
+    dispatch = house.dispatch()
+
+    def attempted(*, away: bool) -> int:
+        """How often it is noted after another attempt."""
+        with suppress(TransientError), dispatch.prepare(house.instance, house.verdict, house.recognition):
+            if away:
+                raise TransientError("away")
+        events = house.ledger.records.find(house.instance.sop_instance_uid)[0].events
+        return [event.kind for event in events].count("correction_failed")
+
+    assert [attempted(away=True) for _ in range(3)] == [0, 0, 0]
+    assert attempted(away=False) == 1
