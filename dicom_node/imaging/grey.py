@@ -15,6 +15,8 @@ from dicom_node.imaging.tables import looked_up
 from dicom_node.imaging.windows import values_of_interest
 
 BAND = 1 << 19
+LARGEST_EXACT = 2.0**53
+"""Beyond it, float64 has no room for every whole number."""
 
 SPACINGS = ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 """Where the shape of a pixel is said, each with the vertical size or distance first (PS3.3 C.7.6.3.1.7, 10.7.1)."""
@@ -110,7 +112,14 @@ def _modality_values(values: NDArray[np.int64], ds: Dataset) -> NDArray[np.float
     slope, intercept = ds.get("RescaleSlope", 1), ds.get("RescaleIntercept", 0)
     if slope in (0, None) or intercept is None:
         return values.astype(np.float64)  # a slope of 0 is a mistake that would make the image blank; empty is absent
-    return np.asarray(apply_rescale(values, ds), dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rescaled = np.asarray(apply_rescale(values, ds), dtype=np.float64)
+    return rescaled if _keeps_apart(rescaled) else values.astype(np.float64)
+
+
+def _keeps_apart(rescaled: NDArray[np.float64]) -> bool:
+    """Whether no two stored values became one; nan, infinite and vast numbers are as much a mistake as a slope of 0."""
+    return bool((np.abs(rescaled) <= LARGEST_EXACT).all() and (np.diff(rescaled) != 0).all())
 
 
 def _shown_inverted(ds: Dataset) -> bool:

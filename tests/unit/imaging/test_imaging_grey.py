@@ -5,6 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 from pydicom.uid import DigitalXRayImageStorageForProcessing, ExplicitVRBigEndian
 
 from dicom_node.errors import UndecodableError
@@ -245,10 +248,43 @@ def test_an_empty_slope_or_intercept_counts_as_absent(radiograph: Factory, empty
     )
 
 
-def test_a_slope_of_zero_is_not_believed(radiograph: Factory) -> None:
-    """A slope of 0 would blank the image."""
-    grey = grey_from_dataset(radiograph(RAMP, RescaleSlope=0, RescaleIntercept=0))
-    np.testing.assert_array_equal(grey, grey_from_dataset(radiograph(RAMP)))
+@pytest.mark.parametrize(
+    "values", [RAMP, RAMP.astype(np.int16) - 128, np.arange(1 << 16, dtype=np.uint16).reshape(256, -1)]
+)
+@pytest.mark.parametrize(
+    ("slope", "intercept"),
+    [
+        *((slope, "0") for slope in ("0", "nan", "inf", "-inf", "1e400", "1e308", "1e304", "5e303")),
+        *(("1", intercept) for intercept in ("nan", "inf", "-inf", "1e300")),
+        ("inf", "-inf"),
+        ("1e-30", "1000"),
+    ],
+)
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 40, "WindowWidth": 100}], ids=["no window", "a window"])
+def test_a_rescaling_in_which_the_image_is_lost_is_not_believed(
+    radiograph: Factory, values: np.ndarray, slope: str, intercept: str, window: dict
+) -> None:
+    """A slope of 0 would blank the image, and so would what is no number, or too large a one to tell values apart."""
+    ds = radiograph(values, **window)
+    grey = grey_from_dataset(with_texts(ds, RescaleSlope=slope, RescaleIntercept=intercept))
+    np.testing.assert_array_equal(grey, grey_from_dataset(radiograph(values, **window)))
+
+
+@pytest.mark.parametrize("slope", ["1e-300", "-1e-30", "1e9", "-0.25"])
+def test_any_other_rescaling_is_believed(radiograph: Factory, slope: str) -> None:
+    """Without a window the greys are the percentiles', whatever the unit."""
+    grey = grey_from_dataset(with_texts(radiograph(RAMP), RescaleSlope=slope, RescaleIntercept="0"))
+    plain = grey_from_dataset(radiograph(RAMP))
+    np.testing.assert_allclose(grey, 1 - plain if slope.startswith("-") else plain, atol=0.01)
+
+
+def with_texts(ds: Dataset, **texts: str) -> Dataset:
+    """Elements of VR DS as they come from a file: what is no legal one is read all the same."""
+    for keyword, text in texts.items():
+        tag = tag_for_keyword(keyword)
+        raw = text.encode().ljust(len(text) + len(text) % 2)
+        ds[tag] = RawDataElement(BaseTag(tag), "DS", len(raw), raw, 0, False, True)
+    return ds
 
 
 @pytest.mark.parametrize(
