@@ -77,11 +77,20 @@ def print_password_hash() -> None:
     r"""Ask for a password (or read a line of standard input) and print its Argon2id hash for [\[web.auth.users]]."""
     from dicom_node.web.accounts import hash_password
 
-    asked = sys.stdin.isatty()
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if asked else sys.stdin.readline()
-    if len(password.rstrip("\r\n")) < SHORTEST_PASSWORD:
+    try:
+        password = _asked().rstrip("\r\n")
+        password.encode()  # where the locale says nothing, what is not UTF-8 is read without a word
+    except UnicodeError as error:
+        raise ConfigError("the password is not in UTF-8, in which browsers send it: check the terminal") from error
+    if len(password) < SHORTEST_PASSWORD:
         raise ConfigError(f"a password needs {SHORTEST_PASSWORD} characters or more")
-    typer.echo(hash_password(password.rstrip("\r\n")))
+    typer.echo(hash_password(password))
+
+
+def _asked() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline()
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 @app.command("new-token")

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -168,10 +168,23 @@ def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
     from dicom_node.part10 import file_header, incoming_from_file
 
     incoming = incoming_from_file(path, calling_ae=calling_ae, called_ae="", peer="")
-    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
-        file.write(file_header(incoming) + incoming.dataset)
-        file.flush()
-        scu.send(Path(file.name))
+    with _written_down(file_header(incoming) + incoming.dataset) as copy:
+        scu.send(copy)
+
+
+@contextmanager
+def _written_down(content: bytes) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="region-node-"))
+            copy = Path(folder, "object.dcm")
+            copy.write_bytes(content)
+        except OSError as error:
+            raise NodeError(
+                f"no copy can be written to be sent ({error.strerror}): free some space in the folder of temporary "
+                "files, or set TMPDIR to another"
+            ) from error
+        yield copy
 
 
 def _each(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dicom_node.cli.options import ConfigOption, read_config
+from dicom_node.cli.output import print_if_possible
 
 
 def serve(
@@ -28,5 +29,5 @@ def serve(
     ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
     with Node.running(settings, adopt=adopt) as node:
-        typer.echo(node.greeting())
+        print_if_possible(node.greeting())
         ending.wait()

@@ -1,6 +1,7 @@
 """The commands that work on files."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -283,6 +284,17 @@ def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
     first, second = node.run("import", file_of(bright())), node.run("import", file_of(dark()))
     assert f"there was no ledger yet: made {node.folder / 'data' / 'ledger.sqlite'}; " in first.stderr
     assert "ledger" not in second.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape"])
+def test_a_password_that_is_not_in_utf_8_is_refused(encoding) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dicom_node", "config", "hash-password"],
+        input="pässwörter-lang\n".encode("latin-1"),
+        capture_output=True, check=False, timeout=60, env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: the password is not in UTF-8")
 
 
 def test_rules_test_explains_what_would_happen_and_refuses_what_would_not_be_taken(

@@ -1,4 +1,4 @@
-"""Images go their way though nobody can write the log."""
+"""Images go their way, and commands end in order, though nobody can write the log or what is printed."""
 
 import subprocess
 import sys
@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.configurations import destination, model
+from tests.full_disk import no_file_longer_than
 from tests.servers.dcmtk import StoreScpProcess, dcmsend
 from tests.servers.node import NodeProcess
-from tests.servers.programs import wait_until
+from tests.servers.programs import port_answers, stop, wait_until
 from tests.synthetic import bright
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
 
 
 class WithoutLog(NodeProcess):
@@ -23,7 +26,7 @@ class WithoutLog(NodeProcess):
         self.log.touch()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@needs_full
 def test_images_are_acknowledged_classified_and_delivered_while_the_disk_of_the_log_is_full(
     tmp_path, tiny_model, file_of
 ) -> None:
@@ -37,3 +40,34 @@ def test_images_are_acknowledged_classified_and_delivered_while_the_disk_of_the_
             assert b'"ready"' in node.get("/readyz")
     assert "region_node_log_lines_lost" in shown
     assert "region_node_log_lines_lost 0.0" not in shown
+
+
+@needs_full
+@pytest.mark.parametrize("read", [False, True], ids=["the disk is full", "nobody reads it"])
+def test_a_node_works_whose_greeting_cannot_be_printed(tmp_path, tiny_model, read) -> None:
+    node = NodeProcess(tmp_path / "node", model(tiny_model) + "[web]\nenabled = false\n")
+    port = node.keep_port()
+    command = [sys.executable, "-m", "dicom_node", "serve", "--config", node.file]
+    with node.log.open("w") as log, Path("/dev/full").open("w") as full:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE if read else full, stderr=log)
+    if process.stdout is not None:
+        process.stdout.close()
+    try:
+        wait_until(lambda: "started" in node.log.read_text(), what="the start", seconds=60)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        assert port_answers(port)
+    finally:
+        stop(process, seconds=60)
+    assert process.returncode == 0
+    assert "Traceback" not in node.log.read_text()
+
+
+def test_a_copy_to_send_for_which_there_is_no_room_is_one_sentence(tmp_path, tiny_model, file_of) -> None:
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    image = file_of(bright())
+    with StoreScpProcess(tmp_path / "pacs") as pacs, no_file_longer_than(1000):
+        done = node.run("send", "127.0.0.1", str(pacs.port), image, "--aec", pacs.aet, check=False)
+    assert done.returncode == 1
+    assert "no copy can be written to be sent (File too large): free some space" in done.stderr
+    assert "Traceback" not in done.stderr
