@@ -17,6 +17,14 @@ def written(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether a port of the one host is surely taken on the other as well; what a name stands for is not looked up."""
+    hosts = {"127.0.0.1" if host == "localhost" else host for host in (one, other)}
+    if len(hosts) == 1 or "::" in hosts:
+        return True
+    return "0.0.0.0" in hosts and not any(":" in host for host in hosts)  # noqa: S104 - looked for, not listened on
+
+
 def cannot_listen(section: str, host: str, port: int, error: OSError) -> StartError:
     """What to raise where an address cannot be had, with what to do; `section` is the one that sets host and port."""
     number = error.errno or 0  # below zero it is getaddrinfo's, and not the system's

@@ -37,7 +37,7 @@ def check(config: ConfigOption = None) -> None:
 def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     """What the configuration comes to, as lines. Raises NodeError for what cannot work."""
     from dicom_node.cli.ledger_url import shown_ledger
-    from dicom_node.config.folders import check_audit_file, check_data_dir, check_folder
+    from dicom_node.config.folders import check_audit_file, check_data_dir, check_ledger_file
     from dicom_node.config.summary import summary_of
     from dicom_node.config.tls import check_tls
     from dicom_node.ledger.engine import read_url
@@ -47,7 +47,7 @@ def _checked(settings: Config) -> Iterator[tuple[str, str]]:
     check_audit_file(settings)
     ledger = read_url(settings.ledger_url)
     if ledger.get_backend_name() == "sqlite":
-        check_folder("ledger.url", Path(ledger.database or "").parent)
+        check_ledger_file(Path(ledger.database or ""))
     yield "listens on", f"{written(settings.node.host, settings.node.port)}, AE title {settings.node.ae_title}"
     yield "web", _web(settings.web)
     yield "data", str(settings.node.data_dir)

@@ -1,6 +1,7 @@
 """`dicom-node serve`: the node as a process."""
 
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,16 @@ def serve(
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
     from dicom_node.background import switch_often
-    from dicom_node.config.folders import check_data_dir
+    from dicom_node.config.folders import check_data_dir, check_ledger_file
     from dicom_node.ending import Ending
+    from dicom_node.ledger.engine import read_url
     from dicom_node.node import Node
 
     settings = read_config(config)
     check_data_dir(settings)
+    ledger = read_url(settings.ledger_url)
+    if ledger.get_backend_name() == "sqlite":
+        check_ledger_file(Path(ledger.database or ""))
     ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
     with Node.running(settings, adopt=adopt) as node:

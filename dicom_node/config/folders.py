@@ -6,6 +6,10 @@ from tempfile import TemporaryFile
 from dicom_node.config.sections import Config
 from dicom_node.errors import ConfigError, StartError, is_of_the_path
 
+# How each database begins; one that nothing was written into yet is an empty file.
+# https://www.sqlite.org/fileformat2.html section 1.3
+SQLITE = b"SQLite format 3\0"
+
 
 def check_data_dir(config: Config) -> None:
     """Raise ConfigError or, where it may pass, StartError unless spool and ledger can be written or made."""
@@ -24,6 +28,26 @@ def check_audit_file(config: Config) -> None:
             file.open("ab").close()
     except OSError as error:
         raise _unwritable("audit.file", file, error) from error
+
+
+def check_ledger_file(file: Path) -> None:
+    """Raise ConfigError or, where it may pass, StartError unless there is an SQLite database, or can be one.
+
+    Not for a process that has opened it already: closing any descriptor of a file gives up all the locks that the
+    process has on it (POSIX), SQLite's as well.
+    """
+    check_folder("ledger.url", file.parent)
+    try:
+        if not file.exists():
+            return
+        if not file.is_file():
+            raise ConfigError(f"ledger.url: {file} is no file: name one, such as ledger.sqlite in a folder")
+        with file.open("r+b") as opened:
+            start = opened.read(len(SQLITE))
+    except OSError as error:
+        raise _unwritable("ledger.url", file, error) from error
+    if start not in (b"", SQLITE):
+        raise ConfigError(f"ledger.url: {file} is no SQLite database: name another file, or one that is not there yet")
 
 
 def check_folder(key: str, folder: Path) -> None:

@@ -16,6 +16,7 @@ from dicom_node.config.names import AeTitle, Host, Location, Name, Port, nearest
 from dicom_node.config.quantities import Duration, Interval, Size, Timeout
 from dicom_node.config.section import Section
 from dicom_node.config.security import AuditSection, DestinationTls, TlsSection, WebSection
+from dicom_node.listening import overlap
 from dicom_node.policy import Policy
 from dicom_node.ports import When
 from dicom_node.retry import Retry
@@ -234,6 +235,13 @@ class Config(Section):
                     raise ValueError(
                         f"rule {rule.name!r} sends to {name!r}, which is no destination{nearest(name, names)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _each_port_is_free_for_one(self) -> Self:
+        port = self.node.port
+        if self.web.enabled and port and port == self.web.port and overlap(self.node.host, self.web.host):
+            raise ValueError(f"node.port and web.port are both {port}; set another web.port")
         return self
 
     @model_validator(mode="after")

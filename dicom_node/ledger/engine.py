@@ -123,10 +123,23 @@ def read_url(url: str) -> URL:
             raise ConfigError("An SQLite ledger needs a file: set [ledger] url to sqlite:///path/to/ledger.sqlite.")
         return parsed.set(drivername="sqlite")
     if parsed is not None and backend in ("postgresql", "postgres"):
+        _check_options(parsed)
         return parsed.set(drivername="postgresql+psycopg")
     raise ConfigError(
         "[ledger] url is not understood: use sqlite:///path/to/ledger.sqlite or postgresql://user:password@host/name."
     )
+
+
+def _check_options(url: URL) -> None:
+    from psycopg.pq import Conninfo  # who has SQLite needs no libpq
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    for name in url.query:
+        if name not in known:
+            raise ConfigError(
+                f"[ledger] url: PostgreSQL knows no option {name!r}: correct what stands behind the ?, as in "
+                "?sslmode=require."
+            )
 
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:

@@ -225,6 +225,24 @@ def test_what_serve_would_trip_over_fails_the_check_as_well(node) -> None:
         assert f"{words} cannot be written" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_ledger_that_can_be_none_fails_the_check_and_is_not_tried_again(node, tmp_path, command) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("no database")
+    whole = node.file.read_text()
+    for url, words in (
+        (f"sqlite:///{tmp_path}", f"ledger.url: {tmp_path} is no file"),
+        (f"sqlite:///{text}", f"ledger.url: {text} is no SQLite database"),
+        ("postgresql://node:secret@127.0.0.1/node?sslmod=require", "no option 'sslmod'"),
+    ):
+        node.file.write_text(f'{whole}[ledger]\nurl = "{url}"\n')
+        done = node.run(*(["config", "check"] if command == "check" else ["serve"]), check=False)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert "secret" not in done.stderr
+    assert text.read_text() == "no database"
+
+
 @pytest.mark.parametrize("command", [["status"], ["show", "1.2.3"], ["requeue"], ["rules", "replay"]])
 def test_a_ledger_that_is_not_there_is_named_and_not_made(node, command) -> None:
     """As when the command is given in another folder than the node's."""

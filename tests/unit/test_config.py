@@ -194,6 +194,33 @@ def test_a_path_that_means_another_than_it_says_is_refused(key: str, value: str)
         load_config(None, {f"DICOM_NODE_{key}": value})
 
 
+SAME = "node.port and web.port are both 9000"
+
+
+@pytest.mark.parametrize(
+    ("node", "web"),
+    [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("::1", "::1"), ("dicom", "dicom")],
+)
+def test_two_servers_may_not_share_a_port(tmp_path: Path, node: str, web: str) -> None:
+    """The web port opens first, so that the DICOM port could not be had, for ever."""
+    text = f'[node]\nport = 9000\nhost = "{node}"\n[web]\nport = 9000\nhost = "{web}"\n'
+    auth = f'[[web.auth.tokens]]\nname = "any"\ntoken_hash = "sha256:{"0" * 64}"\n'
+    assert SAME in refused(tmp_path, text + auth)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[node]\nport = 9000\nhost = "10.1.0.1"\n[web]\nport = 9000\n',
+        '[node]\nport = 9000\nhost = "0.0.0.0"\n[web]\nport = 9000\nhost = "::1"\n',
+        "[node]\nport = 9000\n[web]\nport = 9000\nenabled = false\n",
+        "[node]\nport = 0\n[web]\nport = 0\n",
+    ],
+)
+def test_what_listens_elsewhere_may_have_the_same_number(tmp_path: Path, text: str) -> None:
+    load_config(written(tmp_path, text), {})
+
+
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no configuration file"):
         find_config_file(tmp_path / "absent.toml")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from dicom_node.config import load_config
-from dicom_node.config.folders import check_audit_file, check_data_dir
+from dicom_node.config.folders import check_audit_file, check_data_dir, check_ledger_file
 from dicom_node.config.summary import summary_of
 from dicom_node.errors import ConfigError
+from dicom_node.ledger import open_ledger
 
 
 def config_of(**environ: object):
@@ -34,6 +35,26 @@ def test_a_spool_that_cannot_be_written_is_found_too(tmp_path: Path) -> None:
     (tmp_path / "spool").touch()
     with pytest.raises(ConfigError, match=r"node\.data_dir: .*spool cannot be written"):
         check_data_dir(config_of(NODE__DATA_DIR=tmp_path))
+
+
+def test_a_ledger_is_a_database_or_can_be_one(tmp_path: Path) -> None:
+    check_ledger_file(tmp_path / "new" / "ledger.sqlite")
+    empty = tmp_path / "empty"
+    empty.touch()
+    check_ledger_file(empty)
+    full = tmp_path / "ledger.sqlite"
+    open_ledger(f"sqlite:///{full}").close()
+    check_ledger_file(full)
+    assert sorted(tmp_path.iterdir()) == [empty, full]
+
+
+def test_a_ledger_that_is_a_folder_or_a_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^ledger\.url: /\S+ is no file: "):
+        check_ledger_file(tmp_path)
+    text = tmp_path / "notes.txt"
+    text.write_text("no database")
+    with pytest.raises(ConfigError, match=r"^ledger\.url: /\S+ is no SQLite database"):
+        check_ledger_file(text)
 
 
 @pytest.mark.parametrize("file", ["/proc/x/audit.xml", "/proc", "/etc/hostname/audit.xml"])

@@ -125,6 +125,13 @@ def test_a_url_that_cannot_work_is_refused_with_one_that_can(url: str) -> None:
         open_ledger(url)
 
 
+def test_an_option_that_postgresql_does_not_know_is_named() -> None:
+    """Nothing would ever connect, and the service would be started again every five seconds."""
+    with pytest.raises(ConfigError, match="no option 'sslmod'"):
+        read_url("postgresql://node:secret@db/node?connect_timeout=5&sslmod=require")
+    assert read_url("postgresql://node:secret@db/node?sslmode=require&options=-csearch_path%3Dx").query
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"certainly no database" * 100)
