@@ -96,6 +96,7 @@ class DeliveryState(StrEnum):
     SENT = "sent"  # the destination has taken it, and is still to commit itself to keep it (PS3.4 annex J)
     DELIVERED = "delivered"  # the destination has confirmed it, by a commitment where it is asked for one
     FAILED = "failed"  # the destination refused for good; somebody must requeue it
+    LET_GO = "let_go"  # a person wants another content with this UID in its place
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,13 +218,18 @@ class Records(Protocol):
         """A page of settled instances in order of id, for replaying rules over the past."""
 
     def retired(self, *, before: datetime, limit: int, after: Instance | None = None) -> Sequence[Instance]:
-        """A page of the instances that were last sent before a time and whose image every destination (one at least)
-        has, the first to arrive first.
+        """A page of the instances that were last sent before a time, whose image every destination (one at least) has
+        and whose UID no other content bears that was not let go; the first to arrive first.
         """
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         """Have the file at an instance's path removed (its OSError comes out), and note an event of kind "retired".
         False, nothing done, unless it is here and all destinations (one at least) have it. Meanwhile nobody resends it.
+        """
+
+    def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
+        """As `retire`, whoever has it, for a settled instance with whose UID there are other contents; what is not
+        DELIVERED of it is LET_GO. False, nothing done, unless one of those is neither lost nor let go.
         """
 
     def note(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from dicom_node.verdict import Recognition, Verdict
 class Counts:
     """The figures of `status`. `pending`: instances without a verdict plus deliveries not yet made, among them the
     `uncommitted` ones. `unreported`: requests for commitment whose answer the peer has not got.
+    `conflicting`: instances with whose UID other contents are here or were delivered, and have not been let go.
     """
 
     received: int
@@ -25,6 +26,7 @@ class Counts:
     lost: int = 0
     uncommitted: int = 0
     unreported: int = 0
+    conflicting: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ class Standing(StrEnum):
     REVIEW = "review"  # a person is to look at its header
     UNREADABLE = "unreadable"  # its pixels could not be read; `Counts` has no such figure
     UNROUTED = "unrouted"  # it is settled and has no delivery
+    CONFLICTING = "conflicting"  # other contents bear its UID too, and nobody has let them go
     LOST = "lost"  # its file is gone though nobody removed it
 
 

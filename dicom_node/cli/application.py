@@ -13,6 +13,7 @@ from dicom_node.cli import (
     health_command,
     label_command,
     ledger_commands,
+    let_go_command,
     list_command,
     model_commands,
     requeue_commands,
@@ -59,6 +60,7 @@ app.command("show")(ledger_commands.show)
 app.command("label")(label_command.label)
 app.command("requeue")(requeue_commands.requeue)
 app.command("give-up")(requeue_commands.give_up)
+app.command("let-go")(let_go_command.let_go)
 app.command("migrate")(ledger_commands.migrate_schema)
 app.add_typer(rule_commands.app, name="rules")
 app.add_typer(config_commands.app, name="config")

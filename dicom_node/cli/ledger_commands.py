@@ -25,10 +25,13 @@ FIGURES = {
     "abstained": "images of which the model named no region",
     "review": "images whose header a person should look at",
     "unrouted": "images that have a verdict and no delivery",
+    "conflicting": "images whose UID other contents bear too, so that retention keeps them; `show` names them",
     "lost": "images whose file is gone or cut off",
     "uncommitted": "deliveries that were sent, and are pending until their destination commits itself",
     "unreported": "requests for commitment whose answer the peer has not got",
 }
+
+IDENTITY = ("study_uid", "series_uid", "modality", "body_part", "calling_ae")
 
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -113,7 +116,7 @@ def _print_record(view: dict[str, Any]) -> None:
 
 def _facts(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """What is told of an instance, row by row."""
-    for key in ("study_uid", "series_uid", "modality", "body_part", "calling_ae", "received_at", "state", "path"):
+    for key in (*IDENTITY, "received_at", "state", "digest", "path"):
         yield key, str(view[key] if view[key] not in (None, "") else "-")
     if view["conflict"]:
         yield "conflict", "another object with this UID and other content was here before"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Executable, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, false, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_node.instance import Arrival, DeliveryState, Event, Instance, InstanceState, Receipt
@@ -31,7 +31,7 @@ class SqlIntake:
     def add(self, arrival: Arrival) -> Receipt:
         uid = storable(arrival.sop_instance_uid)
         with self._database.writing() as connection:
-            _one_at_a_time(connection, uid)
+            one_at_a_time(connection, uid)
             same_uid = connection.execute(_OF_UID, {"uid": uid})
             here = [instance_of(row) for row in same_uid.mappings()]
             for instance in here:
@@ -43,7 +43,7 @@ class SqlIntake:
 
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         here = update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False, path=path)
-        here = here.values(resent_at=now) if resend else here
+        here = here.values(resent_at=now, let_go=False) if resend else here
         over = ~is_pending if resend else deliveries.c.state == DeliveryState.FAILED
         with self._database.writing() as connection:
             connection.execute(here)
@@ -51,8 +51,10 @@ class SqlIntake:
             _look_again(connection, instance_id, now)
 
 
-def _one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
-    """Let receivers of the same UID wait for each other; on SQLite, writers do so anyway."""
+def one_at_a_time(connection: Connection, sop_instance_uid: str) -> None:
+    """Let receivers of the same UID, and whoever decides between its contents, wait for each other; on SQLite, writers
+    do so anyway.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(_QUEUE_UP, {"uid": sop_instance_uid})
 
@@ -77,9 +79,10 @@ def _look_again(connection: Connection, instance_id: int, now: datetime) -> None
     unseen = select(verdicts.c.instance_id).where(
         verdicts.c.instance_id == instance_id, verdicts.c.outcome == Outcome.UNREADABLE
     )
+    wanted = (instances.c.state == InstanceState.SETTLED) & (instances.c.let_go == false())
     again = (
         update(instances)
-        .where(instances.c.id == instance_id, instances.c.state == InstanceState.SETTLED, unseen.exists())
+        .where(instances.c.id == instance_id, wanted, unseen.exists())
         .values(state=InstanceState.RECEIVED, attempts=0, lease_owner=None, lease_until=None)
         .returning(instances)
     )

@@ -1,7 +1,8 @@
 """The ledger as people and monitors see it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import (
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    Update,
     exists,
     func,
     literal,
@@ -21,8 +23,10 @@ from sqlalchemy import (
 
 from dicom_node.instance import REPORT_ALONE, DeliveryState, Event, Instance
 from dicom_node.ledger.columns import UtcTime
+from dicom_node.ledger.conflicts import conflicting_ids, is_conflicting, let_deliveries_go, may_be_let_go
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
+from dicom_node.ledger.intake import one_at_a_time
 from dicom_node.ledger.rows import Row, delivery_of, event_of, instance_of, job_of, label_of, recognition_of, verdict_of
 from dicom_node.ledger.schema import (
     deliveries,
@@ -76,6 +80,7 @@ class SqlRecords:
             "abstained": _count(verdicts, is_abstained),
             "review": _count(verdicts, is_for_review),
             "lost": _count(instances, is_lost),
+            "conflicting": select(func.count()).select_from(conflicting_ids().subquery()),
             "uncommitted": _count(deliveries, is_sent),
             "unreported": _count(promises, is_unreported),
         }
@@ -93,6 +98,7 @@ class SqlRecords:
             review=n["review"],
             unrouted=n["unrouted"],
             lost=n["lost"],
+            conflicting=n["conflicting"],
             uncommitted=n["uncommitted"],
             unreported=n["unreported"],
         )
@@ -159,7 +165,7 @@ class SqlRecords:
         had = exists().where(deliveries.c.instance_id == instances.c.id, _has_image)
         # Two conditions for `Instance.kept_since`: the first is that of the index.
         old = (instances.c.received_at < before) & or_(instances.c.resent_at.is_(None), instances.c.resent_at < before)
-        query = select(instances).where(is_kept, is_settled, old, ~missing, had)
+        query = select(instances).where(is_kept, is_settled, old, ~missing, had, ~is_conflicting)
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(literal(after.received_at, UtcTime), literal(after.id)))
         query = query.order_by(*place).limit(limit)
@@ -169,22 +175,33 @@ class SqlRecords:
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         # Held as an update would: what refers to these rows, such as an event, need not wait. The instance comes first,
         # as in `SqlIntake.restore`.
-        here = select(instances.c.path).where(instances.c.id == instance_id, is_kept, is_settled)
+        here = select(instances.c.path).where(instances.c.id == instance_id, is_kept, is_settled, ~is_conflicting)
         of_it = deliveries.c.instance_id == instance_id
         ways = select(deliveries.c.state, _has_image.label("had")).where(of_it).order_by(deliveries.c.id)
-        gone = update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
-        try:
-            with self._database.writing() as connection:
-                path = connection.scalar(here.with_for_update(key_share=True))
-                known = connection.execute(ways.with_for_update(key_share=True)).all()
-                delivered = all(way.state is DeliveryState.DELIVERED for way in known)
-                if path is None or not delivered or not any(way.had for way in known):
-                    return False
-                _remove(remove, path)
-                connection.execute(gone)
-                keep_events(connection, [Event(kind="retired", at=now, instance_id=instance_id)])
-        except _StuckError as stuck:
-            raise stuck.why from None
+        with _disk_errors_as_they_are(), self._database.writing() as connection:
+            path = connection.scalar(here.with_for_update(key_share=True))
+            known = connection.execute(ways.with_for_update(key_share=True)).all()
+            delivered = all(way.state is DeliveryState.DELIVERED for way in known)
+            if path is None or not delivered or not any(way.had for way in known):
+                return False
+            _remove(remove, path)
+            connection.execute(_gone(instance_id))
+            keep_events(connection, [Event(kind="retired", at=now, instance_id=instance_id)])
+        return True
+
+    def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
+        of_it = instances.c.id == instance_id
+        here = select(instances.c.path).where(of_it, is_settled, may_be_let_go).with_for_update(key_share=True)
+        with _disk_errors_as_they_are(), self._database.writing() as connection:
+            uid = connection.scalar(select(instances.c.sop_instance_uid).where(of_it))
+            one_at_a_time(connection, uid or "")  # two contents let each other go otherwise
+            path = connection.scalar(here)
+            if path is None:
+                return False
+            let_deliveries_go(connection, instance_id)
+            _remove(remove, path)
+            connection.execute(_gone(instance_id).values(let_go=True))
+            keep_events(connection, [Event(kind="let_go", at=now, instance_id=instance_id)])
         return True
 
     def note(self, event: Event) -> None:
@@ -210,6 +227,18 @@ class _StuckError(Exception):
     def __init__(self, why: OSError) -> None:
         super().__init__()
         self.why = why
+
+
+@contextmanager
+def _disk_errors_as_they_are() -> Iterator[None]:
+    try:
+        yield
+    except _StuckError as stuck:
+        raise stuck.why from None
+
+
+def _gone(instance_id: int) -> Update:
+    return update(instances).where(instances.c.id == instance_id).values(spooled=False, lost=False)
 
 
 def _remove(remove: Callable[[str], None], path: str) -> None:

@@ -71,6 +71,8 @@ instances = Table(
     Column("routed", Boolean, nullable=False),
     # Its file is gone, and nobody removed it; spooled is False then, too.
     Column("lost", Boolean, nullable=False, server_default=false()),
+    # A person has let it go for another content with its UID; its file was removed, spooled is False then, too.
+    Column("let_go", Boolean, nullable=False, server_default=false()),
     # Sent again after its file had gone: that is kept from then on, and not from its first arrival.
     Column("resent_at", UtcTime),
     Column("lease_owner", Text),
@@ -246,6 +248,7 @@ is_settled: Condition = instances.c.state == literal_column("'settled'")
 is_unrouted: Condition = is_settled & (instances.c.routed == false())
 is_kept: Condition = (instances.c.spooled == true()) & (instances.c.routed == true())
 is_lost: Condition = instances.c.lost == true()
+is_flagged: Condition = instances.c.conflict == true()
 is_open: Condition = studies.c.closed_at.is_(None)
 is_abstained: Condition = verdicts.c.outcome == literal_column("'abstained'")
 is_unreadable: Condition = verdicts.c.outcome == literal_column("'unreadable'")
@@ -272,6 +275,7 @@ _partial("ix_instances_received_study", instances.c.study_uid, only=is_received)
 _partial("ix_instances_unrouted", instances.c.id, only=is_unrouted)
 _partial("ix_instances_kept", instances.c.received_at, instances.c.id, only=is_kept)
 _partial("ix_instances_lost", instances.c.id, only=is_lost)
+_partial("ix_instances_conflict", instances.c.sop_instance_uid, only=is_flagged)
 _partial("ix_studies_open", studies.c.newest_at, only=is_open)
 _partial("ix_verdicts_abstained", verdicts.c.instance_id, only=is_abstained)
 _partial("ix_verdicts_unreadable", verdicts.c.instance_id, only=is_unreadable)

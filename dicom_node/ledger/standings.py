@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, Select, func, select, union
 
 from dicom_node.instance import Delivery, Instance
+from dicom_node.ledger.conflicts import conflicting_ids
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.rows import delivery_of, instance_of, verdict_of
 from dicom_node.ledger.schema import (
@@ -60,6 +61,8 @@ class SqlStandings:
 def _ids(standing: Standing, destination: str | None) -> Select[int]:
     if standing in _OF_VERDICTS:
         return select(verdicts.c.instance_id).where(_OF_VERDICTS[standing])
+    if standing is Standing.CONFLICTING:
+        return select(instances.c.id).where(instances.c.id.in_(conflicting_ids()))
     if standing in _OF_INSTANCES:
         return select(instances.c.id).where(_OF_INSTANCES[standing])
     waiting: list[Select[int]] = [select(deliveries.c.instance_id).where(one) for one in _OF_DELIVERIES[standing]]

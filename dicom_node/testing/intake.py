@@ -40,8 +40,8 @@ class MemoryIntake(Room):
             instance = replace(shelf.instances[instance_id], spooled=True, path=path)
             if resend:
                 instance = replace(instance, resent_at=now)
-            verdict = shelf.verdicts.get(instance_id)
-            if instance.state is InstanceState.SETTLED and verdict and verdict.outcome is Outcome.UNREADABLE:
+                shelf.let_go.discard(instance_id)
+            if instance.state is InstanceState.SETTLED and self._is_to_be_seen(instance_id):
                 instance = replace(instance, state=InstanceState.RECEIVED, attempts=0)
                 self._open_study(instance.study_uid, now)
             shelf.instances[instance_id] = instance
@@ -50,6 +50,12 @@ class MemoryIntake(Room):
             for one in shelf.deliveries_of(instance_id):
                 if one.state in over:
                     shelf.begin_anew(one, now)
+
+    def _is_to_be_seen(self, instance_id: int) -> bool:
+        """Whether it was settled without its file, and nobody has let it go."""
+        verdict = self._shelf.verdicts.get(instance_id)
+        unseen = verdict is not None and verdict.outcome is Outcome.UNREADABLE
+        return unseen and instance_id not in self._shelf.let_go
 
     def _open_study(self, study_uid: str, received_at: datetime) -> None:
         if not study_uid:

@@ -32,6 +32,7 @@ class MemoryRecords(Room):
                 abstained=sum(one.outcome is Outcome.ABSTAINED for one in verdicts),
                 review=sum(one.decision is Decision.REVIEW for one in verdicts),
                 lost=len(shelf.lost),
+                conflicting=sum(shelf.is_conflicting(one) for one in shelf.instances.values()),
                 unrouted=sum(not shelf.deliveries_of(one.id) for one in settled),
                 uncommitted=uncommitted,
                 unreported=sum(one.state is not PromiseState.REPORTED for one in shelf.promises.values()),
@@ -80,18 +81,37 @@ class MemoryRecords(Room):
         with self._shelf.lock:
             here = (one for one in self._shelf.instances.values() if one.spooled)
             old = (one for one in here if max(one.received_at, one.kept_since) < before)
-            found = oldest_first(one for one in old if self._shelf.is_elsewhere(one))
+            found = oldest_first(one for one in old if self._shelf.may_go(one))
             later = (one for one in found if after is None or age(one) > age(after))
             return list(islice(later, limit))
 
     def retire(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         with self._shelf.lock:
             here = self._shelf.instances.get(instance_id)
-            if here is None or not here.spooled or not self._shelf.is_elsewhere(here):
+            if here is None or not here.spooled or not self._shelf.may_go(here):
                 return False
             remove(here.path)
             self._shelf.instances[instance_id] = replace(here, spooled=False)
             self._shelf.events.append(Event(kind="retired", at=now, instance_id=instance_id))
+            return True
+
+    def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
+        shelf = self._shelf
+        with shelf.lock:
+            here = shelf.instances.get(instance_id)
+            if here is None or here.state is not InstanceState.SETTLED or instance_id in shelf.let_go:
+                return False
+            if all(other.id in shelf.lost for other in shelf.others(here)):
+                return False
+            for one in shelf.deliveries_of(instance_id):
+                if one.state is not DeliveryState.DELIVERED:
+                    shelf.deliveries[one.id] = replace(one, state=DeliveryState.LET_GO)
+                    shelf.troubles.pop(one.id, None)
+            remove(here.path)
+            shelf.instances[instance_id] = replace(here, spooled=False)
+            shelf.lost.discard(instance_id)
+            shelf.let_go.add(instance_id)
+            shelf.events.append(Event(kind="let_go", at=now, instance_id=instance_id))
             return True
 
     def note(self, event: Event) -> None:

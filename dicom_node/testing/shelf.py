@@ -31,6 +31,7 @@ class Shelf:
     holders: dict[int, str] = field(default_factory=dict)
     delivery_holders: dict[int, str] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
+    let_go: set[int] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     jobs: dict[str, JobRun] = field(default_factory=dict)
     # The errors of deliveries that are not made, by delivery, the latest last.
@@ -93,9 +94,19 @@ class Shelf:
         states = {delivery.state for delivery in self.deliveries_of(instance.id)}
         return states == {DeliveryState.DELIVERED}
 
-    def is_elsewhere(self, instance: Instance) -> bool:
-        """Whether that is so, it has its verdict, and at least one of them was the image itself."""
-        if instance.state is not InstanceState.SETTLED or not self.everywhere(instance):
+    def others(self, instance: Instance) -> list[Instance]:
+        """Those with the same UID and other contents that nobody has let go."""
+        same = (one for one in self.instances.values() if one.sop_instance_uid == instance.sop_instance_uid)
+        return [one for one in same if one.id != instance.id and one.id not in self.let_go]
+
+    def is_conflicting(self, instance: Instance) -> bool:
+        return instance.id not in self.let_go and bool(self.others(instance))
+
+    def may_go(self, instance: Instance) -> bool:
+        """Whether that is so, it has its verdict, one of them was the image itself, and no other has its UID."""
+        if instance.state is not InstanceState.SETTLED or self.is_conflicting(instance):
+            return False
+        if not self.everywhere(instance):
             return False
         return any(way.sent_uid and way.written != REPORT_ALONE for way in self.deliveries_of(instance.id))
 

@@ -43,4 +43,6 @@ def _stands_by_itself(shelf: Shelf, instance: Instance, standing: Standing, dest
         return destination is None and instance.state is InstanceState.RECEIVED
     if standing is Standing.UNROUTED:
         return instance.state is InstanceState.SETTLED and not shelf.deliveries_of(instance.id)
+    if standing is Standing.CONFLICTING:
+        return shelf.is_conflicting(instance)
     return standing is Standing.LOST and instance.id in shelf.lost

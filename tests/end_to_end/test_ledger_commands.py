@@ -245,6 +245,27 @@ def test_requeue_sends_what_waits_for_its_study_only_when_it_is_named(node) -> N
     assert node.run(*again, "1.2.3.5").stdout == "1 delivery put back\n"
 
 
+def test_let_go_wants_to_know_exactly_which_content_it_is(node) -> None:
+    digests = ["a" * 64, "a" * 60 + "bbbb"]
+    with opened(node) as ledger:
+        for digest in digests:
+            settled(ledger, 9, digest=digest)
+    assert "no object with this SOP Instance UID" in refused(node, "let-go", "1.404", "a" * 8)
+    for unclear in ("", "a" * 7, "a" * 8, "c" * 8):
+        told = refused(node, "let-go", "1.2.3.9", unclear)
+        assert told.endswith(f"by the beginning of its digest: {', '.join(digests)}")
+
+
+def test_let_go_keeps_the_last_content_of_a_uid(node) -> None:
+    spool = Spool.opened(node.spool, 0, expected=lambda: False)
+    item = incoming("1.2.3.1")
+    spool.write(f"{1:064x}", file_header(item), item.dataset)
+    done = node.run("let-go", "1.2.3.1", f"{1:064x}", check=False)
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stderr
+    assert spool.holds(f"{1:064x}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [

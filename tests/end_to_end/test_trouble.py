@@ -1,5 +1,6 @@
 """What happens to images when something is away, hangs, refuses or dies."""
 
+import json
 import socket
 import threading
 
@@ -81,27 +82,74 @@ def test_a_refusal_for_good_fails_at_once_and_can_be_requeued(tmp_path, tiny_mod
                 assert len(other.files()) == 1
 
 
-def test_what_a_pacs_leaves_for_another_object_with_its_uid_is_not_delivered_and_stays(
+def test_of_two_contents_with_one_uid_the_node_keeps_both_until_a_person_lets_one_go(
     tmp_path, tiny_model, file_of
 ) -> None:
-    """The PACS has one of the two; the file of the other one is the last that there is."""
-    first = bright()
+    """The PACS says 0000 to both and has one, the first as Orthanc by itself or the last as others: the only copy of
+    the other one is here.
+    """
+    first, other = bright(), bright()
+    second = bright(SOPInstanceUID=first.SOPInstanceUID, PatientID="CORRECTED")
+    ready = threading.Event()
+    with receiver(lambda _: 0x0000 if ready.is_set() else 0xA700) as pacs:
+        config = model(tiny_model) + destination("pacs", pacs.port, retry=QUICK) + '[retention]\nkeep = "0s"\n'
+        with NodeProcess(tmp_path / "node", config + '[schedule]\nretention = "1s"\n') as node:
+            for image in (first, second, other):
+                storescu(node.port, [file_of(image)])
+            ready.set()
+            wait_until(lambda: len(files(node)) == 2, what="the retirement of the other image")
+            records = node.instances(first.SOPInstanceUID)
+            assert [(one["deliveries"][0]["state"], one["path"] in files(node)) for one in records] == [
+                ("delivered", True), ("delivered", True)
+            ]  # fmt: skip
+            assert node.status()["conflicting"] == 2
+            listed = json.loads(node.run("list", "--state", "conflicting", "--json").stdout)
+            assert {one["sop_instance_uid"] for one in listed} == {first.SOPInstanceUID}
+            assert b'region_node_ledger{count="conflicting"} 2.0' in node.get("/metrics")
+            wrong, right = (one["digest"] for one in records)
+            shown = node.run("show", first.SOPInstanceUID).stdout.replace("\n", "")
+            assert wrong[:16] in shown
+            assert right[:16] in shown
+            assert "is let go" in node.run("let-go", first.SOPInstanceUID, wrong[:16]).stdout
+            wait_until(lambda: not files(node), what="the retirement of what the PACS has")
+            kinds = [[event["kind"] for event in one["events"]][-1] for one in node.instances(first.SOPInstanceUID)]
+            assert kinds == ["let_go", "retired"]
+            assert node.status()["conflicting"] == 0
+
+
+def files(node: NodeProcess) -> set[str]:
+    return {path.relative_to(node.spool).as_posix() for path in node.spool.rglob("*.dcm")}
+
+
+def test_what_a_pacs_leaves_for_another_object_with_its_uid_is_not_delivered_and_both_stay(
+    tmp_path, tiny_model, file_of
+) -> None:
+    first, other = bright(), bright()
     second = bright(SOPInstanceUID=first.SOPInstanceUID, PatientID="CORRECTED")
     known: list[str] = []
+    ready = threading.Event()
 
     def keep_the_first(event: Event) -> int:
+        if not ready.is_set():
+            return 0xA700
         uid = event.request.AffectedSOPInstanceUID
         known.append(uid)
         return 0x0111 if known.count(uid) > 1 else 0x0000
 
     with receiver(keep_the_first) as pacs:
-        config = model(tiny_model) + destination("pacs", pacs.port) + '[retention]\nkeep = "0s"\n'
+        config = model(tiny_model) + destination("pacs", pacs.port, retry=QUICK) + '[retention]\nkeep = "0s"\n'
         with NodeProcess(tmp_path / "node", config + '[schedule]\nretention = "1s"\n') as node:
-            for image in (first, second):
+            for image in (first, second, other):
                 storescu(node.port, [file_of(image)])
+            ready.set()
             wait_until(lambda: node.status()["failed"] == 1, what="the failure")
-            wait_until(lambda: len(list(node.spool.rglob("*.dcm"))) == 1, what="the retirement of the other one")
+            wait_until(lambda: len(files(node)) == 2, what="the retirement of the other image")
             assert "several contents" in node.status()["destinations"][0]["last_error"]
+            records = node.instances(first.SOPInstanceUID)
+            [failed] = [one for one in records if one["deliveries"][0]["state"] == "failed"]
+            node.run("let-go", first.SOPInstanceUID, failed["digest"])
+            assert node.status()["failed"] == 0
+            wait_until(lambda: not files(node), what="the retirement of the one that the PACS has")
 
 
 def test_images_that_came_before_the_pacs_was_configured_can_be_sent_to_it(tmp_path, tiny_model, file_of) -> None:

@@ -95,9 +95,9 @@ class TwoLedgers(RuleBasedStateMachine):
     def plan(self, number: int, plan: list[tuple[str, int | None]]) -> None:
         self.both("outbox", "plan", number, self.planned(plan), now=self.now)
 
-    @rule(number=few)
-    def restore(self, number: int) -> None:
-        self.both("intake", "restore", number, path=f"ab/{number}.dcm", now=self.now)
+    @rule(number=few, resend=st.booleans())
+    def restore(self, number: int, resend: bool) -> None:
+        self.both("intake", "restore", number, path=f"ab/{number}.dcm", now=self.now, resend=resend)
 
     @rule(
         numbers=st.lists(few, max_size=2), room=st.sampled_from(["work", "outbox"]), worker=st.sampled_from(["w", "v"])
@@ -235,6 +235,10 @@ class TwoLedgers(RuleBasedStateMachine):
     def retire(self, number: int) -> None:
         self.both("records", "retired", before=self.now, limit=3)
         self.both("records", "retire", number, remove=lambda _: None, now=self.now)
+
+    @rule(number=few)
+    def let_go(self, number: int) -> None:
+        self.both("records", "let_go", number, remove=lambda _: None, now=self.now)
 
     @invariant()
     def they_say_the_same(self) -> None:

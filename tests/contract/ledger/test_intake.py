@@ -1,5 +1,6 @@
 """What the receiver may rely on."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -235,7 +236,7 @@ def test_restoring_what_has_no_verdict_or_is_not_here_makes_no_delivery(ledger: 
     ledger.intake.restore(instance.id, path=instance.path, now=NOON)
     ledger.intake.restore(404, path="ab/none.dcm", now=NOON)
     (record,) = ledger.records.find("1.2.1")
-    assert (record.instance, record.deliveries) == (instance, ())
+    assert (record.instance, record.deliveries) == (replace(instance, resent_at=NOON), ())
 
 
 def test_images_without_a_uid_cannot_be_asked_for_together(ledger: Ledger) -> None:

@@ -47,6 +47,8 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
         state=DeliveryState.FAILED, uids=[], destinations=["PACS"], now=NOON
     ),
     "give up": lambda ledger: ledger.outbox.give_up("PACS", error="given up", now=NOON),
+    "retire": lambda ledger: ledger.records.retire(1, remove=lambda _: None, now=NOON),
+    "let go": lambda ledger: ledger.records.let_go(1, remove=lambda _: None, now=NOON),
     "retired": lambda ledger: ledger.records.retired(before=LATER, limit=4),
 }
 

@@ -11,7 +11,7 @@ from tests.stories import NOON, arrival
 
 EVERYTHING = 10**9
 # Those of which each image is counted once.
-OF_IMAGES = [Standing.ABSTAINED, Standing.REVIEW, Standing.UNROUTED, Standing.LOST]
+OF_IMAGES = [Standing.ABSTAINED, Standing.REVIEW, Standing.UNROUTED, Standing.CONFLICTING, Standing.LOST]
 
 
 def numbers(ledger: Ledger, standing: Standing, destination: str | None = None) -> list[str]:
@@ -48,6 +48,7 @@ def busy(ledger: Ledger) -> Ledger:
         ledger.outbox.sent(delivery.id, objects=objects, written=None, now=NOON, ask_at=NOON)
     (refused, *_) = due(ledger, "AI", limit=1)
     ledger.outbox.fail(refused.id, error="refused by the model", now=NOON)
+    settled(ledger, 3, digest="f" * 64)
     return ledger
 
 
@@ -85,7 +86,8 @@ def test_images_are_named_by_what_they_are(busy: Ledger) -> None:
     assert numbers(busy, Standing.ABSTAINED) == ["8", "5"]
     assert numbers(busy, Standing.REVIEW) == ["9", "8", "6"]
     assert numbers(busy, Standing.UNREADABLE) == ["9", "7"]
-    assert numbers(busy, Standing.UNROUTED) == ["4", "3"]
+    assert numbers(busy, Standing.UNROUTED) == ["3", "4", "3"]
+    assert numbers(busy, Standing.CONFLICTING) == ["3", "3"]
     assert numbers(busy, Standing.LOST) == ["11", "10"]
     assert numbers(busy, Standing.FAILED) == ["6", "5"]
     assert numbers(busy, Standing.FAILED, "AI") == ["5"]

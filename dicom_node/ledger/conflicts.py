@@ -1,0 +1,37 @@
+"""Several contents of one UID, of which a destination may have any: retention leaves each of them where it is, until a
+person has let the others go.
+"""
+
+from sqlalchemy import Connection, Select, exists, false, select, true, update
+
+from dicom_node.instance import DeliveryState
+from dicom_node.ledger.commitments import forget_asking
+from dicom_node.ledger.schema import Condition, deliveries, instances, is_undelivered
+
+_others = instances.alias("others")
+_flagged = instances.alias("flagged")
+
+_other = (
+    (_others.c.sop_instance_uid == instances.c.sop_instance_uid)
+    & (_others.c.id != instances.c.id)
+    & (_others.c.let_go == false())
+)
+is_conflicting: Condition = (instances.c.let_go == false()) & exists().where(_other)
+# One that is lost is no reason to let the others go.
+may_be_let_go: Condition = (instances.c.let_go == false()) & exists().where(_other, _others.c.lost == false())
+
+
+def conflicting_ids() -> Select[int]:
+    """Of a UID's contents all but the first are flagged: few, and in an index of their own."""
+    uids = select(_flagged.c.sop_instance_uid).where(_flagged.c.conflict == true())
+    return select(instances.c.id).where(instances.c.sop_instance_uid.in_(uids), is_conflicting)
+
+
+def let_deliveries_go(connection: Connection, instance_id: int) -> None:
+    """Nothing waits, or fails, for an instance any more; what was made stays made."""
+    missing = select(deliveries.c.id).where(deliveries.c.instance_id == instance_id, is_undelivered)
+    ids = connection.scalars(missing.order_by(deliveries.c.id).with_for_update()).all()
+    forget_asking(connection, ids)
+    # A lease stays, as when a delivery is given up.
+    over = {"state": DeliveryState.LET_GO, "trouble": None}
+    connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(over))

@@ -1,0 +1,165 @@
+"""What a ledger says of several contents with one UID, and how a person ends that."""
+
+import pytest
+
+from dicom_node.commitment import SopReference
+from dicom_node.instance import DeliveryState, Instance
+from dicom_node.ports import Ledger
+from dicom_node.standing import Standing
+from dicom_node.verdict import Decision, Outcome
+from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
+from tests.stories import NOON, arrival
+
+LATER = NOON + SECOND
+
+
+def delivered(ledger: Ledger, number: int = 1, **over) -> Instance:
+    instance = settled(ledger, number, deliveries=to("PACS"), **over)
+    for delivery in due(ledger):
+        ledger.outbox.delivered(delivery.id, sent_uid=instance.sop_instance_uid, written=None, now=NOON)
+    return instance
+
+
+def two_contents(ledger: Ledger) -> tuple[Instance, Instance]:
+    """Both of them were taken by the PACS, which has one."""
+    return delivered(ledger), delivered(ledger, digest="f" * 64, path="ff/f.dcm")
+
+
+def retired(ledger: Ledger) -> list[int]:
+    return [one.id for one in ledger.records.retired(before=LATER, limit=9)]
+
+
+def named(ledger: Ledger) -> list[int]:
+    return [one.instance.id for one in ledger.standings.images(Standing.CONFLICTING, limit=9).images]
+
+
+def let_go(ledger: Ledger, instance: Instance) -> bool:
+    return ledger.records.let_go(instance.id, remove=lambda _: None, now=NOON)
+
+
+def test_of_several_contents_with_one_uid_none_is_retired_though_all_were_delivered(ledger: Ledger) -> None:
+    """A PACS answers 0000 to each of them and keeps one: nobody knows whether the first or the last."""
+    first, second = two_contents(ledger)
+    other = delivered(ledger, 2)
+    assert retired(ledger) == [other.id]
+    for one in (first, second):
+        assert not ledger.records.retire(one.id, remove=pytest.fail, now=NOON)
+    assert ledger.records.counts().conflicting == 2
+    assert named(ledger) == [second.id, first.id]
+
+
+def test_a_content_that_comes_when_another_one_has_been_retired_stays(ledger: Ledger) -> None:
+    first = delivered(ledger)
+    assert ledger.records.retire(first.id, remove=lambda _: None, now=NOON)
+    second = delivered(ledger, digest="f" * 64)
+    assert retired(ledger) == []
+    assert not ledger.records.retire(second.id, remove=pytest.fail, now=NOON)
+    assert named(ledger) == [second.id, first.id]
+
+
+def test_letting_one_go_removes_its_file_and_leaves_the_other_to_retention(ledger: Ledger) -> None:
+    first, second = two_contents(ledger)
+    removed: list[str] = []
+    assert ledger.records.let_go(first.id, remove=removed.append, now=LATER)
+    assert removed == [first.path]
+    record = ledger.records.find("1.2.3.1")[0]
+    assert not record.instance.spooled
+    assert (record.events[-1].kind, record.events[-1].at) == ("let_go", LATER)
+    assert [way.state for way in record.deliveries] == [DeliveryState.DELIVERED]
+    assert (ledger.records.counts().conflicting, ledger.records.counts().lost, named(ledger)) == (0, 0, [])
+    assert retired(ledger) == [second.id]
+    assert ledger.records.retire(second.id, remove=removed.append, now=LATER)
+    assert [one.id for one in ledger.promises.here(["1.2.3.1"])] == []
+
+
+def test_what_is_let_go_neither_waits_nor_fails_nor_is_sent(ledger: Ledger) -> None:
+    delivered(ledger)
+    names = ("PACS", "AI", "SLOW", "STORE")
+    second = settled(ledger, 1, digest="f" * 64, deliveries=to(*names))
+    ledger.outbox.fail(due(ledger)[0].id, error="the destination has this UID already", now=NOON)
+    reference = SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.1")
+    ledger.outbox.sent(due(ledger, "AI")[0].id, objects=[reference], written=None, now=NOON, ask_at=NOON)
+    (in_hand,) = due(ledger, "STORE")
+    assert let_go(ledger, second)
+    counts = ledger.records.counts()
+    assert (counts.pending, counts.failed, counts.uncommitted, counts.forwarded) == (0, 0, 0, 1)
+    assert {row.last_error for row in ledger.records.destinations()} == {None}
+    assert due(ledger, "SLOW", now=LATER) == []
+    begun = {"transaction_uid": "1.6.1", "limit": 9, "now": LATER, "ask_again_at": LATER}
+    assert ledger.commitments.begin(destination="AI", **begun) == []
+    for state in (DeliveryState.FAILED, DeliveryState.PENDING):
+        assert ledger.outbox.requeue(state=state, uids=["1.2.3.1"], now=NOON) == 0
+    ledger.outbox.delivered(in_hand.id, sent_uid="1.2.3.1", written=None, now=LATER)  # it was on its way
+    states = {way.destination: way.state for way in ledger.records.find("1.2.3.1")[1].deliveries}
+    assert states == dict.fromkeys(names, DeliveryState.LET_GO) | {"STORE": DeliveryState.DELIVERED}
+
+
+def test_only_what_stays_is_sent_again_by_hand(ledger: Ledger) -> None:
+    """As when the PACS had the wrong one, and a person has deleted it there."""
+    first, second = two_contents(ledger)
+    let_go(ledger, first)
+    assert ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.3.1"], now=NOON) == 1
+    assert [one.instance_id for one in due(ledger)] == [second.id]
+
+
+def test_the_last_content_of_a_uid_is_not_let_go(ledger: Ledger) -> None:
+    first, second = two_contents(ledger)
+    alone = delivered(ledger, 2)
+    assert not ledger.records.let_go(alone.id, remove=pytest.fail, now=NOON)
+    assert not ledger.records.let_go(404, remove=pytest.fail, now=NOON)
+    assert let_go(ledger, first)
+    for one in (first, second):
+        assert not ledger.records.let_go(one.id, remove=pytest.fail, now=NOON)
+
+
+def test_none_is_let_go_for_one_that_is_lost(ledger: Ledger) -> None:
+    first, second = two_contents(ledger)
+    ledger.repairs.lose(second.id, now=NOON)
+    assert not ledger.records.let_go(first.id, remove=pytest.fail, now=NOON)
+    assert let_go(ledger, second)
+    assert ledger.records.counts().lost == 0
+
+
+def test_one_without_a_verdict_is_not_let_go(ledger: Ledger) -> None:
+    delivered(ledger)
+    waiting = ledger.intake.add(arrival(1, digest="f" * 64)).instance
+    assert not ledger.records.let_go(waiting.id, remove=pytest.fail, now=NOON)
+
+
+def test_of_two_that_are_let_go_at_once_one_stays(ledger: Ledger) -> None:
+    for number in range(1, 7):
+        pair = [settled(ledger, number, digest=f"{number}{letter}") for letter in "ab"]
+        assert sorted(race(*[lambda one=one: let_go(ledger, one) for one in pair])) == [False, True]
+
+
+def test_a_file_that_cannot_be_removed_is_not_let_go(ledger: Ledger) -> None:
+    first, _ = two_contents(ledger)
+
+    def refuse(_: str) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    with pytest.raises(PermissionError, match="not permitted"):
+        ledger.records.let_go(first.id, remove=refuse, now=NOON)
+    assert ledger.records.counts().conflicting == 2
+    assert ledger.records.find("1.2.3.1")[0].instance.spooled
+
+
+def test_what_is_sent_again_after_it_was_let_go_is_missed_and_conflicts_anew(ledger: Ledger) -> None:
+    first = settled(ledger, 1, deliveries=to("AI"))
+    second = delivered(ledger, digest="f" * 64)
+    let_go(ledger, first)
+    ledger.intake.restore(first.id, path=first.path, now=LATER)
+    assert named(ledger) == [second.id, first.id]
+    assert [one.instance_id for one in due(ledger, "AI", now=LATER)] == [first.id]
+
+
+def test_what_comes_back_by_itself_after_it_was_let_go_goes_nowhere(ledger: Ledger) -> None:
+    unseen = verdict(outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE)
+    first = ledger.intake.add(arrival(1)).instance
+    ledger.work.settle(first.id, unseen, recognition=None, deliveries=to("AI"))
+    delivered(ledger, digest="f" * 64)
+    let_go(ledger, first)
+    ledger.intake.restore(first.id, path=first.path, now=LATER, resend=False)
+    assert named(ledger) == []
+    assert due(ledger, "AI", now=LATER) == []
+    assert ledger.work.claim(worker="w", limit=9, now=LATER, lease=SECOND) == []
