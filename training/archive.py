@@ -254,7 +254,9 @@ def read_labels(path: Path | None) -> dict[str, str]:
         return {}
     try:
         read = {str(line["sop_instance_uid"]).strip(): (line["region"] or "").strip() for line in read_table(path)}
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"The labels {path} cannot be read: {error}.") from error
+    except (KeyError, AttributeError) as error:
         raise TrainingError(f"{path} is no CSV with the columns sop_instance_uid and region.") from error
     unknown = next((region for region in read.values() if region and not is_region(region)), None)
     if unknown is not None:

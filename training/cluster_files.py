@@ -1,6 +1,5 @@
 """The files that go between the clustering and the person who names clusters."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from training.manifest import Row
 from training.metrics import Ints
 from training.pages import inlined, sheet, write_page
 from training.pool import Pool
-from training.table_files import read_table
+from training.table_files import read_table, write_table
 
 CLUSTERS, NAMES = "clusters.csv", "names.csv"
 TYPICAL, FAR = 8, 4
@@ -27,7 +26,7 @@ def write_clusters(clusters: Clusters, rows: Sequence[Row], out: Path) -> None:
         (os.path.relpath(rows[row].file, out), int(clusters.cluster[row]), f"{clusters.distance[row]:.4f}")
         for row in order
     ]
-    _write(out / CLUSTERS, ("file", "cluster", "distance"), lines)
+    write_table(out / CLUSTERS, ("file", "cluster", "distance"), lines)
 
 
 def read_clusters(rows: Sequence[Row], out: Path) -> Ints:
@@ -52,7 +51,7 @@ def read_clusters(rows: Sequence[Row], out: Path) -> Ints:
 def write_names(clusters: Clusters, names: Mapping[int, str], out: Path) -> None:
     """Write `names.csv`: cluster, n, name; a person fills in what `names` lacks."""
     counts = np.bincount(clusters.cluster)
-    _write(out / NAMES, ("cluster", "n", "name"), [(i, int(n), names.get(i, "")) for i, n in enumerate(counts)])
+    write_table(out / NAMES, ("cluster", "n", "name"), [(i, int(n), names.get(i, "")) for i, n in enumerate(counts)])
 
 
 def check_not_named(out: Path) -> None:
@@ -99,13 +98,6 @@ def write_sheets(clusters: Clusters, data: Pool, names: Mapping[int, str], path:
             }
         )
     write_page(path, "clusters.html", title="Clusters", n=len(data.rows), model=model, cards=cards)
-
-
-def _write(path: Path, header: Sequence[str], lines: Sequence[Sequence[object]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(lines)
 
 
 def _read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -18,7 +18,9 @@ def read_corrections(path: Path, rows: Sequence[Row]) -> dict[int, str]:
     """
     try:
         lines = [(str(line["file"]).strip(), (line["region"] or "").strip()) for line in read_table(path)]
-    except (OSError, UnicodeDecodeError, KeyError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"The corrected labels {path} cannot be read: {error}.") from error
+    except KeyError as error:
         raise TrainingError(f"{path} is no CSV with the columns file and region.") from error
     unknown = sorted({region for _, region in lines if region and not is_region(region)})
     if unknown:

@@ -1,6 +1,5 @@
 """The image cache: every picture once through the node's own imaging, kept as uint8."""
 
-import csv
 import json
 import os.path
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from dicom_node.imaging import IMAGING_VERSION, model_input, picture_from_file
 from training.errors import TrainingError
 from training.image_file import growing, in_order
 from training.manifest import COLUMNS, Row, check_groups, read_manifest
+from training.table_files import write_table
 
 UInt8Array = npt.NDArray[np.uint8]
 
@@ -115,13 +115,15 @@ def write_set(items: Iterable[Picture | LeftOut], out: Path, *, size: int) -> Im
             else:
                 taken.take(*item)
                 append(item[1])
-    _write_csv(out / UNREADABLE, ("file", "reason"), [(each.file, each.why) for each in taken.left_out])
+    write_table(out / UNREADABLE, ("file", "reason"), [(each.file, each.why) for each in taken.left_out])
+    if not taken.rows and not taken.left_out:
+        raise TrainingError("There is no image in what was given: no DICOM object, and no picture as PNG or JPEG.")
     if not taken.rows:
         raise TrainingError(
             f"Not one of the {len(taken.left_out)} pictures could be read; {out / UNREADABLE} says why."
         )
     check_groups(taken.rows)
-    _write_csv(out / MANIFEST, COLUMNS, [_line(row, out) for row in taken.rows])
+    write_table(out / MANIFEST, COLUMNS, [_line(row, out) for row in taken.rows])
     declare_whole(out, size=size, n=len(taken.rows), unreadable=len(taken.left_out), twins=taken.twins)
     return ImageSet(images=_pixels(out, mapped=True), rows=tuple(taken.rows))
 
@@ -195,12 +197,15 @@ def load(path: Path, *, mapped: bool = False) -> ImageSet:
         TrainingError: it was not prepared, or with another imaging version, or its manifest has not one row for each
             image; or `path` is another file in it.
     """
+    if not path.exists():
+        raise TrainingError(f"There is no file or folder {path}: name a folder that `prepare` made.")
     folder = path if path.is_dir() else path.parent
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         images = _pixels(folder, mapped=mapped)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{folder} is not a prepared data set: run `python -m training prepare` first.") from error
+        where = folder if path == folder else f"The folder of {path}"
+        raise TrainingError(f"{where} is not a prepared data set: run `python -m training prepare` first.") from error
     if path != folder and path.name != MANIFEST:
         raise TrainingError(
             f"{path} lies in a prepared data set, whose rows are those of its {MANIFEST}: write the labels in there, "
@@ -253,10 +258,3 @@ def _prepared(row: Row, size: int) -> Picture | LeftOut:
 
 def _line(row: Row, folder: Path) -> tuple[str, ...]:
     return (os.path.relpath(row.file, folder), *(str(getattr(row, name)) for name in COLUMNS[1:]))
-
-
-def _write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(header)
-        writer.writerows(lines)

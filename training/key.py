@@ -1,6 +1,5 @@
 """The key to an archive: the salt of the patients' groups, how they were split, and the way to the originals."""
 
-import csv
 import hashlib
 import hmac
 import json
@@ -11,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from training.errors import TrainingError
+from training.table_files import write_table
 
 SALT, LINKS, SHARES = "salt", "links.csv", "shares.json"
 SALT_BYTES = 32
@@ -55,7 +55,7 @@ class Key:
 
     def group(self, patient: str) -> str:
         """The name under which a patient's images stay together; 64 bits."""
-        return hmac.new(self.salt, patient.encode(), hashlib.sha256).hexdigest()[:16]
+        return hmac.new(self.salt, patient.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()[:16]
 
     def origin(self, uid: str) -> str:
         """What a row says of the object that it was made from, for whoever has the key and the object's UID. Empty for
@@ -66,10 +66,7 @@ class Key:
     def keep_links(self, links: Sequence[tuple[str, str, str]]) -> None:
         """Write which cached file came from which original; does nothing where no key is kept."""
         if self.folder is not None:
-            with _private(self.folder / LINKS).open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream)
-                writer.writerow(("file", "original", "sop_instance_uid"))
-                writer.writerows(links)
+            write_table(_private(self.folder / LINKS), ("file", "original", "sop_instance_uid"), links)
 
 
 def open_key(folder: Path | None, *, out: Path) -> Key:

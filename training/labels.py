@@ -120,4 +120,5 @@ def _grey(file: Path) -> tuple[npt.NDArray[np.float32], str]:
     why_not = not_a_radiograph(ds)
     if why_not is not None:
         raise UndecodableError(why_not)
-    return grey_from_dataset(ds), hashlib.sha256(patient_of(ds, str(file)).encode()).hexdigest()[:16]
+    patient = patient_of(ds, str(file)).encode(errors="surrogateescape")
+    return grey_from_dataset(ds), hashlib.sha256(patient).hexdigest()[:16]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from training.errors import TrainingError
+
 LOG = "log.jsonl"
 
 
@@ -13,6 +15,9 @@ class Logbook:
     """`log.jsonl` and TensorBoard's event files in the run folder; a resumed run takes back what it will do again."""
 
     def __init__(self, out: Path, *, start: int) -> None:
+        """Raises TrainingError: TensorBoard has no files in a folder whose name is not UTF-8."""
+        if any("\udc80" <= letter <= "\udcff" for letter in str(out)):
+            raise TrainingError(f"TensorBoard cannot write in {out}, whose name is not in UTF-8: name another --out.")
         self._path = out / LOG
         _forget_after(self._path, start)
         self._board = SummaryWriter(str(out), purge_step=start)

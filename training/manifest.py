@@ -107,7 +107,7 @@ def is_held_out(row: Row, *, fraction: float, seed: int) -> bool:
     Decided by the group's name and the seed alone: all of a group falls on one side, in every command, and stays
     there when other data joins.
     """
-    digest = hashlib.sha256(f"{seed}:{row.group}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}:{row.group}".encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
 

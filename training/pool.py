@@ -89,7 +89,7 @@ class Pool:
         then 16 for the images' size and the pixels of some of them.
         """
         lines = (f"{row.file.name}|{row.region}|{row.group}|{row.source}\n" for row in self.rows)
-        said = sha256("".join(lines).encode()).hexdigest()[:16]
+        said = sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
         pixels = sha256(f"{self.size}|".encode())
         for part, index in self.place[:: 1 + len(self.rows) // LOOKED_AT]:
             pixels.update(np.ascontiguousarray(self.parts[part][index]).tobytes())

@@ -129,5 +129,6 @@ def load_weights(folder: Path) -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
     """Readable JSON with a final newline, in place of an older file only once it is whole."""
-    content = (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
+    # A name that is not UTF-8 comes out as JSON's own escape of it.
+    content = (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
     write_whole(path, lambda stream: stream.write(content))

@@ -24,7 +24,7 @@ def write_page(path: Path, template: str, **values: Any) -> None:
     )
     environment.filters["percent"] = percent
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(environment.get_template(template).render(**values), encoding="utf-8")
+    path.write_text(environment.get_template(template).render(**values), encoding="utf-8", errors="backslashreplace")
 
 
 def percent(share: float | None) -> str:

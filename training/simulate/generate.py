@@ -247,7 +247,7 @@ def _meshes(atlas: Path) -> str:
     """A digest of the meshes by which the images are made, wherever they lie."""
     digest = hashlib.sha256()
     for path in sorted(atlas.glob("*.stl")):
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(os.fsencode(path.name) + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ import json
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,6 +55,27 @@ def test_a_folder_without_one_readable_picture_is_refused(tmp_path, rows):
         row.file.write_bytes(b"")
     with pytest.raises(TrainingError, match="Not one of the 30 pictures"):
         prepare(rows, size=SIZE, out=tmp_path / "cache", workers=1)
+
+
+def test_a_folder_without_any_picture_is_said_to_be_so(tmp_path):
+    """Not that a file says why none of 0 could be read."""
+    with pytest.raises(TrainingError, match="There is no image in what was given"):
+        write_set([], tmp_path / "cache", size=SIZE)
+
+
+@pytest.mark.parametrize("name", ["absent", "absent.csv"])
+def test_a_prepared_set_that_is_not_there_is_named_as_it_was_given(tmp_path, monkeypatch, name):
+    """Not ".", the folder that it would lie in."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingError, match=f"There is no file or folder {name}: "):
+        load(Path(name))
+
+
+def test_a_manifest_that_was_not_prepared_is_named_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("manifest.csv").touch()
+    with pytest.raises(TrainingError, match=r"The folder of manifest\.csv is not a prepared data set"):
+        load(Path("manifest.csv"))
 
 
 def test_a_cache_of_another_imaging_version_is_refused(tmp_path, rows):
