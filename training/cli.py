@@ -1,6 +1,8 @@
 """`python -m training`: one command per step, each reads its data and leaves a run folder."""
 
+import io
 import sys
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -57,8 +59,23 @@ def _spread(arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; what the user can mend ends in one sentence and status 2. Always raises SystemExit."""
+    _take_any_name(sys.stdout)
     try:
         app(args=_spread(sys.argv[1:] if arguments is None else arguments), prog_name="python -m training")
     except (TrainingError, ModelError) as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:
+        if error.strerror is None:  # not of the system: a library that cannot be loaded, say
+            raise
+        _end(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
+
+
+def _end(sentence: str) -> NoReturn:
+    Console(stderr=True).print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
+
+
+def _take_any_name(stream: object) -> None:
+    """Let a file's name that is not UTF-8 be printed, with its bytes in hexadecimal, as standard error does."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")

@@ -1,6 +1,5 @@
 """`python -m training audit`."""
 
-import csv
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +13,8 @@ from rich.table import Table
 from dicom_node.model.card import LABELS
 from training.audit import CLASSES, Audit, classes_of, fitted_head
 from training.audit import audit as run_audit
-from training.commands.inputs import (
-    DataOption,
-    FromOption,
-    OutOption,
-    RecipeOption,
-    SeedOption,
-    check_uses,
-    device_here,
-    pooled,
-)
+from training.commands.inputs import check_uses, device_here, pooled
+from training.commands.options import DataOption, FromOption, OutOption, RecipeOption, SeedOption, refuse_unused
 from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
 from training.metrics import Floats
@@ -34,12 +25,14 @@ from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, write_json, write_run
 from training.splits import was_learned_from
+from training.table_files import write_table
 
 CANDIDATES = "candidates.csv"
 USES = ("train", "tune", "calibrate")
 
 
 def audit(
+    context: typer.Context,
     data: DataOption,
     out: OutOption,
     source: FromOption,
@@ -50,12 +43,14 @@ def audit(
     ] = None,
     unseen: Annotated[bool, typer.Option("--unseen", help="Only rows that the model did not learn from.")] = False,  # noqa: FBT002 - Typer's way
     plant: Annotated[
-        int, typer.Option(help="Instead: plant errors and measure what is found, with so many seeds.")
+        int, typer.Option(min=0, help="Instead: plant errors and measure what is found, with so many seeds.")
     ] = 0,
-    shown: Annotated[int, typer.Option(help="Candidates on the page.")] = 200,
+    shown: Annotated[int, typer.Option(min=0, help="Candidates on the page.")] = 200,
 ) -> None:
     """Find labels that are probably wrong: candidates.csv, worst first, and a page to look through."""
     check_uses(use)
+    if plant:
+        refuse_unused(context, ["shown"], "--plant measures, and makes no page")
     encoder = open_encoder(source, device_here())
     chosen = read_recipe(recipe) if recipe else Recipe(data=encoder.data)
     check_takes(encoder, chosen.data.size)
@@ -87,11 +82,9 @@ def audit(
 
 
 def _write_candidates(made: Audit, out: Path) -> None:
-    with (out / CANDIDATES).open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, ("file", "given", "proposed", "probability", "score"))
-        writer.writeheader()
-        for line in made.candidates():
-            writer.writerow({**line, "file": os.path.relpath(line["file"], out)})
+    columns = ("file", "given", "proposed", "probability", "score")
+    lines = ({**line, "file": os.path.relpath(line["file"], out)} for line in made.candidates())
+    write_table(out / CANDIDATES, columns, [[line[name] for name in columns] for line in lines])
 
 
 def _write_page(

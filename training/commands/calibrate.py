@@ -12,18 +12,8 @@ from rich.console import Console
 
 from dicom_node.model.card import LABELS, Thresholds
 from training.calibrate import choose_rejection, choose_thresholds, worst_temperature
-from training.commands.inputs import (
-    DataOption,
-    FromOption,
-    OutOption,
-    RecipeOption,
-    SeedOption,
-    device_here,
-    held_rows,
-    prepared,
-    recipe_for,
-    say,
-)
+from training.commands.inputs import device_here, held_rows, prepared, recipe_for, say
+from training.commands.options import DataOption, FromOption, OutOption, RecipeOption, SeedOption
 from training.diagram import reliability_diagram, risk_diagram
 from training.drawn import drawn
 from training.errors import TrainingError

@@ -20,7 +20,16 @@ from training.cluster_files import (
     write_sheets,
 )
 from training.cluster_names import agreed, counted, read_reviewed, told
-from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, device_here, pooled
+from training.commands.inputs import device_here, pooled
+from training.commands.options import (
+    DataOption,
+    OutOption,
+    RecipeOption,
+    SeedOption,
+    ledger_option,
+    path_option,
+    refuse_unused,
+)
 from training.embeddings import check_takes, open_encoder
 from training.errors import TrainingError
 from training.images import check_not_corrected, write_set
@@ -33,25 +42,30 @@ LABELLED = "labelled"
 
 
 def cluster(
+    context: typer.Context,
     data: DataOption,
     out: OutOption,
-    source: Annotated[Path | None, typer.Option("--from", help="A run folder or a model file.")] = None,
+    source: Annotated[Path | None, path_option("--from", help="A run folder or a model file.")] = None,
     recipe: RecipeOption = None,
     seed: SeedOption = 0,
     names: Annotated[
-        Path | None, typer.Option(help="The filled-in names.csv: makes a data set of weak labels from it.")
+        Path | None, path_option(help="The filled-in names.csv: makes a data set of weak labels from it.")
     ] = None,
     ledger: Annotated[
         str | None,
-        typer.Option(help="The node's ledger (its URL, or node.toml): its labels name what names.csv does not."),
+        ledger_option(help="The node's ledger (its URL, or node.toml): its labels name what names.csv does not."),
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="What `prepare --key` was given, for --ledger.")] = None,
+    key: Annotated[Path | None, path_option(help="What `prepare --key` was given, for --ledger.")] = None,
     name_from_labels: Annotated[  # noqa: FBT002 - Typer's way
         bool, typer.Option("--name-from-labels", help="Name clusters by their images' labels, to measure the way.")
     ] = False,
 ) -> None:
     """Sort images into clusters with contact sheets; with --names or --ledger, turn their names into weak labels."""
+    if ledger is None:
+        refuse_unused(context, ["key"], "it goes with --ledger")
     if names is not None or ledger is not None:
+        why = "--names and --ledger give labels to clusters that are there, and make none"
+        refuse_unused(context, ["source", "seed", "name_from_labels"], why)
         given = read_names(names) if names is not None else {}
         check_not_corrected(out / LABELLED)
         # Without --recipe the one that the clusters were made with: its size is the model's.

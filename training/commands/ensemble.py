@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 
 from dicom_node.model.card import ModelCard, Thresholds
@@ -15,7 +14,8 @@ from dicom_node.model.session import Model
 from training.adapting import MODEL, seen_by
 from training.calibrate import choose_thresholds, worst_temperature
 from training.commands.export import export_run
-from training.commands.inputs import DataOption, OutOption, RecipeOption, held_rows, prepared, say
+from training.commands.inputs import held_rows, prepared, say
+from training.commands.options import DataOption, OutOption, RecipeOption, name_option, path_option
 from training.diagram import reliability_diagram
 from training.ensemble import LEAST, ensemble_model, summed
 from training.errors import TrainingError
@@ -35,9 +35,9 @@ COMMAND = "ensemble"
 def ensemble(
     data: DataOption,
     out: OutOption,
-    members: Annotated[list[Path], typer.Option("--from", help="Calibrated runs or model files, two or more.")],
+    members: Annotated[list[Path], path_option("--from", help="Calibrated runs or model files, two or more.")],
     recipe: RecipeOption = None,
-    name: Annotated[str, typer.Option(help="The model's name.")] = "ensemble",
+    name: Annotated[str, name_option(help="The model's name.")] = "ensemble",
 ) -> None:
     """Sum the softmax of several models in one model.onnx; calibrated on rows that no weight was learned from."""
     if len(members) < 2:

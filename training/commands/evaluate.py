@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from dicom_node.model.session import Model
-from training.commands.inputs import DataOption, FromOption, OutOption, SeedOption, check_uses, pooled
+from training.commands.inputs import check_uses, pooled
+from training.commands.options import DataOption, FromOption, OutOption, SeedOption
 from training.errors import TrainingError
 from training.evaluate import evaluate as run_evaluate
 from training.manifest import OOD, Row

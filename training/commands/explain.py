@@ -10,16 +10,8 @@ from rich.console import Console
 
 from dicom_node.model.card import LABELS
 from training.audit import CLASSES, OUTSIDE, Audit, Head, audit, classes_of, fitted_head
-from training.commands.inputs import (
-    DataOption,
-    FromOption,
-    OutOption,
-    RecipeOption,
-    SeedOption,
-    check_uses,
-    device_here,
-    pooled,
-)
+from training.commands.inputs import check_uses, device_here, pooled
+from training.commands.options import DataOption, FromOption, OutOption, RecipeOption, SeedOption, path_option
 from training.corrections import read_corrections
 from training.embeddings import Encoder, check_takes, open_encoder
 from training.errors import TrainingError
@@ -48,10 +40,10 @@ def explain(
         list[str] | None, typer.Option(help="Only rows with these uses; all but evaluate if absent.")
     ] = None,
     compare: Annotated[
-        list[Path] | None, typer.Option(help="Other models for the attention on borders and gauges.")
+        list[Path] | None, path_option(help="Other models for the attention on borders and gauges.")
     ] = None,
     corrected: Annotated[
-        Path | None, typer.Option(help="Labels after a re-reading (CSV: file, region; empty: unusable).")
+        Path | None, path_option(help="Labels after a re-reading (CSV: file, region; empty: unusable).")
     ] = None,
 ) -> None:
     """One page on what the model looks at: activation maps, Guided Grad-CAM, t-SNE, confusion before and after."""

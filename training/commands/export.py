@@ -12,7 +12,7 @@ from rich.table import Table
 from dicom_node.model.card import LABELS, ModelCard, Thresholds
 from dicom_node.model.session import Model
 from training.adapting import MODEL
-from training.commands.inputs import FromOption, OutOption
+from training.commands.options import FromOption, OutOption, path_option
 from training.drawn import drawn
 from training.errors import TrainingError
 from training.images import ImageSet
@@ -46,11 +46,13 @@ def export(
     source: FromOption,
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", help="Prepared folders, real images first of all, by which the smaller file is judged."),
+        path_option("--data", help="Prepared folders, real images first of all, by which the smaller file is judged."),
     ] = None,
     turns: Annotated[
         int,
-        typer.Option(help="Views that are averaged: what the run was calibrated on, or nothing is exported; 0: that."),
+        typer.Option(
+            min=0, help="Views that are averaged: what the run was calibrated on, or nothing is exported; 0: that."
+        ),
     ] = 0,
     float16: Annotated[bool, typer.Option("--float16", help="Store model.onnx itself in half the size.")] = False,  # noqa: FBT002 - Typer's way
 ) -> None:
@@ -63,7 +65,7 @@ def export(
     if source.is_dir():
         read_run(source)
         facts["difference_from_torch"] = export_run(source, path, turns=turns)
-    elif turns > 1:
+    elif turns:
         raise TrainingError("--turns needs a run folder: a model file's thresholds belong to its own views.")
     else:
         model, _ = open_file(source)

@@ -1,14 +1,13 @@
-"""What the commands share: their options, and what they read before they begin."""
+"""What the commands share: what they read before they begin."""
 
 import json
 import os
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import typer
 from rich.console import Console
 
 from training.drawn import drawn
@@ -22,22 +21,6 @@ from training.recipe import DataRecipe, Recipe, read_recipe
 from training.runs import recipe_of
 from training.splits import check_same_split, may_calibrate
 from training.start import told_of
-
-
-def _folder(path: Path) -> Path:
-    """Refuse, before anything is read, a run folder that cannot be made where a file lies."""
-    for each in (path, *path.parents):
-        if each.exists() and not each.is_dir():
-            raise TrainingError(f"--out {path}: {each} is a file; name a folder.")
-    return path
-
-
-RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="TOML file; the defaults when absent.")]
-DataOption = Annotated[list[Path], typer.Option("--data", help="Manifests or prepared folders, one or more.")]
-OutOption = Annotated[Path, typer.Option("--out", help="The run folder.", callback=_folder)]
-FromOption = Annotated[Path, typer.Option("--from", help="The earlier run's folder, or a model file.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1)]
-"""As far as NumPy's and scikit-learn's seeds go; torch's then hold a million times as much, for a step's own."""
 
 MADE_FROM = "made_from.sha256"
 """In a folder that was prepared on the way: the digest of the manifest that it was made from."""
@@ -128,7 +111,7 @@ def _prepare_unless_there(manifest: Path, into: Path, *, size: int) -> None:
     """Prepare a manifest, unless `into` was made from this very one: same content in the same folder."""
     rows = read_manifest(manifest)
     # The folder counts as well: the files of a manifest are named relative to it.
-    digest = sha256(f"{manifest.resolve().parent}\n".encode() + manifest.read_bytes()).hexdigest()
+    digest = sha256(os.fsencode(f"{manifest.resolve().parent}\n") + manifest.read_bytes()).hexdigest()
     made_from = into / MADE_FROM
     if (into / ABOUT).exists() and made_from.exists() and made_from.read_text(encoding="utf-8").strip() == digest:
         return

@@ -12,15 +12,8 @@ from rich.console import Console
 
 from dicom_node.model.session import Model
 from training.adapting import seen_by
-from training.commands.inputs import (
-    DataOption,
-    OutOption,
-    RecipeOption,
-    check_labels,
-    device_here,
-    prepared,
-    recipe_for,
-)
+from training.commands.inputs import check_labels, device_here, prepared, recipe_for
+from training.commands.options import DataOption, OutOption, RecipeOption, path_option, refuse_unused
 from training.drawn import drawn, subset
 from training.errors import TrainingError
 from training.heads import Classifier, embed, load_backbone, trained_classifier
@@ -62,10 +55,11 @@ SHARES = {
 
 
 def low_label(
+    context: typer.Context,
     data: DataOption,
     out: OutOption,
-    from_model: Annotated[Path | None, typer.Option("--from-model", help="Adapt this model file.")] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="Probe this run's frozen backbone.")] = None,
+    from_model: Annotated[Path | None, path_option("--from-model", help="Adapt this model file.")] = None,
+    source: Annotated[Path | None, path_option("--from", help="Probe this run's frozen backbone.")] = None,
     per_region: Annotated[
         list[int] | None, typer.Option(min=1, help="Labelled images per region, with --from-model.")
     ] = None,
@@ -84,10 +78,12 @@ def low_label(
     if (from_model is None) == (source is None):
         raise TrainingError("Give either --from-model MODEL.onnx or --from RUN.")
     if from_model is not None:
+        refuse_unused(context, ["share", "samples", "recipe"], "a file is adapted to --per-region images")
         curve = _adapted(data, out, from_model, per_region or [1, 5, 10, 20], seeds)
         table = markdown(curve, "images per region", ADAPTED)
     else:
         assert source is not None
+        refuse_unused(context, ["per_region"], "a run is probed with each --share of the labels")
         chosen = recipe_for(recipe, source)
         curve = _probed(data, out, source, chosen, share or [0.001, 0.01, 0.1, 1.0], seeds, samples)
         table = markdown(curve, "share", SHARES)

@@ -13,7 +13,16 @@ from rich.table import Table
 
 from dicom_node.media import MediaFile
 from training.archive import Looked, deidentified, files_of, look, read_labels
-from training.commands.inputs import OutOption, RecipeOption, SeedOption, warn_of_twins
+from training.commands.inputs import warn_of_twins
+from training.commands.options import (
+    OutOption,
+    RecipeOption,
+    SeedOption,
+    ledger_option,
+    name_option,
+    path_option,
+    refuse_unused,
+)
 from training.counts import region_counts, write_counts
 from training.errors import TrainingError
 from training.image_file import in_order
@@ -26,31 +35,33 @@ from training.recipe import read_recipe
 
 
 def prepare(
+    context: typer.Context,
     out: OutOption,
     data: Annotated[
-        list[Path] | None, typer.Option("--data", help="Manifests (*.csv), folders, zip archives, DICOMDIR media.")
+        list[Path] | None, path_option("--data", help="Manifests (*.csv), folders, zip archives, DICOMDIR media.")
     ] = None,
     recipe: RecipeOption = None,
     seed: SeedOption = 0,
-    ledger: Annotated[str | None, typer.Option(help="The node's ledger: its URL, or node.toml.")] = None,
-    spool: Annotated[Path | None, typer.Option(help="The node's spool, where --ledger is a URL.")] = None,
+    ledger: Annotated[str | None, ledger_option(help="The node's ledger: its URL, or node.toml.")] = None,
+    spool: Annotated[Path | None, path_option(help="The node's spool, where --ledger is a URL.")] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="Reviewed labels (CSV: sop_instance_uid, region); they go before the ledger's, and headers."),
+        path_option(help="Reviewed labels (CSV: sop_instance_uid, region); they go before the ledger's, and headers."),
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Folder for the key to the patients' groups; discarded when absent.")
+        Path | None, path_option(help="Folder for the key to the patients' groups; discarded when absent.")
     ] = None,
-    source: Annotated[str, typer.Option(help="What to call the archive that folders come from.")] = "archive",
+    source: Annotated[str, name_option(help="What to call the archive that folders come from.")] = "archive",
     tune: Annotated[float, typer.Option(help="Share of an archive's patients to tune on.")] = 0.16,
     evaluate: Annotated[float, typer.Option(help="Share of an archive's patients to evaluate on.")] = 0.2,
-    workers: Annotated[int, typer.Option(help="Processes or threads; one per core when 0.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes or threads; one per core when 0.")] = 0,
 ) -> None:
     """Manifests, archives or the node's ledger -> one cleaned uint8 cache, split by patient, with a page to look at."""
     paths, size, workers = data or [], read_recipe(recipe).data.size, workers or os.cpu_count() or 1
     if not paths and ledger is None:
         raise TrainingError("There is nothing to prepare: name --data or --ledger.")
     check_not_corrected(out)
+    _refuse_unused(context, archives=any(path.suffix.lower() != ".csv" for path in paths), ledger=ledger is not None)
     shares = Shares(tune=tune, evaluate=evaluate, seed=seed)
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
     rows = [row for path in manifests for row in read_manifest(path)]
@@ -61,6 +72,8 @@ def prepare(
         for folder in results:
             Console(stderr=True).print(f"passed over, an earlier result: {folder}", highlight=False, soft_wrap=True)
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
+        if not rows and not files:
+            raise TrainingError(f"There is no file to prepare in {', '.join(map(str, paths)) or 'the ledger'}.")
         if given and not files:
             raise TrainingError("--labels names objects of archives and of the ledger; a manifest has a column for it.")
         parts = [_from_manifests(rows, size, workers)]
@@ -79,6 +92,15 @@ def prepare(
     if labels is not None:
         _say_met(len(given.keys() & met), len(given), labels)
     warn_of_twins(out)
+
+
+def _refuse_unused(context: typer.Context, *, archives: bool, ledger: bool) -> None:
+    if not ledger:
+        refuse_unused(context, ["spool"], "it goes with --ledger")
+    if not archives:
+        refuse_unused(context, ["source"], "manifests and the ledger say where each image comes from")
+    if not archives and not ledger:
+        refuse_unused(context, ["key", "tune", "evaluate"], "a manifest says what group and use each image has")
 
 
 def _from_manifests(rows: list[Row], size: int, workers: int) -> Iterator[Picture | LeftOut]:

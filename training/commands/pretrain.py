@@ -10,7 +10,8 @@ from typing import Annotated
 import torch
 import typer
 
-from training.commands.inputs import DataOption, OutOption, RecipeOption, SeedOption, prepared
+from training.commands.inputs import prepared
+from training.commands.options import DataOption, OutOption, RecipeOption, SeedOption, path_option
 from training.distributed import Ranks, join_ranks, leave_ranks
 from training.manifest import is_learned_from
 from training.order import steps_of
@@ -28,7 +29,7 @@ def pretrain(
     recipe: RecipeOption = None,
     seed: SeedOption = 0,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Start with the weights of this run or model file.")
+        Path | None, path_option("--from", help="Start with the weights of this run or model file.")
     ] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,  # noqa: FBT002 - Typer's way
     minutes: Annotated[float, typer.Option(min=0.0, help="Stop after these; the same command goes on.")] = math.inf,

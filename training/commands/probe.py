@@ -8,31 +8,24 @@ import typer
 from rich.console import Console
 
 from dicom_node.model.session import Model
-from training.commands.inputs import (
-    OutOption,
-    RecipeOption,
-    SeedOption,
-    check_labels,
-    device_here,
-    prepared,
-    recipe_for,
-    say,
-)
+from training.commands.inputs import check_labels, device_here, prepared, recipe_for, say
+from training.commands.options import OutOption, RecipeOption, SeedOption, path_option, refuse_unused
 from training.errors import TrainingError
 
 KEPT_OUT = ("per_region", "parent")
 
 
 def probe(
+    context: typer.Context,
     out: OutOption,
     data: Annotated[
-        list[Path] | None, typer.Option("--data", help="Manifests or prepared folders; simulated ones with --finetune.")
+        list[Path] | None, path_option("--data", help="Manifests or prepared folders; simulated ones with --finetune.")
     ] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="The earlier run's folder.")] = None,
+    source: Annotated[Path | None, path_option("--from", help="The earlier run's folder.")] = None,
     from_model: Annotated[
-        Path | None, typer.Option("--from-model", help="Adapt this model file (with --finetune also a run folder).")
+        Path | None, path_option("--from-model", help="Adapt this model file (with --finetune also a run folder).")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="labels.csv: file,region[,group]; DICOM, PNG, JPEG.")] = None,
+    labels: Annotated[Path | None, path_option(help="labels.csv: file,region[,group]; DICOM, PNG, JPEG.")] = None,
     finetune: Annotated[bool, typer.Option("--finetune", help="Train the network as well.")] = False,  # noqa: FBT002 - Typer's way
     recipe: RecipeOption = None,
     seed: SeedOption = 0,
@@ -41,6 +34,11 @@ def probe(
     if from_model is not None:
         if labels is None:
             raise TrainingError("--from-model needs --labels labels.csv, with the columns file and region.")
+        if finetune:
+            refuse_unused(context, ["source"], "--finetune begins with --from-model")
+        else:
+            why = "without --finetune a head alone is fitted, on --labels and on nothing else"
+            refuse_unused(context, ["data", "source", "recipe", "seed"], why)
         out.mkdir(parents=True, exist_ok=True)
         if finetune:
             _finetune(out, from_model, labels, data or [], recipe, seed)

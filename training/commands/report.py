@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.console import Console
 
 from dicom_node.model.card import LABELS
-from training.commands.inputs import OutOption
+from training.commands.options import OutOption, path_option
 from training.pages import write_page
 from training.report import accuracy_rows, of_kind, papers, read_result, region_rows
 
 
 def report(
     out: OutOption,
-    source: Annotated[list[Path], typer.Option("--from", help="Run folders, one or more.")],
+    source: Annotated[list[Path], path_option("--from", help="Run folders, one or more.")],
 ) -> None:
     """One self-contained page with the papers' tables beside what the runs measured."""
     results = [read_result(folder) for folder in source]

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dicom_node.imaging import grey_from_dataset, picture_from_file
 from dicom_node.object_file import open_object
-from training.commands.inputs import OutOption, RecipeOption, SeedOption
+from training.commands.options import OutOption, RecipeOption, SeedOption, path_option
 from training.errors import TrainingError
 from training.images import IMAGES, MANIFEST
 from training.manifest import Row, read_manifest
@@ -26,13 +26,13 @@ SHEET, SHOWN = "contact_sheet.jpg", 12
 
 
 def simulate(
-    atlas: Annotated[Path, typer.Option("--atlas", help="Folder with the skeleton's STL files.")],
+    atlas: Annotated[Path, path_option("--atlas", help="Folder with the skeleton's STL files.")],
     out: OutOption,
     count: Annotated[int, typer.Option("--count", min=1, help="Images in all.")],
     seed: SeedOption = 0,
     recipe: RecipeOption = None,
     kind: Annotated[str, typer.Option("--format", help="cache (a prepared data set), png, jpeg or dicom.")] = "cache",
-    workers: Annotated[int, typer.Option(help="Processes; one per core when 0.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; one per core when 0.")] = 0,
 ) -> None:
     """A skeleton's meshes -> simulated radiographs of all regions; run it again to go on where it was stopped."""
     job = Job(

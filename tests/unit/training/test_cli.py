@@ -123,6 +123,8 @@ def test_several_manifests_may_follow_one_option(tmp_path, capsys):
         (["prepare", "--data", "absent.csv", "--out", "OUT"], "absent.csv cannot be read"),
         (["export", "--from", "OUT", "--out", "OUT"], "not the folder of a finished run"),
         (["evaluate", "--data", "absent.csv", "--from", "absent.onnx", "--out", "OUT"], "absent.onnx cannot be read"),
+        (["export", "--from", "OUT", "--out", "/proc/x"], "/proc/x: No such file or directory"),
+        (["prepare", "--data", "OUT", "--out", "/proc/x"], "There is no file to prepare in"),
     ],
 )
 def test_what_the_user_can_mend_ends_in_one_sentence_and_status_two(tmp_path, capsys, arguments, sentence):

@@ -1,5 +1,6 @@
 """`prepare` reads originals, never what it has written itself, and says what it did with labels."""
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from tests.radiographs import as_file
 from tests.unit.training.test_archive import SMALL, radiograph
 from tests.unit.training.test_cli import training
 from training.images import load
+from training.pool import Pool
+from training.table_files import read_table
 
 
 @pytest.fixture
@@ -105,6 +108,64 @@ def test_it_is_said_how_many_reviewed_labels_met_an_image(archive, capsys):
     assert "2 of 3 objects in" in capsys.readouterr().out
     assert prepare(archive, out, *labels(archive, "1.2.3,wrist")) == 0
     assert "NOT ONE reviewed label was taken" in capsys.readouterr().err
+
+
+def test_labels_that_are_not_there_are_not_said_to_lack_a_column(archive, capsys):
+    assert prepare(archive, archive.parent / "out", "--labels", archive / "absent.csv") == 2
+    told = capsys.readouterr().err
+    assert "absent.csv cannot be read" in told
+    assert "columns" not in told
+
+
+def test_an_archive_without_a_file_and_one_without_an_image_are_said(archive, capsys):
+    """And the result of before stays where nothing was found to replace it by."""
+    out, empty = archive.parent / "out", archive.parent / "empty"
+    assert prepare(archive, out) == 0
+    before = rows(out)
+    empty.mkdir()
+    assert prepare(archive, out, data=empty) == 2
+    assert f"There is no file to prepare in {empty}." in capsys.readouterr().err
+    assert rows(out) == before
+    (empty / "letter.txt").write_text("dear colleague")
+    assert prepare(archive, archive.parent / "other", data=empty) == 2
+    assert "There is no image in what was given" in capsys.readouterr().err
+
+
+def test_a_key_where_a_file_lies_is_refused(archive, capsys):
+    (archive.parent / "text.txt").write_text("mine")
+    assert prepare(archive, archive.parent / "out", "--key", archive.parent / "text.txt") == 2
+    assert "text.txt: File exists" in capsys.readouterr().err
+
+
+def test_names_that_are_not_utf8_are_read_and_kept_as_they_are(archive, capsys):
+    """Of folders and of objects, as old archives have them; the links are the only way back to the originals."""
+    strange = os.fsencode(archive.parent) + b"/Archiv R\xf6ntgen"
+    archive.rename(os.fsdecode(strange))
+    os.rename(next(Path(os.fsdecode(strange)).iterdir()), strange + b"/R\xf6ntgen.dcm")  # noqa: PTH104 - bytes
+    folder, out = Path(os.fsdecode(strange)), archive.parent / "out"
+    assert prepare(folder, out, "--key", archive.parent / "key") == 0
+    assert strange + b"/R\xf6ntgen.dcm" in (archive.parent / "key" / "links.csv").read_bytes()
+    assert prepare(folder, folder / "inside") == 0
+    assert r"R\udcf6ntgen" in capsys.readouterr().out
+    assert prepare(folder, archive.parent / "again", data=folder / "inside" / "manifest.csv") == 0
+    kept = load(archive.parent / "again").rows
+    assert all(row.file.resolve().is_relative_to(folder) and row.file.exists() for row in kept)
+    assert len(Pool.of(load(archive.parent / "again")).fingerprint) == 33
+
+
+def test_labels_that_a_spreadsheet_wrote_in_its_own_encoding_are_still_refused(archive):
+    """Letters that are no UTF-8 are not taken for the bytes of a name, unless there is such a file."""
+    (archive / "Müller.png").touch()
+    table = archive / "labels.csv"
+    table.write_bytes("file,region\nMüller.png,hand\n".encode("latin-1"))
+    with pytest.raises(UnicodeDecodeError):
+        read_table(table)
+    named = os.fsencode(archive) + b"/M\xfcller.png"
+    Path(os.fsdecode(named)).touch()
+    assert [line["region"] for line in read_table(table)] == ["hand"]
+    table.write_bytes("file,region,group\nMüller.png,hand,Müller\n".encode("latin-1"))
+    with pytest.raises(UnicodeDecodeError):
+        read_table(table)
 
 
 def test_labels_beside_manifests_alone_are_refused(archive, capsys):
