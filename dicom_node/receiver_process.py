@@ -69,6 +69,7 @@ def run_receiver(config: Config, port: int, open_receiver: OpenReceiver, line: C
     parent = parent_process()
     ending = Ending(signal.SIGTERM, sentinels=[parent.sentinel] if parent is not None else [])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # held back since this process was started
     _allow_many_files()
     teller = _Teller(line)
     try:

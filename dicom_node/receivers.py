@@ -6,9 +6,12 @@ starts at once; the object itself is in the ledger by then.
 """
 
 import multiprocessing
+import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from time import monotonic
@@ -118,7 +121,8 @@ class Receivers:
             target=run_receiver, args=(self._config, self.port, self._open_receiver, theirs), name="receiver"
         )
         try:
-            process.start()
+            with _without_ctrl_c():
+                process.start()
         except BaseException:
             ours.close()
             raise
@@ -186,6 +190,19 @@ class Receivers:
                 self._spawn()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other processes need their watcher
             log.error("receiver_not_started", error=reason(error))
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """A process that is started within this context gets no SIGINT before it asks for it (`run_receiver`): Ctrl-C
+    reaches the whole group, and would kill one that is still importing its modules.
+    """
+    resource_tracker.ensure_running()  # started by the first process otherwise, and it lets SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(process: SpawnProcess, line: Connection) -> None:

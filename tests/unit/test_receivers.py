@@ -107,6 +107,30 @@ def test_only_what_somebody_has_to_mend_is_a_wrong_configuration(
         receivers(config, open_receiver).start()
 
 
+def test_ctrl_c_while_a_process_starts_is_left_to_the_node(config: Config) -> None:
+    """It reaches the whole group; a process that is still importing modules must not die of it."""
+    starting = receivers(config, note_pid)
+    started = threading.Event()
+
+    def press() -> None:
+        while not started.wait(0.02):
+            for process in list(starting._processes.values()):
+                if process.pid is not None:
+                    os.kill(process.pid, signal.SIGINT)
+
+    keyboard = threading.Thread(target=press)
+    keyboard.start()
+    try:
+        starting.start()
+    finally:
+        started.set()
+        keyboard.join()
+    [process] = starting._processes.values()
+    starting.stop()
+    assert process.exitcode == 0
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_what_a_process_counted_stays_counted_when_it_dies(config: Config, tmp_path: Path) -> None:
     told = threading.Event()
     counting = receivers(config, count_three, arrived=told.set)
