@@ -20,9 +20,11 @@ def serve(
     config: ConfigOption = None,
 ) -> None:
     """Run the node until SIGTERM or Ctrl-C; it then finishes what is in hand and exits with 0."""
+    from dicom_node.ending import Ending
+
+    ending = Ending(signal.SIGTERM, signal.SIGINT)  # first of all: what follows takes seconds on a busy machine
     from dicom_node.background import switch_often
     from dicom_node.config.folders import check_data_dir, check_ledger_file
-    from dicom_node.ending import Ending
     from dicom_node.ledger.engine import read_url
     from dicom_node.node import Node
 
@@ -31,7 +33,6 @@ def serve(
     ledger = read_url(settings.ledger_url)
     if ledger.get_backend_name() == "sqlite":
         check_ledger_file(Path(ledger.database or ""))
-    ending = Ending(signal.SIGTERM, signal.SIGINT)
     switch_often()
     with Node.running(settings, adopt=adopt) as node:
         print_if_possible(node.greeting())
