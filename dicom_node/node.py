@@ -14,7 +14,7 @@ from dicom_node.audit.auditor import Auditor
 from dicom_node.classify import settle
 from dicom_node.clock import utc_now
 from dicom_node.config import Config
-from dicom_node.config.plan import plan_of
+from dicom_node.config.plan import longest_waits, plan_of
 from dicom_node.config.tls import credentials_of, own_certificates
 from dicom_node.errors import OutOfResourcesError
 from dicom_node.eye import Eye
@@ -30,7 +30,7 @@ from dicom_node.ports import Ledger
 from dicom_node.receiver_process import UNAUDITED
 from dicom_node.receivers import Receivers
 from dicom_node.receiving import open_receiver, open_spool
-from dicom_node.recovery import break_dead_leases, check_files
+from dicom_node.recovery import break_dead_leases, check_files, put_times_right
 from dicom_node.retention import retire_files, was_retired
 from dicom_node.schedule import Job, Schedule
 from dicom_node.sending import Sending
@@ -41,7 +41,7 @@ from dicom_node.verdict import Sighting
 from dicom_node.web.app import create_app
 from dicom_node.web.metrics import Metrics
 from dicom_node.web.server import WebServer
-from dicom_node.workers import Classifying, Loop, Task
+from dicom_node.workers import LEASE, Classifying, Loop, Task
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +76,7 @@ class Node:
         self._eye = eye
         self._now = now
         self._plan = plan_of(config)
+        self._waits = longest_waits(config, lease=LEASE)
         self._worker = own_name()
         self._auditor = Auditor.of(config, now=now)
         self._certificates = own_certificates(config)
@@ -255,6 +256,7 @@ class Node:
         return jobs
 
     def _close_studies(self) -> None:
+        put_times_right(repairs=self._ledger.repairs, waits=self._waits, now=self._now())
         closed = close_quiet_studies(
             studies=self._ledger.studies,
             policy=self._plan.policy,

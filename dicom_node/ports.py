@@ -14,6 +14,7 @@ from dicom_node.commitment import CommitmentReport, CommitmentRequest, Outcome, 
 from dicom_node.instance import Arrival, Delivery, DeliveryState, Done, Event, Instance, PlannedDelivery, Receipt
 from dicom_node.label import Labels
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
+from dicom_node.repair import Repairs
 from dicom_node.standing import Standings
 from dicom_node.verdict import Recognition, Verdict
 
@@ -240,30 +241,6 @@ class Records(Protocol):
 
     def jobs(self) -> Sequence[JobRun]:
         """The periodic jobs, by name."""
-
-
-class Repairs(Protocol):
-    """The ledger as the check at start-up sees it."""
-
-    def lease_holders(self) -> Sequence[str]:
-        """The workers that have instances or deliveries in hand, by name; their leases may have run out."""
-
-    def break_leases(self, holder: str) -> int:
-        """Take everything out of a worker's hands at once, and say how many it was; attempts stay counted."""
-
-    def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:
-        """A page of the instances whose files ought to be in the spool, in order of id."""
-
-    def lose(self, instance_id: int, *, now: datetime) -> bool:
-        """Note, with an event of kind "lost", that an instance's file is gone though nobody removed it; False when that
-        or its removal is noted already. One whose file comes back is not lost any more (`Intake.restore`).
-        """
-
-    def spool(self) -> str | None:
-        """The id of the spool in which the files of this ledger lie; None as long as it is not kept."""
-
-    def keep_spool(self, spool_id: str) -> str:
-        """Keep that id for good, unless one is kept; returns the one that is."""
 
 
 class Ledger(Protocol):

@@ -19,8 +19,9 @@ from dicom_node.element_text import text_of
 from dicom_node.errors import NotUnderstoodError, WrongLedgerError, reason
 from dicom_node.instance import Instance
 from dicom_node.part10 import digest_of, incoming_from_file, meta_of, read_identity
-from dicom_node.ports import Intake, Records, Repairs
+from dicom_node.ports import Intake, Records
 from dicom_node.receive import arrival_of
+from dicom_node.repair import LongestWaits, Repairs
 from dicom_node.soundness import is_as_long, is_sound
 from dicom_node.spool import Spool
 
@@ -68,6 +69,12 @@ def break_dead_leases(*, repairs: Repairs, is_dead: Callable[[str], bool]) -> in
     if freed:
         log.info("leases_of_the_dead_broken", count=freed)
     return freed
+
+
+def put_times_right(*, repairs: Repairs, waits: LongestWaits, now: datetime) -> None:
+    """What a clock that was ahead has put off further than anything is put off goes on now. Raises LedgerError."""
+    if count := repairs.put_right(now=now, waits=waits):
+        log.warning("times_put_right", count=count)
 
 
 def check_files(

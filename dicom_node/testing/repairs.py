@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from dicom_node.commitment import PromiseState
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
+from dicom_node.repair import LongestWaits
 from dicom_node.testing.shelf import Room
 
 
 class MemoryRepairs(Room):
-    """Implements `dicom_node.ports.Repairs`."""
+    """Implements `dicom_node.repair.Repairs`."""
 
     def lease_holders(self) -> Sequence[str]:
         with self._shelf.lock:
@@ -30,6 +32,30 @@ class MemoryRepairs(Room):
         looked_at = [(shelf.leases, key, shelf.holders[key]) for key in shelf.leases if key in waiting]
         sent = [(shelf.delivery_leases, key, shelf.delivery_holders[key]) for key in shelf.delivery_leases]
         return looked_at + [one for one in sent if one[1] in pending]
+
+    def put_right(self, *, now: datetime, waits: LongestWaits) -> int:
+        latest = now + waits.lease
+        longest = {DeliveryState.PENDING: waits.sending, DeliveryState.SENT: waits.asking}
+        with self._shelf.lock:
+            count = self._end_leases(latest + waits.lease)
+            for one in list(self._shelf.deliveries.values()):
+                wait = longest.get(one.state, {}).get(one.destination)
+                if wait is not None and one.due_at is not None and one.due_at > latest + wait:
+                    self._shelf.deliveries[one.id] = replace(one, due_at=now, planned_at=min(one.planned_at, now))
+                    count += 1
+            for asked in list(self._shelf.promises.values()):
+                if asked.state is PromiseState.OPEN and asked.due_at > latest + waits.telling:
+                    self._shelf.promises[asked.id] = replace(asked, due_at=now, asked_at=min(asked.asked_at, now))
+                    count += 1
+            return count
+
+    def _end_leases(self, latest: datetime) -> int:
+        ended = 0
+        for leases in (self._shelf.leases, self._shelf.delivery_leases):
+            for key in [key for key, until in leases.items() if until > latest]:
+                del leases[key]
+                ended += 1
+        return ended
 
     def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:
         with self._shelf.lock:

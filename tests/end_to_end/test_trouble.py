@@ -3,16 +3,20 @@
 import json
 import socket
 import threading
+from datetime import timedelta
 
 import pydicom
 import pytest
 from pynetdicom.events import Event
 
+from dicom_node.clock import utc_now
+from dicom_node.ledger import open_ledger
 from tests.configurations import destination, model
 from tests.servers.dcmtk import StoreScpProcess, dcmsend, storescu
 from tests.servers.node import NodeProcess
 from tests.servers.programs import wait_until
 from tests.stock_receiver import receiver
+from tests.stories import LEASE
 from tests.synthetic import bright, dark
 
 QUICK = {"first": "100ms", "longest": "300ms"}
@@ -150,6 +154,28 @@ def test_what_a_pacs_leaves_for_another_object_with_its_uid_is_not_delivered_and
             node.run("let-go", first.SOPInstanceUID, failed["digest"])
             assert node.status()["failed"] == 0
             wait_until(lambda: not files(node), what="the retirement of the one that the PACS has")
+
+
+def test_what_a_clock_that_was_ahead_has_put_off_is_sent_once_that_is_put_back(tmp_path, tiny_model, file_of) -> None:
+    """Nothing would bring it back but the time itself, a year from now."""
+    image = bright()
+    pacs = StoreScpProcess(tmp_path / "pacs")
+    config = model(tiny_model) + destination("pacs", pacs.port, retry=QUICK)
+    with NodeProcess(tmp_path / "node", config) as node:
+        storescu(node.port, [file_of(image)])
+        node.settled(1)
+        node.stop()
+        ahead = utc_now() + timedelta(days=365)
+        ledger = open_ledger(f"sqlite:///{node.folder / 'data' / 'ledger.sqlite'}")
+        [delivery] = ledger.outbox.claim(destination="pacs", worker="w", limit=1, now=ahead, lease=LEASE)
+        ledger.outbox.postpone(delivery.id, error="away", planned_at=ahead, due_at=ahead)
+        ledger.outbox.claim(destination="pacs", worker="w", limit=1, now=ahead, lease=LEASE)
+        ledger.close()
+        with pacs:
+            node.start()
+            node.idle()
+            assert len(pacs.files()) == 1
+    assert "times_put_right" in node.log.read_text()
 
 
 def test_images_that_came_before_the_pacs_was_configured_can_be_sent_to_it(tmp_path, tiny_model, file_of) -> None:

@@ -29,6 +29,7 @@ DOMAIN = (
     "record",
     "standing",
     "closing",
+    "repair",
     "ports",
 )
 STORIES = ("receive", "classify", "correct", "forward", "study", "retention", "promise", "commit")

@@ -13,6 +13,7 @@ from dicom_node.instance import Delivery, DeliveryState, PlannedDelivery
 from dicom_node.label import Label
 from dicom_node.ledger import open_ledger
 from dicom_node.ports import Ledger, When
+from dicom_node.repair import LongestWaits
 from dicom_node.standing import DELIVERIES, Standing
 from dicom_node.testing import MemoryLedger
 from dicom_node.verdict import Decision, Outcome
@@ -235,6 +236,16 @@ class TwoLedgers(RuleBasedStateMachine):
     def retire(self, number: int) -> None:
         self.both("records", "retired", before=self.now, limit=3)
         self.both("records", "retire", number, remove=lambda _: None, now=self.now)
+
+    @rule(lease=st.integers(0, 3), sending=st.dictionaries(places, st.integers(0, 3)), other=st.integers(0, 3))
+    def put_right(self, lease: int, sending: dict[str, int], other: int) -> None:
+        waits = LongestWaits(
+            lease=lease * SECOND,
+            sending={name: wait * SECOND for name, wait in sending.items()},
+            asking=dict.fromkeys(sending, other * SECOND),
+            telling=other * SECOND,
+        )
+        self.both("repairs", "put_right", now=self.now, waits=waits)
 
     @rule(number=few)
     def let_go(self, number: int) -> None:
