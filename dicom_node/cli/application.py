@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -20,6 +21,7 @@ from dicom_node.cli import (
     rule_commands,
     serve_command,
 )
+from dicom_node.cli.output import print_any_name, sentence_of
 from dicom_node.errors import ConfigError, NodeError
 
 # What no file or folder that a command makes allows: the group to write, others anything.
@@ -71,8 +73,16 @@ def main() -> None:
     """Run a command. Exit status: 0 done, 1 some paths could not be processed or the command failed, 2 wrong usage or
     configuration: trying again cannot help (RestartPreventExitStatus= of deploy/region-node.service).
     """
+    print_any_name()
     try:
         app()
     except NodeError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2 if isinstance(error, ConfigError) else 1)
+        _end(str(error), 2 if isinstance(error, ConfigError) else 1)
+    except OSError as error:
+        _end(sentence_of(error), 1)
+
+
+def _end(sentence: str, status: int) -> None:
+    with suppress(OSError):  # where nobody can be told
+        typer.echo(f"error: {sentence}", err=True)
+    sys.exit(status)

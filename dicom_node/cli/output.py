@@ -30,11 +30,11 @@ def print_no_more() -> None:
 
 
 def sentence_of(error: OSError) -> str:
-    """What to tell of an error of the system that no command expects."""
+    """What to tell of an error of the system that no command expects; nothing more is printed after one without a file,
+    which nearly always is that of the output.
+    """
     why = error.strerror or type(error).__name__
-    try:
-        sys.stdout.flush()
-    except OSError:
-        print_no_more()
-        return f"the output cannot be written: {why}"
-    return f"{error.filename}: {why}" if error.filename else why
+    if error.filename:
+        return f"{error.filename}: {why}"
+    print_no_more()
+    return f"most likely the output cannot be written: {why}"

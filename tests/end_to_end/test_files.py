@@ -304,6 +304,20 @@ def test_import_says_that_it_made_a_ledger_and_where(node, file_of) -> None:
     assert "ledger" not in second.stderr
 
 
+def test_a_file_whose_name_is_no_text_is_shown_all_the_same(node, tmp_path, file_of) -> None:
+    """As an old CD leaves it: a name in Latin-1, under a locale that is strict about UTF-8."""
+    image = tmp_path / os.fsdecode("Hüfte.dcm".encode("latin-1"))
+    shutil.copy(file_of(bright()), image)
+    for command in (["classify"], ["rules", "test"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "dicom_node", *command, os.fsencode(image), "--config", node.file],
+            capture_output=True, check=False, timeout=100, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        )  # fmt: skip
+        assert done.returncode == 0
+        assert b"H\\udcfcfte.dcm" in done.stdout.replace(b"\n", b"")
+        assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape"])
 def test_a_password_that_is_not_in_utf_8_is_refused(encoding) -> None:
     done = subprocess.run(

@@ -1,5 +1,6 @@
 """Images go their way, and commands end in order, though nobody can write the log or what is printed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,22 @@ def test_a_node_works_whose_greeting_cannot_be_printed(tmp_path, tiny_model, rea
         stop(process, seconds=60)
     assert process.returncode == 0
     assert "Traceback" not in node.log.read_text()
+
+
+@needs_full
+@pytest.mark.parametrize("command", [["config", "check"], ["import"], ["classify", "--json"], ["status"]], ids=" ".join)
+def test_what_cannot_be_printed_is_one_sentence(tmp_path, tiny_model, file_of, command) -> None:
+    node = NodeProcess(tmp_path / "node", model(tiny_model))
+    node.run("migrate")
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    paths = [file_of(bright())] if command[0] in ("import", "classify") else []
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dicom_node", *command, *paths, "--config", node.file],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=100, env=buffered,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "error: most likely the output cannot be written: No space left on device\n"
 
 
 def test_a_copy_to_send_for_which_there_is_no_room_is_one_sentence(tmp_path, tiny_model, file_of) -> None:
