@@ -37,7 +37,8 @@ def read_labels(path: Path) -> list[Label]:
     """Read `labels.csv`: the columns file and region, and group (a patient, never split) where there is one.
 
     Raises:
-        TrainingError: the file is missing or empty, a column is, a region is unknown, or a named image is not there.
+        TrainingError: the file is missing or empty, a column is, a region is unknown, a named image is not there, or
+            has two regions.
     """
     try:
         lines = numbered_table(path)
@@ -45,7 +46,20 @@ def read_labels(path: Path) -> list[Label]:
         raise TrainingError(f"The labels {path} cannot be read: {error}.") from error
     if not lines:
         raise TrainingError(f"The labels {path} are empty: one line per image, with the columns file and region.")
-    return [_label(line, path, number) for number, line in lines]
+    labels = [_label(line, path, number) for number, line in lines]
+    _check_one_region(labels, path)
+    return labels
+
+
+def _check_one_region(labels: Sequence[Label], path: Path) -> None:
+    first: dict[Path, Label] = {}
+    for label in labels:
+        earlier = first.setdefault(label.file.resolve(), label)
+        if earlier.region != label.region:
+            raise TrainingError(
+                f"{path}, line {label.line}: {label.file} shows '{label.region}' here and '{earlier.region}' on line "
+                f"{earlier.line}: keep one of them."
+            )
 
 
 def _label(line: dict[str, str | None], path: Path, number: int) -> Label:

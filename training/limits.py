@@ -103,6 +103,8 @@ def within_limits(name: str, value: Any) -> Any:
     ends = value if isinstance(value, tuple) else (value,)
     if len(ends) == 2 and all(isinstance(each, float) for each in ends) and not ends[0] <= ends[1]:
         raise TrainingError(f"The recipe's '{name}' is {list(ends)}: the smaller number comes first.")
+    if any(isinstance(each, float) and math.isinf(each) for each in ends):
+        raise TrainingError(f"The recipe's '{name}' is {value}; it must be finite.")
     low, high = LIMITS.get(".".join(name.split(".")[-2:]), (-math.inf, math.inf))
     if any(isinstance(each, int | float) and not low <= each <= high for each in ends):
         raise TrainingError(f"The recipe's '{name}' is {value}; it must {_said(low, high)}.")

@@ -241,10 +241,12 @@ def _build(default: Any, values: dict[str, Any], where: str) -> Any:
 
 def _checked(value: Any, kind: Any, name: str) -> Any:
     if get_origin(kind) is Literal:
-        if value in get_args(kind):
+        if any(value == each and type(value) is type(each) for each in get_args(kind)):
             return value
         choices = ", ".join(map(str, get_args(kind)))
         raise TrainingError(f"The recipe's '{name}' is {value!r}; it must be one of {choices}.")
+    if dataclasses.is_dataclass(kind):
+        raise TrainingError(f"The recipe's '{name}' is {value!r}; it is a section, with keys of its own: [{name}].")
     if kind == Range and isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value)):
         return float(value[0]), float(value[1])
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):

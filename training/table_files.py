@@ -35,7 +35,8 @@ def numbered_table(path: Path) -> list[tuple[int, dict[str, str | None]]]:
         return _lines(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError:
         lines = _lines(content.decode("utf-8-sig", "surrogateescape"), path)
-        if not all(_is_text(cell) or _is_there(name, cell, path) for _, line in lines for name, cell in line.items()):
+        cells = [pair for _, line in lines for pair in line.items()]
+        if not all(_is_text(name) and (_is_text(cell) or _is_there(name, cell, path)) for name, cell in cells):
             raise
         return lines
 
@@ -63,6 +64,6 @@ def _is_text(cell: object) -> bool:
     return not any("\udc80" <= letter <= "\udcff" for letter in str(cell))
 
 
-def _is_there(name: str, cell: object, path: Path) -> bool:
+def _is_there(name: str | None, cell: object, path: Path) -> bool:
     """Whether it is the bytes of a name, and not letters in a spreadsheet's own encoding."""
     return name == FILE and (path.parent / str(cell)).exists()

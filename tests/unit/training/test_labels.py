@@ -100,3 +100,14 @@ def test_an_empty_or_missing_file_is_refused(tmp_path):
         read_labels(write(tmp_path, []))
     with pytest.raises(TrainingError, match="cannot be read"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_an_image_that_is_given_two_regions_is_refused(tmp_path):
+    """Both would be learned from; the same line twice is no contradiction."""
+    (tmp_path / "1.png").touch()
+    table = tmp_path / "labels.csv"
+    table.write_text("file,region\n1.png,hand\n./1.png,hand\n")
+    assert len(read_labels(table)) == 2
+    table.write_text("file,region\n1.png,hand\n./1.png,foot\n")
+    with pytest.raises(TrainingError, match=r"line 3: .*shows 'foot' here and 'hand' on line 2"):
+        read_labels(table)

@@ -82,3 +82,17 @@ def test_a_recipe_survives_the_run_folder():
 def test_every_recipe_that_we_ship_is_valid(path):
     """And names itself."""
     assert read_recipe(path).name != "unnamed"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"data": 3}, r"'data' is 3; it is a section, with keys of its own: \[data\]"),
+        ({"calibrate": {"turns": True}}, "'calibrate.turns' is True; it must be one of 1, 4, 8"),
+        ({"pretrain": {"learning_rate": float("inf")}}, "'pretrain.learning_rate' is inf; it must be finite"),
+    ],
+)
+def test_values_that_only_look_like_others_are_refused(values, sentence):
+    """`true` equals 1 in Python, and nothing is learned at an infinite rate."""
+    with pytest.raises(TrainingError, match=sentence):
+        recipe_from(values)

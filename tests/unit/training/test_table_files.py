@@ -90,3 +90,11 @@ def test_a_name_that_two_images_have_is_refused(tmp_path):
         read_corrections(corrections(tmp_path, "1.png,rib"), rows)
     with pytest.raises(TrainingError, match="names 'toe'"):
         read_corrections(corrections(tmp_path, "a/1.png,toe"), rows)
+
+
+def test_a_table_in_utf_16_is_not_said_to_lack_a_column(tmp_path):
+    """Only its byte order mark is no UTF-8."""
+    path = tmp_path / "table.csv"
+    path.write_bytes("file,region\n1.png,hand\n".encode("utf-16"))
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_few_labels(path)
