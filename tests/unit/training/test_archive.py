@@ -231,7 +231,7 @@ def test_a_table_of_labels_that_names_no_region_is_refused(tmp_path, tree, recip
         (["--ledger", "sqlite:////nowhere/ledger.sqlite", "--spool", "."], "There is no ledger yet"),
         (["--data", "nowhere"], "There is no file or folder nowhere"),
         ([], "There is nothing to prepare"),
-        (["--data", ".", "--labels", "nowhere.csv"], "no CSV with the columns"),
+        (["--data", ".", "--labels", "nowhere.csv"], "nowhere.csv cannot be read"),
     ],
 )
 def test_what_is_not_there_is_said(tmp_path, capsys, arguments, sentence):
