@@ -20,7 +20,7 @@ from dicom_node.dimse.decompress import decompress
 from dicom_node.dimse.reframe import reframed
 from dicom_node.element_text import text_of
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
-from dicom_node.imaging.jpeg import ENDED_FROM_OUTSIDE
+from dicom_node.imaging.child import ENDED_FROM_OUTSIDE
 from dicom_node.logs import quiet_libraries
 from dicom_node.object_file import read_object
 from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta

@@ -1,7 +1,7 @@
 """Image sizes as compressed streams state them, read before a decoder may believe them.
 
-A stream of a few hundred bytes can announce 65535 x 65535 pixels. Decoders allocate by the stream's own header, not by
-the DICOM header, so both must be small, and the same.
+A stream of a few hundred bytes can announce 65535 x 65535 pixels, and 16384 samples to each of them. Decoders allocate
+by the stream's own header, not by the DICOM header, so both must be small, and the same.
 """
 
 from dicom_node.errors import UndecodableError
@@ -27,6 +27,17 @@ def refuse_absurd_size(rows: int, columns: int) -> None:
         raise UndecodableError(f"{rows} x {columns} pixels are more than the {MAX_PIXELS} that are decoded")
 
 
+def refuse_another_image(stream: bytes, rows: int, columns: int, samples: int) -> None:
+    """Raise UndecodableError unless the stream's header states this size and so many samples to a pixel."""
+    size, components = stated_size(stream), stated_components(stream)
+    if size is None or components is None:
+        raise UndecodableError("the compressed stream has no image header")
+    if size != (rows, columns):
+        raise UndecodableError(f"the compressed stream has {size[0]} x {size[1]} pixels, the header says otherwise")
+    if components != samples:
+        raise UndecodableError(f"the compressed stream has {components} samples to a pixel, the header says otherwise")
+
+
 def stated_size(stream: bytes) -> tuple[int, int] | None:
     """Return (rows, columns) as the header of a PNG, JPEG, JPEG-LS or JPEG 2000 stream or JP2 file states them.
 
@@ -41,6 +52,19 @@ def stated_size(stream: bytes) -> tuple[int, int] | None:
         return height - top, width - left
     at = _jpeg_frame_header(stream)
     return None if at is None else (_number(stream, at + 5, 2), _number(stream, at + 7, 2))
+
+
+def stated_components(stream: bytes) -> int | None:
+    """Return how many samples a pixel has by the header of a JPEG, JPEG-LS or JPEG 2000 stream (Nf, Csiz) or JP2 file.
+
+    None as `stated_size`.
+    """
+    if stream.startswith(JP2):
+        stream = _in_jp2(stream)
+    if stream.startswith(JPEG_2000) and len(stream) >= 42:
+        return _number(stream, 40, 2)
+    at = _jpeg_frame_header(stream)
+    return stream[at + 9] if at is not None and at + 9 < len(stream) else None
 
 
 def stated_precision(stream: bytes) -> int | None:

@@ -1,8 +1,8 @@
 """From a data set's Pixel Data to its stored values, whatever the transfer syntax.
 
-Decoders, all under permissive licences: pylibjpeg's openjpeg and rle through pydicom, GDCM for JPEG and JPEG-LS
-(`jpeg.py`; pyjpegls refuses some sound streams and loops on some damaged ones). Each syntax has its one decoder, so
-that what happens to be installed besides changes no pixel.
+Decoders, all under permissive licences: pylibjpeg's rle through pydicom, its openjpeg for JPEG 2000 (`jpeg2000.py`),
+GDCM for JPEG and JPEG-LS (`jpeg.py`; pyjpegls refuses some sound streams and loops on some damaged ones). Each syntax
+has its one decoder, so that what happens to be installed besides changes no pixel.
 """
 
 from typing import Any
@@ -18,9 +18,6 @@ from pydicom.uid import (
     JPEG2000,
     UID,
     ExplicitVRLittleEndian,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLSNearLossless,
@@ -28,18 +25,9 @@ from pydicom.uid import (
 )
 
 from dicom_node.errors import UndecodableError, is_of_the_machine
-from dicom_node.imaging.codestreams import refuse_absurd_size, stated_size
+from dicom_node.imaging.codestreams import refuse_absurd_size, refuse_another_image
 from dicom_node.imaging.jpeg import JPEG_SYNTAXES, jpeg_values
-
-DECODERS = {
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000: "pylibjpeg",
-    HTJ2KLossless: "pylibjpeg",
-    HTJ2KLosslessRPCL: "pylibjpeg",
-    HTJ2K: "pylibjpeg",
-    RLELossless: "pylibjpeg",
-}
-"""The pydicom plugin for each syntax that is decoded in this process."""
+from dicom_node.imaging.jpeg2000 import JPEG_2000_SYNTAXES, jpeg2000_values
 
 # pydicom knows no name for it: frames in fragments, as they would lie in native Pixel Data (PS3.5 A.4.11).
 ENCAPSULATED_UNCOMPRESSED = UID("1.2.840.10008.1.2.1.98")
@@ -87,13 +75,13 @@ def _samples(ds: Dataset, syntax: UID) -> NDArray[np.integer]:
         return pixel_array(_with_native_frame(ds), **assumed)
     if not syntax.is_encapsulated:
         return pixel_array(ds, **assumed)
-    if syntax not in DECODERS and syntax not in JPEG_SYNTAXES:
+    if syntax == RLELossless:
+        return pixel_array(ds, decoding_plugin="pylibjpeg", **assumed)
+    if syntax not in JPEG_SYNTAXES and syntax not in JPEG_2000_SYNTAXES:
         raise UndecodableError(f"no decoder for {syntax.name}")
-    if syntax != RLELossless:
-        _check_codestream(ds)
-    if syntax in JPEG_SYNTAXES:
-        return jpeg_values(_first_frame(ds), syntax, ds)
-    return pixel_array(ds, decoding_plugin=DECODERS[syntax], **assumed)
+    stream = _first_frame(ds)
+    refuse_another_image(stream, int(ds.Rows), int(ds.Columns), samples=1)
+    return jpeg_values(stream, syntax, ds) if syntax in JPEG_SYNTAXES else jpeg2000_values(stream, ds)
 
 
 def _photometric(ds: Dataset) -> str:
@@ -135,14 +123,6 @@ def _checked_syntax(ds: Dataset) -> UID:
     if not UID(syntax).is_transfer_syntax:
         raise UndecodableError("the transfer syntax is private or unknown")
     return UID(syntax)
-
-
-def _check_codestream(ds: Dataset) -> None:
-    size = stated_size(_first_frame(ds))
-    if size is None:
-        raise UndecodableError("the compressed stream has no image header")
-    if size != (ds.Rows, ds.Columns):
-        raise UndecodableError(f"the compressed stream has {size[0]} x {size[1]} pixels, the header says otherwise")
 
 
 def _first_frame(ds: Dataset) -> bytes:

@@ -1,9 +1,5 @@
 """JPEG by the DCT, lossless JPEG and JPEG-LS, of 8 to 16 bits, through GDCM in a process of its own."""
 
-import errno
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +16,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.errors import UndecodableError
+from dicom_node.imaging.child import decoded_in_child
 from dicom_node.imaging.codestreams import stated_precision
 
 JPEG_SYNTAXES = frozenset(
@@ -33,14 +30,7 @@ JPEG_SYNTAXES = frozenset(
     }
 )
 CPU_SECONDS = 30
-"""Computing, that is: the largest radiographs take 2; a damaged JPEG-LS stream can keep a decoder busy for ever."""
-WALL_SECONDS = 120.0
-"""Within which a machine that is not about to fall over gives a process its CPU_SECONDS."""
-
-# Nothing in a stream does these to its decoder: somebody ends processes here, or the kernel for want of memory.
-ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
-OUT_OF_MEMORY = 75
-"""With which the child ends when it gets none (EX_TEMPFAIL of sysexits.h)."""
+"""The largest radiographs take 2; a damaged JPEG-LS stream can keep a decoder busy for ever."""
 _CHILD = Path(__file__).with_name("gdcm_child.py")
 
 
@@ -53,7 +43,8 @@ def jpeg_values(stream: bytes, syntax: UID, ds: Dataset) -> NDArray[np.integer]:
     """
     signed, shape = int(ds.PixelRepresentation), (int(ds.Rows), int(ds.Columns))
     container, precision = _container_and_precision(stream, syntax, ds)
-    native = _decoded([str(CPU_SECONDS), str(syntax), *map(str, (*shape, container, precision, signed))], stream)
+    words = [str(CPU_SECONDS), str(syntax), *map(str, (*shape, container, precision, signed))]
+    native = decoded_in_child(_CHILD, words, stream, decoder="GDCM")
     width, rest = divmod(len(native), shape[0] * shape[1])
     if rest or width not in (1, 2):
         raise UndecodableError("GDCM cannot decode this JPEG stream")
@@ -72,27 +63,3 @@ def _container_and_precision(stream: bytes, syntax: UID, ds: Dataset) -> tuple[i
     if syntax == JPEGExtended12Bit and allocated == 16:
         return allocated, 12  # however few the header says are stored
     return allocated, int(ds.get("BitsStored") or allocated)
-
-
-def _decoded(words: list[str], stream: bytes) -> bytes:
-    """What the child makes of the stream; a session of its own keeps the terminal's Ctrl-C from it."""
-    try:
-        child = subprocess.run(  # noqa: S603 - our own file, and words made of numbers and a known UID
-            [sys.executable, "-P", str(_CHILD), *words],
-            check=False,
-            input=stream,
-            capture_output=True,
-            timeout=WALL_SECONDS,
-            start_new_session=True,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(errno.ETIMEDOUT, "the JPEG decoder was given no time to compute") from error
-    if child.returncode in ENDED_FROM_OUTSIDE:
-        raise InterruptedError(errno.EINTR, "the JPEG decoder was ended from outside")
-    if child.returncode == -signal.SIGXCPU:
-        raise UndecodableError(f"GDCM did not decode the JPEG stream in {CPU_SECONDS} s of computing")
-    if child.returncode == OUT_OF_MEMORY:
-        raise OSError(errno.ENOMEM, "the JPEG decoder was given no memory")
-    if child.returncode != 0:
-        raise UndecodableError("GDCM cannot decode this JPEG stream")
-    return child.stdout

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import JPEGLosslessSV1
 
 from dicom_node.errors import UndecodableError, is_of_the_machine
-from dicom_node.imaging import jpeg
+from dicom_node.imaging import child, jpeg
 
 Factory = Callable[..., Dataset]
 
@@ -55,7 +55,7 @@ def test_a_decoder_that_computes_for_ever_is_a_reason(decode, monkeypatch: pytes
 
 def test_a_decoder_that_gets_no_time_to_compute_says_nothing_of_the_stream(decode, monkeypatch) -> None:
     """On a machine that swaps, a minute of the clock is no minute of computing."""
-    monkeypatch.setattr(jpeg, "WALL_SECONDS", 1.0)
+    monkeypatch.setattr(child, "WALL_SECONDS", 1.0)
     with pytest.raises(TimeoutError) as late:
         decode("time.sleep(60)")
     assert is_of_the_machine(late.value)
