@@ -58,7 +58,7 @@ def _from(variables: list[str]) -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -69,6 +69,8 @@ def _sentence(detail: Any) -> str:
     where = ".".join(str(step) for step in detail["loc"])
     if detail["type"] == "model_type":
         return f"{where}: this must be a table, [{where}]"
+    if detail["type"] == "tuple_type" and isinstance(detail["input"], dict):
+        return f"{where}: there may be several of these tables; write [[{where}]]"
     if detail["type"] == "extra_forbidden":
         *parents, key = detail["loc"]
         if key in PLANNED:

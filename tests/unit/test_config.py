@@ -143,6 +143,18 @@ def test_what_is_wrong_is_named_with_the_nearest_valid_name(tmp_path: Path, text
     assert sentence in refused(tmp_path, text)
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """As Notepad saves it."""
+    assert load_config(written(tmp_path, "\ufeff[node]\nport = 104\n"), {}).node.port == 104
+
+
+@pytest.mark.parametrize("table", ["destinations", "rules", "web.auth.users"])
+def test_one_bracket_where_there_may_be_several_tables_is_told(tmp_path: Path, table: str) -> None:
+    assert f"{table}: there may be several of these tables; write [[{table}]]" in refused(
+        tmp_path, f'[{table}]\nname = "pacs"\n'
+    )
+
+
 def test_two_destinations_may_not_share_a_name(tmp_path: Path) -> None:
     table = '[[destinations]]\nname = "a"\nae_title = "A"\nhost = "h"\nport = 1\n'
     assert "two destinations are called 'a'" in refused(tmp_path, table * 2)
