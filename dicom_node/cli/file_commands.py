@@ -3,9 +3,10 @@
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -47,6 +48,8 @@ Paths = Annotated[
 ]
 
 T = TypeVar("T")
+
+PASSED_OVER = "passed over"
 
 
 def classify(paths: Paths, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -119,21 +122,19 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
     settings = read_config(config)
     refuse_stray_ledger(settings, find_config_file(config))
-    taken: dict[str, int] = {"taken in": 0, "here already": 0}
+    tally: Counter[str] = Counter()
     with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
         spool = open_spool(settings, ledger)
 
         def take(path: Path) -> None:
             incoming = incoming_from_file(path, calling_ae="IMPORT", called_ae=settings.node.ae_title, peer="import")
             receipt = receive(incoming, spool=spool, intake=ledger.intake, now=utc_now())
-            taken["here already" if receipt.duplicate else "taken in"] += 1
+            tally["here already" if receipt.duplicate else "taken in"] += 1
 
-        refused, passed_over = _each("import", found, take, stop_on=OutOfResourcesError)
-    typer.echo(
-        f"{taken['taken in']} taken in, {taken['here already']} here already, "
-        f"{refused} refused, {passed_over} passed over (no DICOM files)"
-    )
-    _exit_if(refused, f"{refused} of {len(found) - passed_over} files could not be taken in")
+        with _told(tally, "taken in", "here already", "refused"):
+            _each("import", found, take, stop_on=OutOfResourcesError, tally=tally, trouble="refused")
+    refused = tally["refused"]
+    _exit_if(refused, f"{refused} of {len(found) - tally[PASSED_OVER]} files could not be taken in")
 
 
 def send(
@@ -153,14 +154,28 @@ def send(
 
     client = client_of(settings, DestinationTlsSection()) if tls else None
     scu = StoreScu(Peer(host=host, port=port, ae_title=aec), calling_ae=aet, tls=client)
-    with media_files(paths) as found:
-        try:
-            failed, passed_over = _each("send", found, lambda path: _send(scu, path, aet), stop_on=TransientError)
-        finally:
-            scu.close()
-    images = len(found) - passed_over
-    typer.echo(f"{images - failed} sent, {failed} failed")
-    _exit_if(failed, f"{failed} of {images} files were not sent")
+    tally: Counter[str] = Counter()
+
+    def give(path: Path) -> None:
+        _send(scu, path, aet)
+        tally["sent"] += 1
+
+    with media_files(paths) as found, closing(scu), _told(tally, "sent", "failed"):
+        _each("send", found, give, stop_on=TransientError, tally=tally, trouble="failed")
+    failed = tally["failed"]
+    _exit_if(failed, f"{failed} of {len(found) - tally[PASSED_OVER]} files were not sent")
+
+
+@contextmanager
+def _told(tally: Counter[str], *kinds: str) -> Iterator[None]:
+    """Say what became of how many files when this context ends, also when it is broken off (Ctrl-C, a peer that died):
+    nobody could say otherwise what is still to be done.
+    """
+    try:
+        yield
+    finally:
+        counts = ", ".join(f"{tally[kind]} {kind}" for kind in (*kinds, PASSED_OVER))
+        typer.echo(f"{counts} (no DICOM files)")
 
 
 def _send(scu: "StoreScu", path: Path, calling_ae: str) -> None:
@@ -188,35 +203,37 @@ def _written_down(content: bytes) -> Iterator[Path]:
 
 
 def _each(
-    what: str, files: Sequence[MediaFile], work: Callable[[Path], None], *, stop_on: type[NodeError]
-) -> tuple[int, int]:
-    """Work on each DICOM file and say what failed; returns how many failed, and how many are no DICOM files.
+    what: str,
+    files: Sequence[MediaFile],
+    work: Callable[[Path], None],
+    *,
+    stop_on: type[NodeError],
+    tally: Counter[str],
+    trouble: str,
+) -> None:
+    """Work on each DICOM file and say what failed, which counts as `trouble`; what are no DICOM files is PASSED_OVER.
 
     `stop_on` is what would befall every further file too.
     """
     from dicom_node.part10 import is_dicom
 
-    failed, passed_over = 0, 0
-
     def attempted() -> Iterator[None]:
-        nonlocal failed, passed_over
         for media in files:
             try:
                 with media.opened() as path:
                     if media.named or is_dicom(path):
                         work(path)
                     else:
-                        passed_over += 1
+                        tally[PASSED_OVER] += 1
             except stop_on as error:
                 raise NodeError(f"stopped at {media.label}: {error}") from error
             except (RefusedError, DeliveryError) as error:
-                failed += 1
+                tally[trouble] += 1
                 typer.echo(f"{media.label}: {error}", err=True)
             yield None
 
     for _ in _progress(what, files, attempted()):
         pass
-    return failed, passed_over
 
 
 @contextmanager

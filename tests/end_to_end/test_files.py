@@ -2,12 +2,16 @@
 
 import json
 import os
+import queue
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
 
 import pytest
+from pynetdicom.events import Event
 
 from tests.configurations import destination, model
 from tests.dicomfiles import dataset_bytes
@@ -15,6 +19,7 @@ from tests.full_disk import no_file_longer_than
 from tests.radiographs import pictures
 from tests.servers.dcmtk import StoreScpProcess
 from tests.servers.node import NodeProcess
+from tests.stock_receiver import receiver
 from tests.synthetic import bright, dark
 
 KEYS = {
@@ -158,8 +163,58 @@ def test_send_sends_and_says_how_many(node, tmp_path, file_of) -> None:
     files = [file_of(bright()), file_of(dark())]
     with StoreScpProcess(tmp_path / "peer") as peer:
         done = node.run("send", "127.0.0.1", str(peer.port), *files, "--aec", peer.aet)
-        assert done.stdout.strip() == "2 sent, 0 failed"
+        assert done.stdout.strip() == "2 sent, 0 failed, 0 passed over (no DICOM files)"
         assert sorted(map(dataset_bytes, peer.files())) == sorted(map(dataset_bytes, files))
+
+
+def test_send_says_what_it_passed_over(node, tmp_path) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    (folder / "readme.txt").write_text("no image")
+    done = node.run("send", "127.0.0.1", "104", folder)
+    assert done.stdout == "0 sent, 0 failed, 1 passed over (no DICOM files)\n"
+
+
+def test_send_that_is_broken_off_says_how_many_it_had_sent(node, file_of) -> None:
+    """The peer dies while it is given the third."""
+    stored: list[Event] = []
+
+    def store(event: Event) -> int:
+        stored.append(event)
+        if len(stored) >= 3:
+            event.assoc.abort()
+        return 0x0000
+
+    files = [file_of(bright()) for _ in range(5)]
+    with receiver(store) as peer:
+        done = node.run("send", "127.0.0.1", str(peer.port), *files, check=False)
+    assert done.returncode == 1
+    assert done.stdout == "2 sent, 0 failed, 0 passed over (no DICOM files)\n"
+    assert done.stderr.startswith(f"error: stopped at {files[2]}: ")
+
+
+def test_send_says_after_ctrl_c_how_many_it_had_sent(node, file_of) -> None:
+    """It comes while the peer has the second in hand."""
+    stored: list[Event] = []
+    started, ended = queue.Queue[int](), threading.Event()
+
+    def store(event: Event) -> int:
+        stored.append(event)
+        if len(stored) == 2:
+            os.kill(started.get(), signal.SIGINT)
+            ended.wait(60)
+        return 0x0000
+
+    with receiver(store) as peer:
+        paths = [file_of(bright()), file_of(bright())]
+        command = [sys.executable, "-m", "dicom_node", "send", "127.0.0.1", str(peer.port), *paths]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.put(process.pid)
+        out, error = process.communicate(timeout=90)
+        ended.set()
+    assert process.returncode == 130
+    assert out == "1 sent, 0 failed, 0 passed over (no DICOM files)\n"
+    assert "Traceback" not in error
 
 
 def test_send_to_nobody_is_one_clear_sentence(node, file_of) -> None:
