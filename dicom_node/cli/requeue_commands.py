@@ -12,7 +12,7 @@ from dicom_node.cli.options import ConfigOption, opened_ledger, read_config, spo
 from dicom_node.clock import utc_now
 from dicom_node.config import Config
 from dicom_node.config.plan import plan_of
-from dicom_node.errors import ConfigError
+from dicom_node.errors import ConfigError, NodeError
 from dicom_node.instance import DeliveryState
 from dicom_node.ports import Ledger, Records
 from dicom_node.record import InstanceRecord
@@ -58,7 +58,10 @@ def requeue(
             why = "" if count else _why_nothing_planned(planning, settings, destination)
         else:
             count, why = _put_back(settings, ledger, DeliveryState(state), uids or [], destination)
+        unknown = [uid for uid in uids or [] if not any(_bears(record, uid) for record in ledger.records.find(uid))]
     typer.echo(f"{_deliveries(count)} put back" + (f"{'; ' if count else ': '}{why}" if why else ""))
+    if unknown:
+        raise NodeError(f"no image, series or study here has the UID {', '.join(unknown)}")
 
 
 def give_up(

@@ -271,13 +271,31 @@ def test_let_go_keeps_the_last_content_of_a_uid(node) -> None:
     [
         (["--destination", "new"], "there never was a delivery to new; `--state unrouted` makes those that"),
         (["--state", "sent", "--destination", "pacs"], "no delivery to pacs is sent"),
-        (["--destination", "pacs", "1.404"], "the ledger knows nothing of these UIDs"),
         (["--destination", "pacs", "1.2.3.2"], "these images have no delivery to pacs that is failed; `dicom-node"),
         (["--state", "unrouted", "1.2.3.7"], "no such image has a verdict yet"),
     ],
 )
 def test_requeue_says_why_it_found_nothing(still, arguments, why) -> None:
     assert still.run("requeue", *arguments).stdout.startswith(f"0 deliveries put back: {why}")
+
+
+@pytest.mark.parametrize("state", ["failed", "unrouted"])
+def test_requeue_names_the_uids_that_it_does_not_know_and_fails(still, state) -> None:
+    """Beside one that it knows they would go unnoticed."""
+    done = still.run("requeue", "--state", state, "--destination", "pacs", "1.404", "1.2.3.2", "1.405", check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("0 deliveries put back")
+    assert done.stderr == "error: no image, series or study here has the UID 1.404, 1.405\n"
+
+
+def test_requeue_puts_back_what_it_knows_and_names_the_rest(node) -> None:
+    with opened(node) as ledger:
+        (record,) = ledger.records.find("1.2.3.5")
+        ledger.outbox.plan(record.instance.id, to("new", due=None), now=NOON)
+    done = node.run("requeue", "--state", "pending", "--destination", "new", "1.2.3.5", "1.404", check=False)
+    assert done.returncode == 1
+    assert done.stdout == "1 delivery put back\n"
+    assert done.stderr.endswith("the UID 1.404\n")
 
 
 def test_status_says_what_each_figure_counts_and_names_destinations_that_are_new_or_gone(still) -> None:
