@@ -202,6 +202,9 @@ class Records(Protocol):
         deliveries; unreported: promises that are not REPORTED.
         """
 
+    def is_empty(self) -> bool:
+        """Whether no instance was ever received."""
+
     def destinations(self) -> Sequence[DestinationCounts]:
         """One row per destination that has ever had a delivery, by name."""
 

@@ -52,7 +52,7 @@ def check_ledger_is_theirs(*, spool: Spool, records: Records) -> None:
     empty: all that was ever received would be taken in as new, and sent to its destinations again.
     """
     files = sum(1 for _ in islice(spool.files(), MOST_ORPHANS + 1))
-    if files > MOST_ORPHANS and not records.counts().received:
+    if files > MOST_ORPHANS and records.is_empty():
         raise WrongLedgerError(
             f"the ledger is empty, and {spool.path('')} is full of another ledger's images: point [ledger] url back to "
             "that ledger, or restore it from its backup; if it is lost for good, `dicom-node serve --adopt` takes them "

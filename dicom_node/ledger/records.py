@@ -66,15 +66,15 @@ class SqlRecords:
         self._database = database
 
     def counts(self) -> Counts:
+        # Not by NOT IN: PostgreSQL reads that list again for each delivery once it outgrows the memory of a hash.
+        unseen = exists().where(instances.c.id == deliveries.c.instance_id, is_received)
         # One statement, so that all figures are of one moment; each but the first counts a partial index, and the large
         # figures follow by subtraction from the small ones.
         figures = {
             "received": _count(instances),
             "waiting": _count(instances, is_received),
             "unrouted": _count(instances, is_unrouted),
-            "undelivered": select(func.count(deliveries.c.instance_id.distinct())).where(
-                is_undelivered, deliveries.c.instance_id.not_in(select(instances.c.id).where(is_received))
-            ),
+            "undelivered": select(func.count(deliveries.c.instance_id.distinct())).where(is_undelivered, ~unseen),
             "pending": _count(deliveries, is_pending),
             "failed": _count(deliveries, is_failed),
             "abstained": _count(verdicts, is_abstained),
@@ -102,6 +102,10 @@ class SqlRecords:
             uncommitted=n["uncommitted"],
             unreported=n["unreported"],
         )
+
+    def is_empty(self) -> bool:
+        with self._database.reading() as connection:
+            return connection.scalar(select(instances.c.id).limit(1)) is None
 
     def destinations(self) -> Sequence[DestinationCounts]:
         per_state = select(deliveries.c.destination, deliveries.c.state, func.count()).group_by(

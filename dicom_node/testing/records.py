@@ -38,6 +38,10 @@ class MemoryRecords(Room):
                 unreported=sum(one.state is not PromiseState.REPORTED for one in shelf.promises.values()),
             )
 
+    def is_empty(self) -> bool:
+        with self._shelf.lock:
+            return not self._shelf.instances
+
     def destinations(self) -> Sequence[DestinationCounts]:
         with self._shelf.lock:
             names = {one.destination for one in self._shelf.deliveries.values()}

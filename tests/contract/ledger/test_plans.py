@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
@@ -11,11 +14,14 @@ from dicom_node.instance import DeliveryState
 from dicom_node.label import Label
 from dicom_node.ledger import SqlLedger, open_ledger
 from dicom_node.ports import When
+from dicom_node.repair import LongestWaits
 from dicom_node.standing import Standing
 from tests.contract.ledger.racing import due, settled, to
+from tests.servers.postgres import PostgresProcess
 from tests.stories import LEASE, NOON, arrival
 
 LATER = NOON + timedelta(days=1)
+WAITS = LongestWaits(lease=LEASE, sending={"PACS": LEASE}, asking={"PACS": LEASE}, telling=LEASE)
 
 ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "add": lambda ledger: ledger.intake.add(arrival(9)),
@@ -33,6 +39,11 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "settled of a study": lambda ledger: ledger.studies.settled("1.2.1"),
     "close a study": lambda ledger: ledger.studies.close("1.2.1", since=LATER, values={}, now=LATER),
     "label": lambda ledger: ledger.labels.add({"1.2.3.1": Label(region="hand", by="Dr. Ada", at=NOON)}),
+    "decided": lambda ledger: ledger.studies.decided("1.2.1"),
+    "here": lambda ledger: ledger.promises.here(["1.2.3.1"]),
+    "put right": lambda ledger: ledger.repairs.put_right(now=NOON, waits=WAITS),
+    "put studies right": lambda ledger: ledger.studies.put_right(now=NOON),
+    "is empty": lambda ledger: ledger.records.is_empty(),
     "counts": lambda ledger: ledger.records.counts(),
     "oldest": lambda ledger: ledger.records.oldest_received(),
     "find": lambda ledger: ledger.records.find("1.2.1"),
@@ -65,16 +76,53 @@ def test_the_database_answers_from_an_index(question: str, tmp_path: Path) -> No
     ledger.close()
 
 
+@pytest.mark.server
+def test_no_row_is_compared_with_a_whole_list(postgres: PostgresProcess) -> None:
+    """PostgreSQL hashes the list of a NOT IN while that fits its memory; beyond it, it reads all of it for each row.
+
+    So little memory is to thousands of images what its default is to hundreds of thousands.
+    """
+    url = postgres.new_database()
+    ledger = open_ledger(url)
+    settled(ledger, 1, deliveries=to("PACS", due=None))
+    settled(ledger, 2, deliveries=to("PACS"))
+    ledger.intake.add(arrival(3))
+    with psycopg.connect(url, autocommit=True) as connection:
+        wait_by_the_thousand(connection)
+        connection.execute("SET work_mem = '64kB'")
+        for question, ask in ASKED_OFTEN.items():
+            asked = statements(ledger._database._engine, lambda ask=ask: ask(ledger))
+            plans = [row[0] for sql, values in asked for row in connection.execute(f"EXPLAIN {sql}", values)]
+            assert plans
+            repeated = [step for above, step in pairwise(plans) if above.strip().startswith("SubPlan")]
+            assert [step for step in repeated if "Materialize" in step] == [], question
+    ledger.close()
+
+
+def wait_by_the_thousand(connection: psycopg.Connection) -> None:
+    """Adds images without a verdict, like the one that there is."""
+    names = [row[0] for row in connection.execute("SELECT * FROM instances LIMIT 0").description or ()]
+    values = {name: name for name in names} | {"id": "1000 + n", "digest": "n::text"}
+    copies = f"SELECT {', '.join(values.values())} FROM instances, generate_series(1, 5000) n WHERE state = 'received'"
+    connection.execute(f"INSERT INTO instances ({', '.join(names)}) {copies}".encode())
+    connection.execute("ANALYZE")
+
+
 def explain(engine: Engine, ask: Callable[[], object]) -> list[str]:
     """The steps of SQLite's plans for every statement that `ask` sends."""
-    sent = []
+    asked = statements(engine, ask)
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        return [row[3] for sql, values in asked for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+
+def statements(engine: Engine, ask: Callable[[], object]) -> list[tuple[str, Any]]:
+    """What `ask` sends to the database, other than begin and end, with the first values of each."""
+    sent: list[tuple[str, Any]] = []
     event.listen(
         engine,
         "before_cursor_execute",
         lambda _c, _k, sql, values, _x, many: sent.append((sql, values[0] if many else values)),
     )
     ask()
-    with engine.connect() as connection:
-        cursor = connection.connection.cursor()
-        explained = [(sql, values) for sql, values in sent if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]
-        return [row[3] for sql, values in explained for row in cursor.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    return [(sql, values) for sql, values in sent if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]

@@ -257,3 +257,11 @@ def test_the_latest_run_of_each_job_is_kept(ledger: Ledger) -> None:
 
 def test_an_open_ledger_is_ready(ledger: Ledger) -> None:
     ledger.ready()
+
+
+def test_a_ledger_is_empty_before_its_first_image_and_never_again(ledger: Ledger) -> None:
+    assert ledger.records.is_empty()
+    instance = ledger.intake.add(arrival(1)).instance
+    assert not ledger.records.is_empty()
+    ledger.repairs.lose(instance.id, now=NOON)
+    assert not ledger.records.is_empty()
