@@ -1,4 +1,4 @@
-"""The name of a process, by which others can tell later whether it is still there.
+"""The name of a process, by which others can tell later whether it is still there; and whose a file is.
 
 Leases and temporary files bear it. A process id alone comes again; with the time at which the process began it does not
 (proc_pid_stat(5), field 22). Ids count only inside one PID namespace of one boot of one machine: of a process elsewhere
@@ -30,6 +30,14 @@ def is_dead(name: str) -> bool:
         state, now_started = _life_of(int(pid))
         return state in _DEAD or now_started != started
     return not _answers(int(pid))
+
+
+def account_of(path: Path) -> str:
+    """Whose a file or folder is, as sudo and chown take it: the account's name, or #1000. Raises OSError."""
+    try:
+        return path.owner()
+    except KeyError:  # in a container, or over NFS
+        return f"#{path.stat().st_uid}"
 
 
 def _place() -> tuple[str, str, str]:

@@ -1,6 +1,5 @@
 """Durable files: an object is here whole, on stable storage, under a name made from its content, or not at all."""
 
-import fcntl
 import os
 import shutil
 import uuid
@@ -18,6 +17,7 @@ from dicom_node.content import Content, in_pieces
 from dicom_node.durable import sync_folder
 from dicom_node.errors import OutOfResourcesError, WrongLedgerError
 from dicom_node.owner import is_dead, own_name
+from dicom_node.spool_mark import MARK, give_id, id_in
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +29,6 @@ _BY = "--"
 # Letters of a digest that make a folder's name. Each folder is made durable once, which takes as long as a file: with
 # 256 of them that is soon over, and a million files are 4,000 in each.
 _FANNED = 2
-# Lies in every spool, with an id: a folder without it is not the spool, but where its disk should be mounted.
-MARK = "region-node-spool"
 
 
 class Spool:
@@ -73,10 +71,7 @@ class Spool:
     @property
     def id(self) -> str:
         """What tells this spool from others, wherever it lies; empty as long as nobody has `opened` it."""
-        try:
-            return _id_in((self._root / MARK).read_bytes())
-        except OSError:
-            return ""
+        return id_in(self._root)
 
     def check_is(self, belongs: str) -> None:
         """Raises WrongLedgerError unless this is the spool with that id, OutOfResourcesError when it is not here."""
@@ -118,15 +113,8 @@ class Spool:
             return
         try:
             self._make_folder(self._root)
-            with (self._root / MARK).open("ab+") as file:
-                with suppress(OSError):  # where a file system has no locks, two that begin at once may be told apart
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                file.seek(0)
-                if not _id_in(file.read()):
-                    file.write(f"{uuid.uuid4().hex}\n".encode())
-                    file.flush()
-                    os.fsync(file.fileno())
-            sync_folder(self._root)
+            self._make_folder(self._tmp)
+            give_id(self._root, self._temporary())
         except OSError as error:
             raise OutOfResourcesError(f"the spool {self._root} cannot be written: {error.strerror}") from error
 
@@ -258,11 +246,6 @@ class Spool:
 
 def _place_of(digest: str) -> str:
     return f"{digest[:_FANNED]}/{digest}.dcm"
-
-
-def _id_in(mark: bytes) -> str:
-    # A power cut may leave zeros; an editor, a line end of its own.
-    return mark.replace(b"\0", b"").decode("ascii", "replace").strip()
 
 
 def _sorted(folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_node.spool import MARK
+from dicom_node.spool_mark import MARK
 from tests.dimse_objects import incoming, written
 from tests.servers.node import NodeProcess
 

@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from dicom_node.spool import MARK
+from dicom_node.spool_mark import MARK
 from tests.configurations import destination, model
 from tests.faults.account import account_of, arrived_at_storescp
 from tests.faults.objects import Sample, new_sample
