@@ -27,6 +27,7 @@ from dicom_node.cli.options import (
 from dicom_node.cli.paths import path_to_read
 from dicom_node.clock import utc_now
 from dicom_node.config import find_config_file
+from dicom_node.config.folders import refuse_for_another
 from dicom_node.config.security import DestinationTlsSection
 from dicom_node.errors import (
     DeliveryError,
@@ -122,6 +123,7 @@ def import_(paths: Paths, config: ConfigOption = None) -> None:
 
     settings = read_config(config)
     refuse_stray_ledger(settings, find_config_file(config))
+    refuse_for_another(settings)
     tally: Counter[str] = Counter()
     with opened_ledger(settings, create=True) as ledger, media_files(paths) as found:
         spool = open_spool(settings, ledger)

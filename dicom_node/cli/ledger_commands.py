@@ -8,9 +8,10 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.destination_names import configured_names
-from dicom_node.cli.options import ConfigOption, JsonOption, opened_ledger, read_config
+from dicom_node.cli.options import ConfigOption, JsonOption, is_new_file, opened_ledger, read_config
 from dicom_node.cli.plain import in_one_line, plain_console
 from dicom_node.clock import utc_now
+from dicom_node.config.folders import refuse_for_another
 from dicom_node.errors import NodeError
 from dicom_node.instance import REPORT_ALONE, DeliveryState
 from dicom_node.presentation import records_view, status_view, to_the_second
@@ -150,7 +151,10 @@ def migrate_schema(config: ConfigOption = None) -> None:
     """Bring the ledger's schema up to this version; `serve` does it by itself."""
     from dicom_node.ledger import migrate
 
-    before, after = migrate(read_config(config).ledger_url)
+    settings = read_config(config)
+    if is_new_file(settings):
+        refuse_for_another(settings)
+    before, after = migrate(settings.ledger_url)
     typer.echo(
         f"the ledger's schema is at {after}"
         if before == after

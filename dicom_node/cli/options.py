@@ -68,8 +68,7 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
     """
     from dicom_node.ledger import open_ledger
 
-    file = _file_of(config)
-    new = file is not None and not _is_there(file) and create
+    new = create and is_new_file(config)
     try:
         ledger = open_ledger(config.ledger_url, create=create)
     except LedgerError as error:
@@ -78,7 +77,7 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
         raise _not_there(config, error) from error
     if new:
         same = "the same configuration and working directory" if _is_relative(config) else "the same configuration"
-        typer.echo(f"there was no ledger yet: made {file}; a node with {same} works on it", err=True)
+        typer.echo(f"there was no ledger yet: made {_file_of(config)}; a node with {same} works on it", err=True)
     try:
         yield ledger
     finally:
@@ -111,6 +110,12 @@ def spool_to_read(config: Config, ledger: Ledger) -> "Spool":
     if belongs is not None:
         spool.check_is(belongs)
     return spool
+
+
+def is_new_file(config: Config) -> bool:
+    """Whether the ledger is a file that has to be made first. Raises LedgerError."""
+    file = _file_of(config)
+    return file is not None and not _is_there(file)
 
 
 def _is_there(file: Path) -> bool:

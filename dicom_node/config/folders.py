@@ -1,10 +1,12 @@
 """Whether the folders that a configuration names can be written, before the node trips over them."""
 
+import os
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from dicom_node.config.sections import Config
 from dicom_node.errors import ConfigError, StartError, is_of_the_path
+from dicom_node.owner import account_of
 
 # How each database begins; one that nothing was written into yet is an empty file.
 # https://www.sqlite.org/fileformat2.html section 1.3
@@ -15,6 +17,25 @@ def check_data_dir(config: Config) -> None:
     """Raise ConfigError or, where it may pass, StartError unless spool and ledger can be written or made."""
     check_folder("node.data_dir", config.node.data_dir)
     check_folder("node.data_dir", config.spool_dir)
+
+
+def refuse_for_another(config: Config) -> None:
+    """Raise ConfigError where root would leave files in the spool of another account, which could not read them."""
+    spool = config.spool_dir
+    if os.geteuid() != 0:
+        return
+    try:
+        with TemporaryFile(dir=spool) as file:
+            # What is made, and not who makes it: some shares give all files to one account.
+            made, theirs = os.fstat(file.fileno()).st_uid, spool.stat().st_uid
+    except OSError:  # there is none yet, or what opens it tells what is wrong
+        return
+    if made != theirs:
+        account = account_of(spool)
+        raise ConfigError(
+            f"{spool} belongs to {account}, and the node could not read what root puts there: give this command as "
+            f"that account (sudo -u '{account}' dicom-node ...)"
+        )
 
 
 def check_audit_file(config: Config) -> None:

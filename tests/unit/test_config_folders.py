@@ -1,14 +1,16 @@
 """What a configuration names can be written, or the key and the path are named before the node trips over it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from dicom_node.config import load_config
-from dicom_node.config.folders import check_audit_file, check_data_dir, check_ledger_file
+from dicom_node.config.folders import check_audit_file, check_data_dir, check_ledger_file, refuse_for_another
 from dicom_node.config.summary import summary_of
 from dicom_node.errors import ConfigError
 from dicom_node.ledger import open_ledger
+from tests.accounts import NOBODY, as_nobody, folder_of_nobody
 
 
 def config_of(**environ: object):
@@ -81,3 +83,20 @@ def test_a_configuration_of_defaults_lets_everybody_in_and_removes_nothing() -> 
 @pytest.mark.parametrize(("keep", "words"), [("0s", "0s"), ("90min", "90min"), ("24h", "1d"), ("1500ms", "1500ms")])
 def test_how_long_files_are_kept_is_said_in_the_largest_unit_that_fits(keep: str, words: str) -> None:
     assert f"removes files {words} after" in dict(summary_of(config_of(RETENTION__KEEP=keep)))["retention"]
+
+
+def test_root_is_told_to_write_into_the_spool_of_another_account_as_that_account() -> None:
+    with folder_of_nobody() as folder:
+        config = config_of(NODE__DATA_DIR=folder)
+        refuse_for_another(config)  # no spool is there yet
+        config.spool_dir.mkdir()
+        refuse_for_another(config)
+        os.chown(config.spool_dir, NOBODY, -1)
+        with as_nobody():
+            refuse_for_another(config)
+        with pytest.raises(ConfigError, match=r"spool belongs to nobody.*\(sudo -u 'nobody' dicom-node"):
+            refuse_for_another(config)
+        os.chown(config.spool_dir, 1_000_000, -1)
+        with pytest.raises(ConfigError, match=r"sudo -u '#1000000' "):
+            refuse_for_another(config)
+        assert list(config.spool_dir.iterdir()) == []
