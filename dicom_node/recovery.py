@@ -31,6 +31,8 @@ PAGE = 500
 # A crash leaves one file without a row for each association that was between rename and commit, some milliseconds of an
 # image's way; and it has to come before the very first row for the ledger to be empty. More of them were never a crash.
 MOST_ORPHANS = 16
+# A clock that shows less was reset, as by a power failure: this software was not made yet.
+_SURELY_PAST = datetime(2026, 1, 1, tzinfo=UTC)
 _SOP_INSTANCE_UID = 0x00020003
 _SOURCE_AE = 0x00020016
 _RECEIVING_AE = 0x00020018
@@ -72,7 +74,12 @@ def break_dead_leases(*, repairs: Repairs, is_dead: Callable[[str], bool]) -> in
 
 
 def put_times_right(*, repairs: Repairs, waits: LongestWaits, now: datetime) -> None:
-    """What a clock that was ahead has put off further than anything is put off goes on now. Raises LedgerError."""
+    """What a clock that was ahead has put off further than anything is put off goes on now. Raises LedgerError.
+
+    Nothing is changed by a clock that is surely behind; of another that is, nothing tells.
+    """
+    if now < _SURELY_PAST:
+        return
     if count := repairs.put_right(now=now, waits=waits):
         log.warning("times_put_right", count=count)
 

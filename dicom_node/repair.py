@@ -10,7 +10,8 @@ from dicom_node.instance import Instance
 
 @dataclass(frozen=True, kw_only=True)
 class LongestWaits:
-    """How far ahead anything is put off at most; what lies further was put there by a clock that was ahead.
+    """How far ahead anything is put off at most; what lies further was put there by a clock that was ahead, or this one
+    is behind.
 
     `lease`: of whatever somebody has in hand; `sending`, `asking`: of deliveries and of questions about their
     commitment, by destination; `telling`: of reports to peers. Clocks of several nodes may differ by one lease.
@@ -34,6 +35,9 @@ class Repairs(Protocol):
     def put_right(self, *, now: datetime, waits: LongestWaits) -> int:
         """Leases that end later than any can are over, and what is due later than it can be, PENDING and SENT
         deliveries and OPEN promises, is due `now`. Returns how many of them were changed: some thousands at a time.
+
+        `planned_at` and `asked_at` stay, even in the future: that makes the node more patient, whereas a clock that is
+        behind would lower them for good, and all of it be given up as soon as the clock is right.
         """
 
     def kept(self, *, after_id: int, limit: int) -> Sequence[Instance]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, ColumnElement, Table, Update, case, exists, select, true, union, update
+from sqlalchemy import Table, Update, exists, select, true, union, update
 
 from dicom_node.instance import Event, Instance
 from dicom_node.ledger.engine import Database, insert_into
@@ -108,15 +108,9 @@ def _changes(now: datetime, waits: LongestWaits) -> Iterator[_Change]:
     free = {"lease_owner": None, "lease_until": None}
     for table, leased in ((instances, is_held), (deliveries, is_in_hand)):
         yield _Change(table=table, where=(leased, table.c.lease_until > latest + waits.lease), values=free)
-    due = {"due_at": now}
+    due = {"due_at": now}  # and no time from which patience counts: see `Repairs.put_right`
     for state, longest in ((is_pending, waits.sending), (is_sent, waits.asking)):
         for name, wait in longest.items():
             theirs = (deliveries.c.destination == name, state, deliveries.c.due_at > latest + wait)
-            values = due | {"planned_at": _no_later(deliveries.c.planned_at, now)}
-            yield _Change(table=deliveries, where=theirs, values=values)
-    values = due | {"asked_at": _no_later(promises.c.asked_at, now)}
-    yield _Change(table=promises, where=(is_promised, promises.c.due_at > latest + waits.telling), values=values)
-
-
-def _no_later(column: Column[datetime], now: datetime) -> ColumnElement[datetime]:
-    return case((column > now, now), else_=column)
+            yield _Change(table=deliveries, where=theirs, values=due)
+    yield _Change(table=promises, where=(is_promised, promises.c.due_at > latest + waits.telling), values=due)

@@ -41,11 +41,11 @@ class MemoryRepairs(Room):
             for one in list(self._shelf.deliveries.values()):
                 wait = longest.get(one.state, {}).get(one.destination)
                 if wait is not None and one.due_at is not None and one.due_at > latest + wait:
-                    self._shelf.deliveries[one.id] = replace(one, due_at=now, planned_at=min(one.planned_at, now))
+                    self._shelf.deliveries[one.id] = replace(one, due_at=now)
                     count += 1
             for asked in list(self._shelf.promises.values()):
                 if asked.state is PromiseState.OPEN and asked.due_at > latest + waits.telling:
-                    self._shelf.promises[asked.id] = replace(asked, due_at=now, asked_at=min(asked.asked_at, now))
+                    self._shelf.promises[asked.id] = replace(asked, due_at=now)
                     count += 1
             return count
 

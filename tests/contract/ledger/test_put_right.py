@@ -1,6 +1,6 @@
 """What a clock that was ahead leaves in a ledger, once it has been put back: nothing of it waits for that time."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -24,8 +24,8 @@ REQUEST = CommitmentRequest(
 )
 
 
-def put_right(ledger: Ledger) -> int:
-    return ledger.repairs.put_right(now=NOON, waits=WAITS)
+def put_right(ledger: Ledger, *, now: datetime = NOON) -> int:
+    return ledger.repairs.put_right(now=now, waits=WAITS)
 
 
 def claimed(ledger: Ledger) -> list[int]:
@@ -55,12 +55,12 @@ def test_a_delivery_that_somebody_took_with_a_clock_ahead_can_be_sent(ledger: Le
     assert len(due(ledger)) == 1
 
 
-def test_a_delivery_that_was_planned_with_a_clock_ahead_is_due_and_its_patience_counts_from_now(ledger: Ledger) -> None:
+def test_a_delivery_that_was_planned_with_a_clock_ahead_is_due(ledger: Ledger) -> None:
     planned(ledger, "PACS")
     assert due(ledger) == []
     assert put_right(ledger) == 1
     (delivery,) = due(ledger)
-    assert (delivery.due_at, delivery.planned_at) == (NOON, NOON)
+    assert delivery.due_at == NOON
     assert ledger.records.destinations()[0].oldest_due == NOON
 
 
@@ -87,8 +87,23 @@ def test_a_peer_that_asked_with_a_clock_ahead_is_told(ledger: Ledger) -> None:
     ledger.promises.ask(REQUEST, now=AHEAD, due_at=AHEAD + SECOND)
     assert ledger.promises.claim(limit=9, now=NOON, lease=LEASE) == []
     assert put_right(ledger) == 1
-    (promise,) = ledger.promises.claim(limit=9, now=NOON, lease=LEASE)
-    assert promise.asked_at == NOON
+    assert len(ledger.promises.claim(limit=9, now=NOON, lease=LEASE)) == 1
+
+
+def test_a_clock_that_is_behind_uses_up_nobodys_patience(ledger: Ledger) -> None:
+    """To it everything lies ahead. Once it is right, all would have been tried for years, and would be given up."""
+    behind = NOON - timedelta(days=30)
+    settled(ledger, 1, deliveries=to("PACS"))
+    (delivery,) = due(ledger)
+    ledger.outbox.postpone(delivery.id, error="away", planned_at=NOON, due_at=NOON + HOUR)
+    settled(ledger, 2, deliveries=to("HELD"))
+    (delivery,) = due(ledger, "HELD")
+    ledger.outbox.sent(delivery.id, objects=[REFERENCE], written=None, now=NOON, ask_at=NOON + HOUR)
+    ledger.promises.ask(REQUEST, now=NOON, due_at=NOON + HOUR)
+    assert put_right(ledger, now=behind) == 3
+    ways = [way for number in (1, 2) for way in ledger.records.find(f"1.2.3.{number}")[0].deliveries]
+    assert [(way.planned_at, way.due_at) for way in ways] == [(NOON, behind)] * 2
+    assert [(one.asked_at, one.due_at) for one in ledger.promises.unreported()] == [(NOON, behind)]
 
 
 def test_what_waits_no_longer_than_anything_may_goes_on_waiting(ledger: Ledger) -> None:
