@@ -60,6 +60,7 @@ class Gathered:
         self._since = 0.0
         self._lock = Lock()  # held while they are written: whoever keeps finds all kept afterwards
         self._timer: Timer | None = None
+        self._told = False  # that they could not be kept meanwhile: once, however long that lasts
 
     def add(self, done: Done) -> None:
         """Raises LedgerError when it was time to keep them, and they could not be; then that is tried again."""
@@ -70,9 +71,7 @@ class Gathered:
             if monotonic() - self._since >= self._longest:
                 self._keep()
             elif self._timer is None:
-                self._timer = Timer(self._longest, self._keep_meanwhile)
-                self._timer.daemon = True  # what it does not come to in the end, the lane does
-                self._timer.start()
+                self._wind_up()
 
     def keep(self) -> None:
         """Keep what there is. Raises as `add`."""
@@ -86,14 +85,23 @@ class Gathered:
         if self._done:
             self._outbox.delivered_together(self._done)
             self._done = []
+            self._told = False
+
+    def _wind_up(self) -> None:
+        self._timer = Timer(self._longest, self._keep_meanwhile)
+        self._timer.daemon = True  # what it does not come to in the end, the lane does
+        self._timer.start()
 
     def _keep_meanwhile(self) -> None:
-        """While the lane sends. What goes wrong is told, and again to the lane, which tries again."""
+        """While the lane sends. What goes wrong is told, and again to the lane; both go on trying."""
         with self._lock:
             try:
                 self._keep()
             except Exception as error:  # noqa: BLE001 - nobody is there to hear it
-                log.error("deliveries_not_kept", count=len(self._done), error=reason(error))
+                if not self._told:
+                    log.error("deliveries_not_kept", count=len(self._done), error=reason(error))
+                self._told = True
+                self._wind_up()
 
 
 class Transport(Protocol):

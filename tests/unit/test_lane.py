@@ -171,3 +171,15 @@ def test_what_could_not_be_kept_meanwhile_is_kept_when_the_lane_is_back(ledger) 
     outbox.failing.clear()
     gathered.keep()
     assert ledger.records.counts().forwarded == 1
+
+
+def test_what_could_not_be_kept_meanwhile_is_kept_as_soon_as_the_ledger_is_back(ledger) -> None:
+    """While the lane still sends the next one: nothing else keeps it then."""
+    settle(received(ledger, 1), seen(Region.HAND), plan=PLAN, work=ledger.work, now=NOON)
+    outbox = Away(ledger.outbox, "delivered_together")
+    gathered = Gathered(outbox, longest=timedelta(milliseconds=20))
+    with capture_logs() as logs:
+        gathered.add(Done(delivery_id=1, sent_uid="1", written=None, at=NOON))
+        wait_until(lambda: bool(logs), what="a line about it", seconds=20)
+        outbox.failing.clear()
+        wait_until(lambda: ledger.records.counts().forwarded == 1, what="it to be kept", seconds=20)
