@@ -26,7 +26,7 @@ from dicom_node.model.batching import Batcher
 from dicom_node.model.session import Model
 from dicom_node.model.starter import starter_model_path
 from dicom_node.owner import is_dead, own_name
-from dicom_node.ports import Ledger
+from dicom_node.ports import Ledger, When
 from dicom_node.receiver_process import UNAUDITED
 from dicom_node.receivers import Receivers
 from dicom_node.receiving import open_receiver, open_spool
@@ -262,6 +262,7 @@ class Node:
             policy=self._plan.policy,
             header_of=self._looking.header_of,
             quiet=self._config.study.quiet,
+            awaited=any(stop.when is When.STUDY_CLOSED for stop in self._plan.stops),
             now=self._now(),
         )
         for study_uid in closed:

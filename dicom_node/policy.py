@@ -244,7 +244,9 @@ def review_at_closing(policy: Policy, header: HeaderRegion, series_value: str | 
         return None
     if closed_series_value(policy, header, series_value, own=verdict.proposal, region=verdict.region) is not None:
         return None
-    return f"the study was closed with {series_value or 'nothing'} for its series, and this image goes as received"
+    # A destination that did not wait for the closing gets this image's own answer.
+    closed = f"the study was closed with {series_value or 'nothing'} for its series"
+    return f"{closed}; where this image waited for its study, it goes as received"
 
 
 def _contradicts(value: str, region: Region) -> bool:

@@ -19,12 +19,14 @@ def close_quiet_studies(
     policy: Policy,
     header_of: Callable[[Instance], HeaderRegion],
     quiet: timedelta,
+    awaited: bool,
     now: datetime,
 ) -> list[str]:
     """Close every study to which nothing has come for `quiet`; returns the UIDs of those that were closed.
 
     What waited for the closing, and does not get the answer that its own pixels gave, goes to review: only now it is
-    known what its series says. `header_of` is asked for few images: those whose own answer is not their series' one.
+    known what its series says. `header_of` is asked for few images: those whose own answer is not their series' one,
+    and for none where no destination waits for closings (`awaited`).
 
     A late image re-opens its study; what went out before keeps the value that it went out with. To one that came while
     the clock was ahead, `quiet` begins now.
@@ -35,7 +37,7 @@ def close_quiet_studies(
     for study_uid in studies.quiet(since=since):
         settled = studies.settled(study_uid)
         values = {**_agreed_values(settled), **studies.decided(study_uid)}
-        reviews = _reviews(settled, values, policy=policy, header_of=header_of)
+        reviews = _reviews(settled, values, policy=policy, header_of=header_of) if awaited else {}
         if studies.close(study_uid, since=since, values=values, reviews=reviews, now=now) is not None:
             closed.append(study_uid)
     return closed

@@ -27,14 +27,16 @@ def ledger() -> MemoryLedger:
     return MemoryLedger()
 
 
-def closed(ledger, now) -> list[str]:
-    return close_quiet_studies(studies=ledger.studies, policy=BOLD, header_of=header_of, quiet=QUIET, now=now)
-
-
 def header_of(instance) -> HeaderRegion:
     """L and U are all that these tests say of sides, and they say it in place of the sender."""
     said = read_header_region(instance.body_part, instance.anatomic_region_code)
     return replace(said, sided="L" in instance.peer, whole="U" in instance.peer)
+
+
+def closed(ledger, now, *, awaited=True, header_of=header_of) -> list[str]:
+    return close_quiet_studies(
+        studies=ledger.studies, policy=BOLD, header_of=header_of, quiet=QUIET, awaited=awaited, now=now
+    )
 
 
 def take(ledger, number: int, region: Region, header: str = "", *, sides: str = "", stops=PLAN.stops, at=NOON) -> None:
@@ -193,3 +195,21 @@ def test_what_has_gone_out_at_once_is_not_reviewed_for_a_value_that_nobody_gets(
     take(ledger, 2, Region.FOOT, stops=at_once)
     closed(ledger, LATER)
     assert decisions(ledger) == [Decision.FILLS, Decision.REVIEW]
+
+
+def test_no_file_is_opened_for_a_closing_that_no_destination_waits_for(ledger) -> None:
+    take(ledger, 1, Region.HAND, stops=())
+    take(ledger, 2, Region.FOOT, stops=())
+    opened = []
+    assert closed(ledger, LATER, awaited=False, header_of=opened.append) == ["1.2.1"]
+    assert opened == []
+
+
+def test_a_review_at_the_closing_does_not_deny_what_went_out_at_once(ledger) -> None:
+    """One verdict for both: the first image's own answer went to the one, and not to the other."""
+    take(ledger, 1, Region.HAND, "KNEE", stops=(*PLAN.stops, Stop(name="pacs", when=When.AT_ONCE)))
+    take(ledger, 2, Region.WRIST, "KNEE")
+    closed(ledger, LATER)
+    verdict = ledger.studies.settled("1.2.1")[0][1]
+    assert (verdict.decision, verdict.body_part) == (Decision.REVIEW, "HAND")
+    assert verdict.reason.endswith("; where this image waited for its study, it goes as received")
