@@ -108,7 +108,12 @@ def training_summary(folder: Path) -> dict[str, Any]:
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not the folder of a finished run: it has no readable {METRICS}.") from error
-    return {**{name: run[name] for name in kept if name in run}, "metrics": metrics}
+    told = {name: run[name] for name in kept if name in run}
+    before = run.get("earlier") or {}
+    if run.get("command") == "calibrate" and "sources" in before:
+        # The data of a calibration need not be all that the weights before it learned from.
+        told["sources"] = before["sources"]
+    return {**told, "metrics": metrics}
 
 
 def save_weights(out: Path, weights: Mapping[str, Any]) -> None:
