@@ -173,8 +173,13 @@ def _lookup(words: tuple[str, ...]) -> str | None:
     return _synonyms().get(" ".join(words)) or _synonyms().get(joined)
 
 
-# Words that are a part of their own only where no other is named: the DIGITS of a FOOT are toes.
-_LAST_RESORTS = ("JOINT", "DIGIT", "DIGITS", "PHALANX", "DOIGT", "DEDO", "DITO", "DORSAL", "DORSALE")
+# Words that are a part of their own only where no other is named: the DIGITS of a FOOT are toes, the neck of a femur
+# (COLLO, HALS) is no NECK, and a panorama (PANORAMICA) of legs shows no teeth.
+_LAST_RESORTS = (
+    *("JOINT", "DIGIT", "DIGITS", "PHALANX", "DOIGT", "DEDO", "DITO", "DORSAL", "DORSALE"),
+    *("HALS", "COU", "COLLO", "CUELLO", "NEK", "BRUST", "BORST"),
+    *("PANORAMIC", "PANORAMICA", "PANORAMIQUE"),
+)
 _OF_THE_SPINE = ("DORSAL", "DORSALE")  # beside another part of the spine it is one, too
 
 

@@ -118,6 +118,51 @@ def test_words_that_only_go_with_another_part_are_none_beside_it(text, terms):
     assert normalised_terms(text) == terms
 
 
+@pytest.mark.parametrize(
+    ("text", "term", "regions"),
+    [
+        ("BRUST WS", "TSPINE", {Region.THORACIC_SPINE}),
+        ("HALS WS", "CSPINE", {Region.CERVICAL_SPINE}),
+        ("HALS-Wirbelsäule", "CSPINE", {Region.CERVICAL_SPINE}),
+        ("CUELLO FEMORAL", "HIP", {Region.PELVIS_HIP}),
+        ("COLLO FEMORALE", "HIP", {Region.PELVIS_HIP}),
+        ("PANORAMICA MIEMBROS INFERIORES", "LOWERLIMB", {Region.KNEE, Region.FOOT, Region.ANKLE, Region.PELVIS_HIP}),
+        ("PANORAMIQUE MEMBRES INFERIEURS", "LOWERLIMB", {Region.KNEE, Region.FOOT, Region.ANKLE, Region.PELVIS_HIP}),
+        ("PELVIS PANORAMICA", "PELVIS", {Region.PELVIS_HIP}),
+        ("COLUMNA PANORAMICA", "SPINE", {Region.CERVICAL_SPINE, Region.THORACIC_SPINE, Region.LUMBAR_SPINE}),
+        ("BACINO PANORAMICA", "PELVIS", {Region.PELVIS_HIP}),
+        ("KNEE PANORAMIC", "KNEE", {Region.KNEE}),
+        ("COLLO PIEDE", "FOOT", {Region.FOOT}),
+        ("COU DU PIED", "FOOT", {Region.FOOT}),
+        ("CUELLO DE PIE", "FOOT", {Region.FOOT}),
+        ("COLLO OMERO", "HUMERUS", {Region.SHOULDER, Region.ELBOW}),
+        ("CUELLO HUMERO", "HUMERUS", {Region.SHOULDER, Region.ELBOW}),
+        ("RADIUS HALS", "RADIUS", {Region.ELBOW, Region.WRIST}),
+    ],
+)
+def test_the_neck_of_a_bone_and_a_panorama_of_legs_are_none_of_the_patient_s_neck_or_teeth(text, term, regions):
+    """Nothing outside the 14 regions is said by the word that goes with another part."""
+    header = read_header_region(text)
+    assert (header.term, header.regions, header.outside) == (term, regions, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("HALS", "NECK"),
+        ("Cou", "NECK"),
+        ("COLLO AP", "NECK"),
+        ("BRUST pa", "CHEST"),
+        ("PANORAMICA", "MOUTH"),
+        ("PANORAMIC DENTAL", "MOUTH"),
+    ],
+)
+def test_a_neck_a_breast_or_a_panorama_that_goes_with_no_other_part_is_its_own(text, term):
+    """And stays protected."""
+    header = read_header_region(text)
+    assert (header.term, header.outside) == (term, True)
+
+
 def test_a_text_with_two_parts_names_both():
     """FOOT/ANKLE agrees with either."""
     header = read_header_region("FOOT/ANKLE")
