@@ -156,12 +156,16 @@ def is_filler(text: str) -> bool:
     """Whether a text says nothing of a body part: signs alone, or words that devices put where nobody has chosen one
     (DEFAULT, N/A), and such as say how or of which side.
 
-    Letters of another alphabet are words too, though no table of ours has them; so are digits, which may be a code.
+    Letters of another alphabet are words too, though no table of ours has them; so are digits, which may be a code,
+    unless they only count such words (DEFAULT 1).
     """
     if any(letter.isalnum() and not _plain(letter) for letter in text):
         return False
     words = _words(text)
-    return "".join(words) in _filler() or all(word in _filler() or word in _noise() for word in words)
+    # NO may be "number": what it counts is not said.
+    counted = any(word in _filler() and word != "NO" for word in words)
+    nothing = (word in _filler() or word in _noise() or (counted and word.isdigit()) for word in words)
+    return "".join(words) in _filler() or all(nothing)
 
 
 def _lookup(words: tuple[str, ...]) -> str | None:
@@ -176,9 +180,10 @@ def _lookup(words: tuple[str, ...]) -> str | None:
 # Words that are a part of their own only where no other is named: the DIGITS of a FOOT are toes, the neck of a femur
 # (COLLO, HALS) is no NECK, and a panorama (PANORAMICA) of legs shows no teeth.
 _LAST_RESORTS = (
-    *("JOINT", "DIGIT", "DIGITS", "PHALANX", "DOIGT", "DEDO", "DITO", "DORSAL", "DORSALE"),
+    *("JOINT", "DIGIT", "DIGITS", "PHALANX", "PHALANGES", "DOIGT", "DEDO", "DITO", "DORSAL", "DORSALE"),
     *("HALS", "COU", "COLLO", "CUELLO", "NEK", "BRUST", "BORST"),
     *("PANORAMIC", "PANORAMICA", "PANORAMIQUE"),
+    "ANCHE",  # hips, and "also"
 )
 _OF_THE_SPINE = ("DORSAL", "DORSALE")  # beside another part of the spine it is one, too
 

@@ -10,6 +10,7 @@ from dicom_node.bodypart import (
     HeaderSource,
     body_part_of,
     body_parts,
+    is_filler,
     normalised_terms,
     read_header_region,
 )
@@ -161,6 +162,76 @@ def test_a_neck_a_breast_or_a_panorama_that_goes_with_no_other_part_is_its_own(t
     """And stays protected."""
     header = read_header_region(text)
     assert (header.term, header.outside) == (term, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("halswervelkolom", "CSPINE"),
+        ("nekwervels", "CSPINE"),
+        ("borstwervelkolom", "TSPINE"),
+        ("lendenwervelkolom", "LSPINE"),
+        ("vingers", "FINGER"),
+        ("Zeigefinger", "FINGER"),
+        ("Kleinfinger", "FINGER"),
+        ("PHALANGES", "FINGER"),
+        ("bovenarm", "HUMERUS"),
+        ("braccio", "HUMERUS"),
+        ("brazo", "HUMERUS"),
+        ("hiel", "CALCANEUS"),
+        ("calcagno", "CALCANEUS"),
+        ("heiligbeen", "SSPINE"),
+        ("stuitje", "COCCYX"),
+        ("Ganzbein", "LOWERLIMB"),
+        ("Ganzbeinaufnahme li", "LOWERLIMB"),
+        ("Beinachse", "LOWERLIMB"),
+        ("Bein", "LOWERLIMB"),
+        ("Wirbelsäulenganzaufnahme", "SPINE"),
+        ("Ellbogengelenk", "ELBOW"),
+        ("Radiuskopf", "ELBOW"),
+        ("Kiefer", "JAW"),
+        ("Jochbein", "ZYGOMA"),
+        ("clavicola", "CLAVICLE"),
+        ("avampiede", "FOOT"),
+        ("antepie", "FOOT"),
+        ("anche", "HIP"),
+        ("emitorace", "RIB"),
+        ("emicostato", "RIB"),
+        ("RACHIDE LOMBOSACRALE", "LSSPINE"),
+        ("RACHIDE L/S", "LSSPINE"),
+        ("senos paranasales", "MAXILLA"),
+        ("mandibule", "MANDIBLE"),
+        ("os propres du nez", "NOSE"),
+        ("os propres du nez profil", "NOSE"),
+        ("UPPERLEG", "THIGH"),
+        ("FOOT PHALANGES", "FOOT"),
+        ("GINOCCHIO ANCHE", "KNEE"),
+    ],
+)
+def test_everyday_words_of_other_languages_are_read_as_their_defined_term(text, term):
+    """They need nobody's review."""
+    assert normalised_terms(text) == {term}
+
+
+@pytest.mark.parametrize("text", ["D2", "DIG 2", "Digitus II", "USG"])
+def test_words_that_may_mean_several_parts_stay_unexplained(text):
+    """A finger or a toe, a vertebra or a tooth, a joint or a sonography."""
+    assert read_header_region(text).unexplained
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [
+        *[(word, True) for word in ("OTHER", "OTHERS", "MISC", "VARIOUS", "GENERAL", "TEST", "BODY", "USER DEFINED")],
+        *[(word, True) for word in ("Sonstige", "SONSTIGES", "andere", "AUTRE", "OTRO", "ALTRO", "OVERIG")],
+        *[(word, True) for word in ("DEFAULT 1", "OTHER_2", "OTHER BODY PART", "DEFAULT1")],
+        *[(word, False) for word in ("0", "1", "12", "L 2", "DIG 2", "DIG NO 2", "OTHER XYZZY", "UPPER BODY")],
+    ],
+)
+def test_words_of_forms_name_no_body_part_and_digits_only_count_them(text, nothing):
+    """A digit alone, or beside a side, may be a code, a vertebra or a finger."""
+    assert is_filler(text) is nothing
+    assert read_header_region(text).unexplained is not nothing
 
 
 def test_a_text_with_two_parts_names_both():
