@@ -18,6 +18,7 @@ from dicom_node.content import PIECE
 from dicom_node.element_text import text_of
 from dicom_node.errors import UndecodableError
 from dicom_node.part10 import DEFLATED, split_meta
+from dicom_node.sequence_walk import MOST_STEPS
 
 TRANSFER_SYNTAX_UID = 0x00020010
 # Most objects are judged by their headers: what is larger is read when somebody asks for it.
@@ -30,6 +31,13 @@ LARGEST_INFLATED = 256 << 20
 MOST_ELEMENTS = 20_000
 A_LOOK = Limits(elements=MOST_ELEMENTS, nested=20_000, passes_over=True)
 THE_WHOLE = Limits(elements=MOST_ELEMENTS, nested=300_000, passes_over=False)
+# As much as can be walked over: 100 s and 3 GB of pydicom's objects, and so in a process of its own. A legal MR of
+# 10,000 frames comes to some 400,000.
+AT_ANY_LENGTH = Limits(elements=MOST_ELEMENTS, nested=MOST_STEPS, passes_over=False)
+
+
+class TooManyError(UndecodableError):
+    """The data set has more elements and items than the limits allow."""
 
 
 def open_object(path: Path) -> Dataset:
@@ -47,17 +55,17 @@ def open_object(path: Path) -> Dataset:
         return ds
 
 
-def read_object(path: Path) -> FileDataset:
-    """The whole data set of a Part 10 file, for making another of it.
+def read_object(path: Path, limits: Limits = THE_WHOLE) -> FileDataset:
+    """The whole data set of a Part 10 file, for making another of it. `limits` must pass nothing over.
 
-    Raises as `open_object`, and UndecodableError for a data set that is cut short: pydicom leaves out what it cannot
-    read to the end, and what is made of the rest would pass for all of it.
+    Raises as `open_object`, TooManyError, and UndecodableError for a data set that is cut short: pydicom leaves out
+    what it cannot read to the end, and what is made of the rest would pass for all of it.
     """
     with path.open("rb") as file:
         meta, offset = split_meta(file)
         if text_of(meta, TRANSFER_SYNTAX_UID) in DEFLATED:
-            return _read_inflated(file, meta, offset, THE_WHOLE)
-        return _read(file, meta, THE_WHOLE)
+            return _read_inflated(file, meta, offset, limits)
+        return _read(file, meta, limits)
 
 
 def _read(file: BinaryIO, meta: Dataset, limits: Limits, *, defer_size: int | None = None) -> FileDataset:
@@ -70,8 +78,8 @@ def _read(file: BinaryIO, meta: Dataset, limits: Limits, *, defer_size: int | No
     try:
         ds = read_bounded(file, walk, read, defer_size=defer_size)
     except TooLongError as error:
-        raise UndecodableError(str(error)) from error
-    if limits is THE_WHOLE:
+        raise TooManyError(str(error)) from error
+    if not limits.passes_over:
         _require_end(file, walk, ds)
     return ds
 

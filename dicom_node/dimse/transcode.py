@@ -16,16 +16,18 @@ from typing import Any
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from dicom_node.bounded_reading import Limits
 from dicom_node.dimse.decompress import decompress
 from dicom_node.dimse.reframe import reframed
 from dicom_node.element_text import text_of
 from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
 from dicom_node.imaging.child import ENDED_FROM_OUTSIDE
 from dicom_node.logs import quiet_libraries
-from dicom_node.object_file import read_object
+from dicom_node.object_file import AT_ANY_LENGTH, THE_WHOLE, TooManyError, read_object
 from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, split_meta
 
-# Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node.
+# Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node. What
+# has the most elements that are read takes a third of the time.
 TIMEOUT_SECONDS = 300.0
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
@@ -51,9 +53,11 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
         if _is_encapsulated(syntax):
             _in_a_child(path, to_syntax, target)
         else:
-            convert(path, to_syntax, target)
+            _here_if_it_is_small(path, to_syntax, target)
     except DeliveryError:
         raise
+    except UndecodableError as error:
+        raise PermanentError(str(error)) from error
     except Exception as error:
         if is_of_the_machine(error):
             raise TransientError(_NOT_NOW) from error
@@ -64,9 +68,17 @@ def transcode(path: Path, to_syntax: str, target: Path) -> Path:
     return target
 
 
-def convert(path: Path, to_syntax: str, target: Path) -> None:
-    """As `transcode`, in this process, raising whatever pydicom and the decoders raise."""
-    ds = _read(path)
+def _here_if_it_is_small(path: Path, to_syntax: str, target: Path) -> None:
+    """What has very many elements takes minutes and gigabytes, and a process of its own gives them back."""
+    try:
+        convert(path, to_syntax, target, THE_WHOLE)
+    except TooManyError:
+        _in_a_child(path, to_syntax, target)
+
+
+def convert(path: Path, to_syntax: str, target: Path, limits: Limits = AT_ANY_LENGTH) -> None:
+    """As `transcode`, in this process, raising whatever pydicom and the decoders raise, and as `read_object`."""
+    ds: Any = read_object(path, limits)
     if "PixelDataProviderURL" in ds:
         raise PermanentError("the pixels of this object lie with a JPIP server, so that it cannot be rewritten")
     if _is_encapsulated(ds.file_meta.TransferSyntaxUID):
@@ -83,13 +95,6 @@ def _is_encapsulated(syntax: str) -> bool:
     return UID(syntax).is_transfer_syntax and UID(syntax).is_encapsulated and syntax not in DEFLATED
 
 
-def _read(path: Path) -> Any:
-    try:
-        return read_object(path)
-    except UndecodableError as error:
-        raise PermanentError(str(error)) from error
-
-
 def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
     context = get_context("spawn")
     told, tell = context.Pipe(duplex=False)
@@ -99,7 +104,7 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
     if child.is_alive():
         child.kill()
         child.join()
-        raise PermanentError(f"the pixel data was not decoded within {TIMEOUT_SECONDS:.0f} s")
+        raise PermanentError(f"the object was not rewritten within {TIMEOUT_SECONDS:.0f} s")
     if child.exitcode == _OUT_OF_RESOURCES or child.exitcode in ENDED_FROM_OUTSIDE:
         raise TransientError(_NOT_NOW)
     if child.exitcode == _TOLD:
@@ -113,7 +118,7 @@ def _convert_or_exit(tell: Connection, path: Path, to_syntax: str, target: Path)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
     try:
         convert(path, to_syntax, target)
-    except PermanentError as error:
+    except (PermanentError, UndecodableError) as error:
         tell.send_bytes(str(error).encode())
         sys.exit(_TOLD)
     except BaseException as error:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here

@@ -5,6 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import active_children
 from pathlib import Path
+from struct import pack
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from dicom_node.dimse.transcode import convert, transcode
 from dicom_node.errors import PermanentError, TransientError
+from dicom_node.object_file import THE_WHOLE, TooManyError
 from tests.dimse_objects import bundled_objects, cr, encoded, incoming, incoming_bytes, written
 from tests.full_disk import no_file_longer_than
 from tests.servers.dcmtk import run_dcmtk
@@ -141,3 +143,15 @@ def test_jpeg_extended_of_twelve_bits_becomes_what_dcmtk_makes_of_it(shared, tmp
     theirs = dcmread(tmp_path / "dcmtk.dcm")
     np.testing.assert_array_equal(ours.pixel_array, theirs.pixel_array)
     assert ours.SOPInstanceUID == theirs.SOPInstanceUID
+
+
+def test_an_object_of_very_many_items_is_rewritten_all_the_same(tmp_path: Path) -> None:
+    """Ten thousand frames have as many functional groups; this process stays small, and one of its own does it."""
+    items = 150_100 * pack("<HHLHHL", 0xFFFE, 0xE000, 8, 0x0008, 0x1155, 0)  # and in each an element without a value
+    sequence = pack("<HHL", 0x5200, 0x9230, len(items)) + items
+    dataset = encoded(cr(PixelData=None), ImplicitVRLittleEndian) + sequence
+    path = written(tmp_path, incoming_bytes(dataset, syntax=ImplicitVRLittleEndian))
+    with pytest.raises(TooManyError):
+        convert(path, ExplicitVRLittleEndian, tmp_path / "here.dcm", THE_WHOLE)
+    out = transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
+    assert out.read_bytes().count(pack("<HHL", 0xFFFE, 0xE000, 8)) == 150_100
