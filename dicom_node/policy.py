@@ -158,11 +158,12 @@ def _on_contradiction(
 
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     """The value of BodyPartExamined that this image decides for its series; None when it decides nothing, as a header
-    does that is right by its code alone: the word beside that goes as received.
+    does that is right by its code alone: the word beside that goes as received. So does a chest whose images show ribs
+    as well: that it is not wrong makes no other image of the series a chest.
     """
     if ruling.body_part is not None:
         return ruling.body_part
-    if ruling.decision is Decision.AGREES and not header.coded:
+    if ruling.agreement is Agreement.AGREES and ruling.decision is Decision.AGREES and not header.coded:
         return header.term
     return None
 
@@ -250,9 +251,11 @@ def review_at_closing(policy: Policy, header: HeaderRegion, series_value: str | 
 
 
 def _contradicts(value: str, region: Region) -> bool:
-    """Whether a value says something else than pixels that show this region; a chest shows ribs as well."""
-    said = read_header_region(value)
-    return region not in said.regions | said.borders
+    """Whether a value, were it written, would say something else than pixels that show this region.
+
+    CHEST would, beside ribs: where a sender writes it nothing refutes it, but the pixels do not say it.
+    """
+    return region not in read_header_region(value).regions
 
 
 def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
@@ -277,10 +280,12 @@ def same_body_part(one: str, other: str) -> bool:
 def agreed_value(verdicts: Iterable[Verdict]) -> str | None:
     """The value on which all tagged images of a closed series agree.
 
-    One hip with a side among pelves makes them all hips: that takes nobody's side away.
+    One hip with a side among pelves makes them all hips: that takes nobody's side away. Where one image is of a part
+    outside the 14 regions, as a chest, there is none: RIB for its siblings would be as much a guess as CHEST.
     """
     tagged = [verdict for verdict in verdicts if verdict.outcome is Outcome.TAGGED]
-    if len({verdict.region for verdict in tagged}) != 1:
+    beside = any(each.decision is Decision.AGREES and each.agreement is not Agreement.AGREES for each in tagged)
+    if beside or len({verdict.region for verdict in tagged}) != 1:
         return None
     proposals = [verdict.proposal for verdict in tagged if verdict.proposal is not None]
     sided = [value for value in proposals if value == ONE_HIP]

@@ -305,6 +305,39 @@ def test_a_part_outside_whose_images_show_the_region_agrees():
     assert ruling("CHEST", region=Region.HAND).decision is Decision.REVIEW
 
 
+@pytest.mark.parametrize("header", ["CHEST", "NECK", "BRUST", "HALS"])
+def test_a_part_outside_that_agrees_goes_unchanged_and_proposes_nothing_to_its_series(header):
+    """Nothing refutes it, and nothing confirms it for the images beside it."""
+    own = ruling(header, region=_SHOWN[header], correct_above=0.9)
+    assert (own.decision, own.body_part) == (Decision.AGREES, None)
+    assert series_proposal(own, read_header_region(header)) is None
+    beside = later(header, value=_SHOWN[header].body_part_examined, region=_SHOWN[header], correct_above=0.9)
+    assert (beside.decision, beside.body_part) == (Decision.AGREES, None)
+
+
+_SHOWN = {
+    "CHEST": Region.RIB,
+    "NECK": Region.CERVICAL_SPINE,
+    "BRUST": Region.THORACIC_SPINE,
+    "HALS": Region.CERVICAL_SPINE,
+}
+
+
+def test_a_closed_series_writes_no_part_that_the_pixels_only_border_on():
+    """CHEST over a thoracic spine."""
+    assert closed_series_value(Policy(), EMPTY_HEADER, "CHEST", own="TSPINE", region=Region.THORACIC_SPINE) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "region", "term"),
+    [("BRUST WS", Region.THORACIC_SPINE, "TSPINE"), ("HALS WS", Region.CERVICAL_SPINE, "CSPINE")],
+)
+def test_a_part_of_the_spine_in_two_words_proposes_itself(header, region, term):
+    """And no chest or neck."""
+    own = ruling(header, region=region, confidence=0.99, correct_above=0.9)
+    assert (own.decision, series_proposal(own, read_header_region(header))) == (Decision.AGREES, term)
+
+
 @pytest.mark.parametrize(
     ("code", "region", "term"),
     [
