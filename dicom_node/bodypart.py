@@ -247,37 +247,10 @@ def body_parts() -> Mapping[str, BodyPart]:
     }
 
 
-# SRT codes of objects written before SNOMED CT numbers took over, and concepts that a later edition replaced.
-_OLDER_CODES = {
-    "T-12310": "CLAVICLE",
-    "T-D2220": "SHOULDER",
-    "T-11100": "SKULL",
-    "T-11300": "RIB",
-    "T-15430": "ELBOW",
-    "T-D9200": "KNEE",
-    "T-15460": "WRIST",
-    "T-D8700": "HAND",
-    "T-D9700": "FOOT",
-    "T-15750": "ANKLE",
-    "T-D6000": "PELVIS",
-    "12921003": "PELVIS",
-    "T-15710": "HIP",
-    "29836001": "HIP",
-    "T-11501": "CSPINE",
-    "T-11502": "TSPINE",
-    "T-11503": "LSPINE",
-    "T-D3000": "CHEST",
-    "43799004": "CHEST",
-    "51185008": "CHEST",
-    "T-D4000": "ABDOMEN",
-    "T-D1600": "NECK",
-    "T-04000": "BREAST",
-}
-
-
 @lru_cache(maxsize=1)
 def _terms_by_code() -> Mapping[str, str]:
-    return {part.code: part.term for part in body_parts().values()} | _OLDER_CODES
+    older = {row["code"]: row["term"] for row in _table("older_codes.csv")}
+    return {part.code: part.term for part in body_parts().values()} | older
 
 
 _NOTHING: tuple[frozenset[Region], frozenset[Region]] = (frozenset(), frozenset())
