@@ -13,8 +13,8 @@ WALL_SECONDS = 120.0
 
 # Nothing in a stream does these to its decoder: somebody ends processes here, or the kernel for want of memory.
 ENDED_FROM_OUTSIDE = frozenset({-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL})
-OUT_OF_MEMORY = 75
-"""With which a child ends when the machine gives it none (EX_TEMPFAIL of sysexits.h)."""
+OF_THE_MACHINE = 75
+"""With which a child ends that the machine gives no memory, or no decoder (EX_TEMPFAIL of sysexits.h)."""
 
 
 def decoded_in_child(program: Path, words: list[str], stream: bytes, *, decoder: str) -> bytes:
@@ -38,8 +38,8 @@ def decoded_in_child(program: Path, words: list[str], stream: bytes, *, decoder:
         raise InterruptedError(errno.EINTR, "the decoder was ended from outside")
     if child.returncode == -signal.SIGXCPU:
         raise UndecodableError(f"{decoder} did not decode the stream in {words[0]} s of computing")
-    if child.returncode == OUT_OF_MEMORY:
-        raise OSError(errno.ENOMEM, "the decoder was given no memory")
+    if child.returncode == OF_THE_MACHINE:
+        raise OSError(errno.ENOMEM, "the decoder was given no memory, or could not be loaded")
     if child.returncode != 0:
         raise UndecodableError(f"{decoder} cannot decode this stream")
     return child.stdout

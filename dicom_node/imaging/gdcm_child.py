@@ -7,7 +7,10 @@ node. `jpeg.py` starts this file by its path; nothing imports it, and of what is
 import resource
 import sys
 
-import gdcm
+try:
+    import gdcm
+except Exception:  # noqa: BLE001 - whatever keeps a library from being loaded
+    sys.exit(75)  # OF_THE_MACHINE of child.py
 
 
 def decoded(stream: bytes, syntax: str, rows: int, columns: int, allocated: int, stored: int, signed: int) -> bytes:
@@ -30,10 +33,17 @@ def decoded(stream: bytes, syntax: str, rows: int, columns: int, allocated: int,
     return b"" if buffer is None else buffer.encode("utf-8", "surrogateescape")
 
 
+def limit(seconds: int) -> None:
+    """To so many seconds of computing; a lower limit from outside stays, and ends the process by SIGKILL."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    allowed = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (allowed, hard))
+
+
 if __name__ == "__main__":
     seconds, syntax, *numbers = sys.argv[1:]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), resource.getrlimit(resource.RLIMIT_CPU)[1]))
     try:
+        limit(int(seconds))
         sys.stdout.buffer.write(decoded(sys.stdin.buffer.read(), syntax, *map(int, numbers)))
-    except MemoryError:
-        sys.exit(75)  # OUT_OF_MEMORY of jpeg.py
+    except (MemoryError, OSError):
+        sys.exit(75)

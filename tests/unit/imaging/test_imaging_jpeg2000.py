@@ -1,6 +1,9 @@
 """What a short JPEG 2000 stream can ask for: it is refused, or costs a process of its own and not the node."""
 
 import resource
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from struct import pack, pack_into, unpack_from
 
@@ -12,8 +15,11 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
 from dicom_node.errors import UndecodableError
+from dicom_node.imaging import openjpeg_child
+from dicom_node.imaging.child import OF_THE_MACHINE
 from dicom_node.imaging.codestreams import stated_components
 from dicom_node.imaging.decode import stored_values
+from dicom_node.imaging.jpeg2000 import BYTES_BESIDE, BYTES_PER_PIXEL, CPU_SECONDS
 
 Factory = Callable[..., Dataset]
 SIDE = 1500
@@ -71,6 +77,29 @@ def test_a_stream_that_takes_very_much_memory_for_its_size_is_refused(radiograph
     with pytest.raises(UndecodableError, match="OpenJPEG cannot decode"):
         stored_values(holding(radiograph, content))
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
+
+
+def child_within(limit: str) -> subprocess.CompletedProcess[bytes]:
+    """The decoder's process as it starts where systemd or a shell has set a hard limit, which nothing may raise."""
+    if not shutil.which("prlimit"):
+        pytest.skip("prlimit is not installed")
+    child = ["-P", openjpeg_child.__file__, str(CPU_SECONDS), str(BYTES_BESIDE + BYTES_PER_PIXEL * SIDE * SIDE)]
+    return subprocess.run(
+        ["prlimit", limit, sys.executable, *child], input=bytes(stream()), capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize("limit", ["--cpu=20", f"--as={3 << 30}"])
+def test_a_limit_from_outside_that_leaves_enough_is_no_reason(limit: str) -> None:
+    done = child_within(limit)
+    assert (done.returncode, done.stdout) == (0, bytes(SIDE * SIDE))  # of zeros, a byte to each
+
+
+@pytest.mark.parametrize("megabytes", [60, 150])
+def test_a_limit_from_outside_that_leaves_too_little_memory_says_nothing_of_the_stream(megabytes: int) -> None:
+    """It runs out while the decoder is loaded, or in its work."""
+    done = child_within(f"--as={megabytes << 20}")
+    assert done.returncode in (OF_THE_MACHINE, 0)  # 0 where a smaller library leaves enough of it
 
 
 def test_a_stream_of_more_bits_than_the_object_has_room_for_is_refused(radiograph: Factory) -> None:
