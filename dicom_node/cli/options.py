@@ -135,7 +135,7 @@ def _not_there(config: Config, error: LedgerError) -> LedgerError:
     file = _file_of(config)
     if file is None:
         return LedgerError(f"{error} The ledger is {shown_url(read_url(config.ledger_url))}.")
-    if file.exists():
+    if _is_there(file):
         return LedgerError(f"{error} The ledger is {file}.")
     if _is_relative(config):
         advice = "its path is relative to the working directory; give this command in the node's, or start the node"
