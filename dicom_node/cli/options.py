@@ -68,7 +68,7 @@ def opened_ledger(config: Config, *, create: bool) -> Iterator[Ledger]:
     """
     from dicom_node.ledger import open_ledger
 
-    new = create and is_new_file(config)
+    new = is_new_file(config) and create  # asked first: it names a file that cannot be reached
     try:
         ledger = open_ledger(config.ledger_url, create=create)
     except LedgerError as error:
