@@ -2,7 +2,9 @@
 
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Semaphore
 
 import numpy as np
 import pytest
@@ -59,6 +61,16 @@ def test_a_decoder_that_gets_no_time_to_compute_says_nothing_of_the_stream(decod
     with pytest.raises(TimeoutError) as late:
         decode("time.sleep(60)")
     assert is_of_the_machine(late.value)
+
+
+def test_no_more_decoders_run_at_once_than_there_are_processors(decode, monkeypatch, tmp_path) -> None:
+    """One of two ends before the other begins; each would find the other's mark."""
+    monkeypatch.setattr(child, "_TURNS", Semaphore(1))
+    mark = str(tmp_path / "running")
+    deed = f"os.mkdir({mark!r}); time.sleep(0.5); os.rmdir({mark!r}); sys.stdout.buffer.write(b'1')"
+    with ThreadPoolExecutor(2) as pool:
+        decoded = [pool.submit(decode, f"{deed}; sys.stdout.flush(); os._exit(0)") for _ in range(2)]
+        assert [one.result().tolist() for one in decoded] == [[[ord("1")]]] * 2
 
 
 def test_ctrl_c_does_not_reach_the_decoder(decode) -> None:
