@@ -26,6 +26,9 @@ Edges (DIMSE, SQL, ONNX, file system) translate foreign exceptions into these on
 says what is wrong and, where somebody can do something about it, what to do. It never carries patient data.
 """
 
+import errno
+from collections.abc import Iterator
+
 
 class NodeError(Exception):
     """Root of the tree."""
@@ -129,9 +132,22 @@ def is_of_the_machine(error: BaseException) -> bool:
     pydicom raises OSError for damaged data as well, but only the operating system's have a number; and it wraps those
     into errors of its own, so that what an error came from counts too.
     """
+    return any(
+        isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
+        for cause in _causes(error)
+    )
+
+
+def is_of_memory(error: BaseException) -> bool:
+    """Whether an error tells of memory that was not to be had."""
+    return any(
+        isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM)
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno is not None):
-            return True
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False

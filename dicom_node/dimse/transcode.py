@@ -6,12 +6,14 @@ it is, and decoded colours are not converted, so that Photometric Interpretation
 lengths (gggg,0000), retired, go, and so does an icon that cannot be decoded, since it may not stay compressed.
 """
 
+import os
+import resource
 import signal
 import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -20,7 +22,14 @@ from dicom_node.bounded_reading import Limits
 from dicom_node.dimse.decompress import decompress
 from dicom_node.dimse.reframe import reframed
 from dicom_node.element_text import text_of
-from dicom_node.errors import DeliveryError, PermanentError, TransientError, UndecodableError, is_of_the_machine
+from dicom_node.errors import (
+    DeliveryError,
+    PermanentError,
+    TransientError,
+    UndecodableError,
+    is_of_memory,
+    is_of_the_machine,
+)
 from dicom_node.imaging.child import ENDED_FROM_OUTSIDE
 from dicom_node.logs import quiet_libraries
 from dicom_node.object_file import AT_ANY_LENGTH, THE_WHOLE, TooManyError, read_object
@@ -29,6 +38,9 @@ from dicom_node.part10 import DEFLATED, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION
 # Decoders are native code that damaged streams can crash or keep for ever; the child pays for that, not the node. What
 # has the most elements that are read takes a third of the time.
 TIMEOUT_SECONDS = 300.0
+# A stream of some kilobytes can have OpenJPEG take all the memory that there is; sound objects, of many frames or very
+# many elements, some gigabytes.
+SHARE_OF_MEMORY = 3
 # How the child says that the machine, not the object, is the reason (EX_TEMPFAIL of sysexits.h).
 _OUT_OF_RESOURCES = 75
 # How it says that it has sent the reason.
@@ -116,10 +128,26 @@ def _in_a_child(path: Path, to_syntax: str, target: Path) -> None:
 def _convert_or_exit(tell: Connection, path: Path, to_syntax: str, target: Path) -> None:
     quiet_libraries()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the node's process decides
+    has_its_share = _limit_memory()
     try:
         convert(path, to_syntax, target)
     except (PermanentError, UndecodableError) as error:
-        tell.send_bytes(str(error).encode())
-        sys.exit(_TOLD)
+        _exit_telling(tell, str(error))
     except BaseException as error:  # noqa: BLE001 - a decoder's panic too; its text may quote the object and stays here
+        if has_its_share and is_of_memory(error):
+            _exit_telling(tell, f"rewriting this object takes more than 1/{SHARE_OF_MEMORY} of this machine's memory")
         sys.exit(_OUT_OF_RESOURCES if is_of_the_machine(error) else 1)
+
+
+def _exit_telling(tell: Connection, why: str) -> NoReturn:
+    tell.send_bytes(why.encode())
+    sys.exit(_TOLD)
+
+
+def _limit_memory() -> bool:
+    """Let this process have its share of the machine's memory; whether no limit from outside is lower."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE_OF_MEMORY
+    set_before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    lower = [limit for limit in (set_before, hard) if limit != resource.RLIM_INFINITY and limit < most]
+    resource.setrlimit(resource.RLIMIT_AS, (min([most, *lower]), hard))
+    return not lower

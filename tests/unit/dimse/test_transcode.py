@@ -155,3 +155,14 @@ def test_an_object_of_very_many_items_is_rewritten_all_the_same(tmp_path: Path) 
         convert(path, ExplicitVRLittleEndian, tmp_path / "here.dcm", THE_WHOLE)
     out = transcode(path, ExplicitVRLittleEndian, tmp_path / "out.dcm")
     assert out.read_bytes().count(pack("<HHL", 0xFFFE, 0xE000, 8)) == 150_100
+
+
+def test_an_object_that_takes_all_the_memory_is_refused_for_good(tmp_path: Path) -> None:
+    """It was tried again and again, and what the kernel ends first for want of memory may be the node."""
+    ds = dcmread(file_of(tmp_path, "MR_small_RLE.dcm"))
+    ds.Rows = ds.Columns = 40_000
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    ds.NumberOfFrames = memory // (2 * 40_000**2) + 1
+    ds.save_as(tmp_path / "huge.dcm")
+    with pytest.raises(PermanentError, match="more than 1/3 of this machine's memory"):
+        transcode(tmp_path / "huge.dcm", ExplicitVRLittleEndian, tmp_path / "out")
