@@ -1,13 +1,19 @@
 """`python -m training`: one command per step, each reads its data and leaves a run folder."""
 
+import contextlib
+import functools
 import io
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 from rich.console import Console
 
 from dicom_node.errors import ModelError
+from training.alone import alone_in
 from training.commands.audit import audit
 from training.commands.calibrate import calibrate
 from training.commands.cluster import cluster
@@ -22,6 +28,21 @@ from training.commands.probe import probe
 from training.commands.report import report
 from training.commands.simulate import simulate
 from training.errors import TrainingError
+
+
+def _alone(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command, which does not begin while another one writes to its --out. Of several processes of one run,
+    which torchrun numbers, the first one writes.
+    """
+
+    @functools.wraps(command)
+    def run(*, out: Path, **options: object) -> None:
+        writes = int(os.environ.get("RANK", "0")) == 0
+        with alone_in(out) if writes else contextlib.nullcontext():
+            command(out=out, **options)
+
+    return run
+
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 for _command in (
@@ -39,7 +60,7 @@ for _command in (
     low_label,
     report,
 ):
-    app.command()(_command)
+    app.command()(_alone(_command))
 
 SPREAD = ("--data", "--from", "--per-region", "--share")
 
