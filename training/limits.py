@@ -13,11 +13,13 @@ SHARE: Limits = (0.0, 1.0)
 COUNT: Limits = (1, math.inf)
 SEVERAL: Limits = (2, math.inf)
 """Of one image batch norm has no spread, and a contrastive loss nothing to tell it from."""
+SIZE: Limits = (32, math.inf)
+"""ResNet18 halves its input five times."""
 NOT_NEGATIVE: Limits = (0.0, math.inf)
 POSITIVE: Limits = (math.ulp(0.0), math.inf)
 
 LIMITS: dict[str, Limits] = {
-    "data.size": COUNT,
+    "data.size": SIZE,
     "data.held_out": SHARE,
     "data.source_power": NOT_NEGATIVE,
     "data.ood_share": SHARE,

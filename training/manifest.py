@@ -48,7 +48,8 @@ def read_manifest(path: Path) -> list[Row]:
     """Read one manifest (CSV; file paths relative to it).
 
     Raises:
-        TrainingError: the file is missing, is empty, lacks a column, or names an unknown region or use.
+        TrainingError: the file is missing, is empty, lacks a column, or names an unknown region or use, or a file
+            with two regions.
     """
     try:
         lines = numbered_table(path)
@@ -58,7 +59,20 @@ def read_manifest(path: Path) -> list[Row]:
         raise TrainingError(
             f"The manifest {path} has no rows: one line for each image, under the names of the columns."
         )
-    return [_row(line, path, number) for number, line in lines]
+    rows = [_row(line, path, number) for number, line in lines]
+    _check_one_region(rows, [number for number, _ in lines], path)
+    return rows
+
+
+def _check_one_region(rows: Sequence[Row], numbers: Sequence[int], path: Path) -> None:
+    """The files' names may be patients'; the lines' numbers say as much."""
+    first: dict[Path, tuple[str, int]] = {}
+    for row, number in zip(rows, numbers, strict=True):
+        region, earlier = first.setdefault(row.file, (row.region, number))
+        if row.region != region:
+            raise TrainingError(
+                f"{path}, line {number}: the same file as in line {earlier} with another region: an image has one."
+            )
 
 
 def _row(line: dict[str, str | None], path: Path, number: int) -> Row:

@@ -26,7 +26,7 @@ from training.commands.options import (
 from training.counts import region_counts, write_counts
 from training.errors import TrainingError
 from training.image_file import in_order
-from training.images import ImageSet, LeftOut, Picture, check_not_corrected, read_pictures, write_set
+from training.images import MANIFEST, ImageSet, LeftOut, Picture, check_not_corrected, read_pictures, write_set
 from training.key import Shares, keep_shares, open_key
 from training.ledger_files import ledger_files
 from training.manifest import USES, Row, check_groups, read_manifest
@@ -66,6 +66,7 @@ def prepare(
     manifests = [path for path in paths if path.suffix.lower() == ".csv"]
     rows = [row for path in manifests for row in read_manifest(path)]
     check_groups(rows)
+    _say_unread_manifests(paths)
     given, met = read_labels(labels), set[str]()
     left_out: list[tuple[str, str]] = []
     with files_of([path for path in paths if path not in manifests], out=out) as (found, results):
@@ -101,6 +102,17 @@ def _refuse_unused(context: typer.Context, *, archives: bool, ledger: bool) -> N
         refuse_unused(context, ["source"], "manifests and the ledger say where each image comes from")
     if not archives and not ledger:
         refuse_unused(context, ["key", "tune", "evaluate"], "a manifest says what group and use each image has")
+
+
+def _say_unread_manifests(paths: list[Path]) -> None:
+    """A folder's pictures are read as they are, although a manifest in it may tell what they show."""
+    for manifest in (path / MANIFEST for path in paths if path.is_dir() and path / MANIFEST not in paths):
+        if manifest.is_file():
+            Console(stderr=True).print(
+                f"{manifest} is not read: for the regions that it names, give it instead of its folder.",
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _from_manifests(rows: list[Row], size: int, workers: int) -> Iterator[Picture | LeftOut]:

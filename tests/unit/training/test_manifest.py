@@ -51,6 +51,16 @@ def test_a_line_that_cannot_be_meant_is_refused_with_its_number(tmp_path, line, 
         read_manifest(write(tmp_path, line))
 
 
+def test_a_file_with_two_regions_is_refused_with_both_lines(tmp_path):
+    """Both were learned, and nobody heard of it. Named twice with one, it only counts twice."""
+    twice = write(tmp_path, "smith.png,hand,g1,train", "b.png,,g2,train", "smith.png,hand,g1,train")
+    assert len(read_manifest(twice)) == 3
+    contradicts = write(tmp_path, "smith.png,hand,g1,train", "b.png,,g2,train", "smith.png,wrist,g1,train")
+    with pytest.raises(TrainingError, match="line 4: the same file as in line 2 with another region") as refused:
+        read_manifest(contradicts)
+    assert "smith" not in str(refused.value)
+
+
 def test_spaces_around_a_value_make_no_other_patient(tmp_path):
     """People and spreadsheets leave them; 'p1' and 'p1 ' on two sides would pass for two patients."""
     got = read_manifest(write(tmp_path, "a.png,hand,p1,train", " b.png , hand,p1 , train "))

@@ -80,6 +80,13 @@ def test_another_result_inside_the_archive_is_passed_over_and_said(archive, caps
     assert all(str(archive / name) in said for name in ("a\n", "b\n", "c.zip:a\n", "d\n"))
 
 
+def test_a_manifest_in_a_folder_that_is_taken_for_an_archive_is_said_not_to_be_read(archive, capsys):
+    """Its pictures came out without a region, and without a word."""
+    (archive / "manifest.csv").write_text("file,region,group,use\n1.dcm,hand,g1,train\n")
+    assert prepare(archive, archive.parent / "out") == 0
+    assert f"{archive / 'manifest.csv'} is not read" in capsys.readouterr().err
+
+
 def test_a_prepared_data_set_is_no_archive(archive, capsys):
     """Named itself, or its pictures: its manifest knows whose they are."""
     assert prepare(archive, archive.parent / "a") == 0
