@@ -71,7 +71,11 @@ class Looking:
         return sighting if sighting.values else unseen(instance, sighting.reason)
 
     def header_of(self, instance: Instance) -> HeaderRegion:
-        """What the header of an instance says; what was kept of it where its file cannot be read now."""
+        """What the header of an instance says; what was kept of it, without its side, where its file cannot be read.
+
+        Raises OutOfResourcesError while the spool is away: nothing is delivered then, and closing can wait as well.
+        """
+        self._spool.check_here()
         try:
             return header_region(open_object(self._spool.path(instance.path)))
         except Exception:  # noqa: BLE001 - pydicom raises whatever it likes, and a study is closed all the same

@@ -155,3 +155,13 @@ def test_while_the_spool_is_away_nothing_is_given_up(tmp_path) -> None:
 def test_an_image_that_can_be_looked_at_is(eye, tmp_path) -> None:
     house = House(tmp_path, incoming())
     assert Looking(eye=eye, spool=house.spool).look(house.instance).outcome is Outcome.TAGGED
+
+
+def test_a_header_is_not_asked_of_the_ledger_while_the_spool_is_away(tmp_path) -> None:
+    """The ledger knows no side; a study that closed meanwhile was judged without it, for good."""
+    house = House(tmp_path, incoming(BodyPartExamined="HIP", Laterality="L"))
+    looking = Looking(eye=Broken(), spool=house.spool)
+    assert looking.header_of(house.instance).sided
+    (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    with pytest.raises(OutOfResourcesError, match="check that its disk is mounted"):
+        looking.header_of(house.instance)
