@@ -39,7 +39,9 @@ def settle(instance: Instance, sighting: Sighting, *, plan: Plan, work: Work, no
     proposal = series_proposal(own, sighting.header)
     ruling = own
     if any(stop.when is When.AT_ONCE for stop in plan.stops):  # else no value has gone out with the first image
-        value = work.series_value(series_uid=instance.series_uid, when=When.AT_ONCE, proposed=proposal)
+        value = work.series_value(
+            study_uid=instance.study_uid, series_uid=instance.series_uid, when=When.AT_ONCE, proposed=proposal
+        )
         ruling = within_series(plan.policy, own, sighting.header, value)
     verdict = _verdict(sighting, ruling, proposal, now)
     routing = routing_for(instance, sighting, verdict, plan)

@@ -137,7 +137,9 @@ class Dispatch:
             return verdict.body_part
         if verdict.decision in (Decision.NOT_A_RADIOGRAPH, Decision.UNREADABLE):
             return None
-        return self._work.decided_value(series_uid=instance.series_uid, when=When.STUDY_CLOSED)
+        return self._work.decided_value(
+            study_uid=instance.study_uid, series_uid=instance.series_uid, when=When.STUDY_CLOSED
+        )
 
     def _value(self, decided: str, header: HeaderRegion, verdict: Verdict) -> str | None:
         """What that comes to for this image; the verdict's own was fitted to it when it was made."""

@@ -72,10 +72,14 @@ class Work(Protocol):
     def release(self, instance_ids: Sequence[int], *, worker: str) -> None:
         """Give a worker's own unfinished claims back at once, and their attempts: it was not the instances' doing."""
 
-    def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
-        """The body part that copies of a whole series get (None: as received). The first proposal stands for good."""
+    def series_value(self, *, study_uid: str, series_uid: str, when: When, proposed: str | None) -> str | None:
+        """The body part that copies of a whole series get (None: as received). The first proposal stands for good.
 
-    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+        A series is one of its study: there are digitisers that give all that they ever send one Series Instance UID.
+        Images that lack one of the two UIDs share nothing.
+        """
+
+    def decided_value(self, *, study_uid: str, series_uid: str, when: When) -> str | None:
         """The body part that was decided for a series, None also where nothing is decided yet. Writes nothing."""
 
 

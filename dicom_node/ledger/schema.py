@@ -91,10 +91,11 @@ studies = Table(
 series_values = Table(
     "series_values",
     metadata,
+    Column("study_uid", Text, nullable=False),
     Column("series_uid", Text, nullable=False),
     Column("when", Word(When), nullable=False),
     Column("value", Text),
-    PrimaryKeyConstraint("series_uid", "when"),
+    PrimaryKeyConstraint("study_uid", "series_uid", "when"),
 )
 
 verdicts = Table(

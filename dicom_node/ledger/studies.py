@@ -61,11 +61,8 @@ class SqlStudies:
         return [(instance, by_id[instance.id]) for instance in found]
 
     def decided(self, study_uid: str) -> Mapping[str, str | None]:
-        if not study_uid:
-            return {}
-        own = select(instances.c.series_uid).where(instances.c.study_uid == study_uid)
         kept = select(series_values.c.series_uid, series_values.c.value).where(
-            series_values.c.series_uid.in_(own), series_values.c.when == When.STUDY_CLOSED
+            series_values.c.study_uid == study_uid, series_values.c.when == When.STUDY_CLOSED
         )
         with self._database.reading() as connection:
             return {row.series_uid: row.value for row in connection.execute(kept)}
@@ -90,7 +87,7 @@ class SqlStudies:
             if connection.scalar(lock) is None or connection.scalar(waiting) is not None:
                 return None
             for series_uid, value in sorted(values.items()):
-                keep_series_value(connection, series_uid=series_uid, when=When.STUDY_CLOSED, value=value)
+                keep_series_value(connection, study_uid, series_uid, when=When.STUDY_CLOSED, value=value)
             connection.execute(update(studies).where(studies.c.study_uid == study_uid).values(closed_at=now))
             _send_to_review(connection, reviews or {}, now=now)
             members = select(instances.c.id).where(instances.c.study_uid == study_uid)

@@ -92,22 +92,22 @@ class SqlWork:
                 held = update(instances).where(instances.c.id.in_(ids), is_received, instances.c.lease_owner == worker)
                 connection.execute(held.values(lease_owner=None, lease_until=None, attempts=one_less))
 
-    def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
-        if not series_uid:
-            return proposed  # images without a Series Instance UID share nothing
-        kept = _kept_value(series_uid, when)
+    def series_value(self, *, study_uid: str, series_uid: str, when: When, proposed: str | None) -> str | None:
+        if not (study_uid and series_uid):
+            return proposed
+        kept = _kept_value(study_uid, series_uid, when)
         with self._database.reading() as connection:
             row = connection.execute(kept).first()
         if row is None:
             with self._database.writing() as connection:
-                keep_series_value(connection, series_uid=series_uid, when=when, value=proposed)
+                keep_series_value(connection, study_uid, series_uid, when=when, value=proposed)
                 row = connection.execute(kept).one()
         value: str | None = row[0]
         return value
 
-    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+    def decided_value(self, *, study_uid: str, series_uid: str, when: When) -> str | None:
         with self._database.reading() as connection:
-            value: str | None = connection.scalar(_kept_value(series_uid, when))
+            value: str | None = connection.scalar(_kept_value(study_uid, series_uid, when))
         return value
 
 
@@ -117,16 +117,20 @@ def _keep_verdict(connection: Connection, row: Mapping[str, object]) -> None:
     connection.execute(new.on_conflict_do_update(index_elements=[verdicts.c.instance_id], set_=row))
 
 
-def keep_series_value(connection: Connection, *, series_uid: str, when: When, value: str | None) -> None:
-    """Keep a series' body part unless one is there already, or the series has no UID and is therefore none."""
-    if not series_uid:
+def keep_series_value(
+    connection: Connection, study_uid: str, series_uid: str, *, when: When, value: str | None
+) -> None:
+    """Keep a series' body part unless one is there already, or a UID is missing and it is therefore no series."""
+    if not (study_uid and series_uid):
         return
     connection.execute(
         insert_into(connection, series_values)
-        .values(series_uid=series_uid, when=when, value=storable(value))
+        .values(study_uid=study_uid, series_uid=series_uid, when=when, value=storable(value))
         .on_conflict_do_nothing()
     )
 
 
-def _kept_value(series_uid: str, when: When) -> Select[str]:
-    return select(series_values.c.value).where(series_values.c.series_uid == series_uid, series_values.c.when == when)
+def _kept_value(study_uid: str, series_uid: str, when: When) -> Select[str]:
+    return select(series_values.c.value).where(
+        series_values.c.study_uid == study_uid, series_values.c.series_uid == series_uid, series_values.c.when == when
+    )

@@ -26,7 +26,8 @@ class Shelf:
     delivery_leases: dict[int, datetime] = field(default_factory=dict)
     newest: dict[str, datetime] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
-    series_values: dict[tuple[str, When], str | None] = field(default_factory=dict)
+    # By Study and Series Instance UID.
+    series_values: dict[tuple[str, str, When], str | None] = field(default_factory=dict)
     # Who has them in hand, as long as they are leased.
     holders: dict[int, str] = field(default_factory=dict)
     delivery_holders: dict[int, str] = field(default_factory=dict)

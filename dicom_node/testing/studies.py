@@ -36,9 +36,11 @@ class MemoryStudies(Room):
     def decided(self, study_uid: str) -> Mapping[str, str | None]:
         shelf = self._shelf
         with shelf.lock:
-            own = {one.series_uid for one in shelf.instances.values() if study_uid and one.study_uid == study_uid}
-            kept = shelf.series_values
-            return {uid: kept[uid, When.STUDY_CLOSED] for uid in own if (uid, When.STUDY_CLOSED) in kept}
+            return {
+                series_uid: value
+                for (of_study, series_uid, when), value in shelf.series_values.items()
+                if of_study == study_uid and when is When.STUDY_CLOSED
+            }
 
     def close(
         self,
@@ -54,7 +56,7 @@ class MemoryStudies(Room):
             if not shelf.is_open(study_uid) or shelf.newest[study_uid] >= since or shelf.is_waiting(study_uid):
                 return None
             for series_uid in filter(None, values):
-                shelf.series_values.setdefault((series_uid, When.STUDY_CLOSED), values[series_uid])
+                shelf.series_values.setdefault((study_uid, series_uid, When.STUDY_CLOSED), values[series_uid])
             shelf.closed.add(study_uid)
             held_back = [
                 one

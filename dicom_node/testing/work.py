@@ -72,12 +72,12 @@ class MemoryWork(Room):
                     del shelf.leases[instance.id]
                     shelf.instances[instance.id] = replace(instance, attempts=max(instance.attempts - 1, 0))
 
-    def series_value(self, *, series_uid: str, when: When, proposed: str | None) -> str | None:
-        if not series_uid:
-            return proposed  # images without a Series Instance UID share nothing
+    def series_value(self, *, study_uid: str, series_uid: str, when: When, proposed: str | None) -> str | None:
+        if not (study_uid and series_uid):
+            return proposed
         with self._shelf.lock:
-            return self._shelf.series_values.setdefault((series_uid, when), proposed)
+            return self._shelf.series_values.setdefault((study_uid, series_uid, when), proposed)
 
-    def decided_value(self, *, series_uid: str, when: When) -> str | None:
+    def decided_value(self, *, study_uid: str, series_uid: str, when: When) -> str | None:
         with self._shelf.lock:
-            return self._shelf.series_values.get((series_uid, when))
+            return self._shelf.series_values.get((study_uid, series_uid, when))

@@ -135,14 +135,24 @@ def test_a_hip_keeps_the_side_that_its_sender_states(keyword, tmp_path) -> None:
 
 def test_a_closed_series_of_pelves_takes_no_image_its_side(tmp_path) -> None:
     house = House(tmp_path, bright(Laterality="R"), seen(Region.PELVIS_HIP, sided=True))
-    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="PELVIS")
+    house.ledger.work.series_value(
+        study_uid=house.instance.study_uid,
+        series_uid=house.instance.series_uid,
+        when=When.STUDY_CLOSED,
+        proposed="PELVIS",
+    )
     [(_, content)] = house.sent(when="study_closed")
     assert content == dataset_bytes(house.file)
 
 
 def test_a_closed_series_gives_no_image_what_its_own_pixels_contradict(tmp_path) -> None:
     house = House(tmp_path, bright(), seen(Region.FOOT))
-    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="HAND")
+    house.ledger.work.series_value(
+        study_uid=house.instance.study_uid,
+        series_uid=house.instance.series_uid,
+        when=When.STUDY_CLOSED,
+        proposed="HAND",
+    )
     [(_, content)] = house.sent(when="study_closed")
     assert content == dataset_bytes(house.file)
 
@@ -150,7 +160,12 @@ def test_a_closed_series_gives_no_image_what_its_own_pixels_contradict(tmp_path)
 def test_a_finer_term_of_the_series_is_not_said_to_be_what_the_pixels_show(tmp_path) -> None:
     """The model knows hands; FINGER is another sender's word."""
     house = House(tmp_path, bright(), seen(Region.HAND))
-    house.ledger.work.series_value(series_uid=house.instance.series_uid, when=When.STUDY_CLOSED, proposed="FINGER")
+    house.ledger.work.series_value(
+        study_uid=house.instance.study_uid,
+        series_uid=house.instance.series_uid,
+        when=When.STUDY_CLOSED,
+        proposed="FINGER",
+    )
     [(ds, _)] = house.sent(when="study_closed")
     assert (ds.BodyPartExamined, ds.AnatomicRegionSequence[0].CodeMeaning) == ("FINGER", "Hand")
 
@@ -202,7 +217,11 @@ def test_a_file_that_came_back_while_retention_marked_it_as_gone_is_sent(filled)
 def test_a_study_that_is_not_closed_decides_nothing_for_its_series(filled) -> None:
     [(_, content)] = filled.sent(when="study_closed")
     assert content == dataset_bytes(filled.file)
-    series = {"series_uid": filled.instance.series_uid, "when": When.STUDY_CLOSED}
+    series = {
+        "study_uid": filled.instance.study_uid,
+        "series_uid": filled.instance.series_uid,
+        "when": When.STUDY_CLOSED,
+    }
     assert filled.ledger.work.series_value(**series, proposed="SHOULDER") == "SHOULDER"
 
 

@@ -51,7 +51,7 @@ def decisions(ledger) -> list[Decision]:
 
 
 def value(ledger, series_uid="1.2.2") -> str | None:
-    return ledger.work.series_value(series_uid=series_uid, when=When.STUDY_CLOSED, proposed=None)
+    return ledger.work.series_value(study_uid="1.2.1", series_uid=series_uid, when=When.STUDY_CLOSED, proposed=None)
 
 
 def due(ledger, now) -> int:

@@ -106,10 +106,10 @@ class TwoLedgers(RuleBasedStateMachine):
     def release(self, numbers: list[int], room: str, worker: str) -> None:
         self.both(room, "release", numbers, worker=worker)
 
-    @rule(series_uid=series, when=st.sampled_from(When), proposed=parts)
-    def series_value(self, series_uid: str, when: When, proposed: str | None) -> None:
-        self.both("work", "decided_value", series_uid=series_uid, when=when)
-        self.both("work", "series_value", series_uid=series_uid, when=when, proposed=proposed)
+    @rule(study_uid=studies, series_uid=series, when=st.sampled_from(When), proposed=parts)
+    def series_value(self, study_uid: str, series_uid: str, when: When, proposed: str | None) -> None:
+        self.both("work", "decided_value", study_uid=study_uid, series_uid=series_uid, when=when)
+        self.both("work", "series_value", study_uid=study_uid, series_uid=series_uid, when=when, proposed=proposed)
 
     @rule(destination=places, limit=st.integers(1, 3), success=st.sampled_from(["delivered", "postpone", "fail", ""]))
     def forward(self, destination: str, limit: int, success: str) -> None:

@@ -29,7 +29,7 @@ ASKED_OFTEN: dict[str, Callable[[SqlLedger], object]] = {
     "claim work": lambda ledger: ledger.work.claim(worker="w", limit=4, now=NOON, lease=LEASE),
     "claim deliveries": due,
     "restore": lambda ledger: ledger.intake.restore(1, path="ab/1.dcm", now=NOON),
-    "decided value": lambda ledger: ledger.work.decided_value(series_uid="1.2.2", when=When.AT_ONCE),
+    "decided value": lambda ledger: ledger.work.decided_value(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE),
     "delivered": lambda ledger: ledger.outbox.delivered(2, sent_uid="1.9", written=None, now=NOON),
     "postpone": lambda ledger: ledger.outbox.postpone(2, error="away", planned_at=NOON, due_at=NOON),
     "fail": lambda ledger: ledger.outbox.fail(2, error="refused", now=NOON),

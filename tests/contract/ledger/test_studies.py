@@ -84,16 +84,16 @@ def test_a_closed_study_is_quiet_no_more_and_closing_it_again_does_nothing(ledge
     assert ledger.studies.quiet(since=LATER) == []
     assert ledger.studies.close("1.2.1", since=LATER, values={"1.2.2": "HAND"}, now=LATER) is None
     assert ledger.studies.close("1.404", since=LATER, values={}, now=LATER) is None
-    assert ledger.work.decided_value(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
+    assert ledger.work.decided_value(study_uid="1.2.1", series_uid="1.2.2", when=When.STUDY_CLOSED) is None
 
 
 def test_closing_keeps_the_value_of_each_series_unless_one_is_there(ledger: Ledger) -> None:
     settled(ledger, 1)
-    ledger.work.series_value(series_uid="1.8.1", when=When.STUDY_CLOSED, proposed="KNEE")
+    ledger.work.series_value(study_uid="1.2.1", series_uid="1.8.1", when=When.STUDY_CLOSED, proposed="KNEE")
     ledger.studies.close("1.2.1", since=LATER, values={"1.8.1": "HAND", "1.8.2": "FOOT", "1.8.3": None}, now=LATER)
 
     def kept(series_uid: str, when: When = When.STUDY_CLOSED) -> str | None:
-        return ledger.work.series_value(series_uid=series_uid, when=when, proposed="OTHER")
+        return ledger.work.series_value(study_uid="1.2.1", series_uid=series_uid, when=when, proposed="OTHER")
 
     assert [kept("1.8.1"), kept("1.8.2"), kept("1.8.3")] == ["KNEE", "FOOT", None]
     assert kept("1.8.2", When.AT_ONCE) == "OTHER"
@@ -134,7 +134,7 @@ def test_an_image_that_came_and_settled_after_the_study_was_found_quiet_keeps_it
     settled(ledger, 2, received_at=LATER, deliveries=to("PACS", due=None))
     assert ledger.studies.close(study_uid, since=LATER, values={"1.2.2": "HAND"}, now=LATER) is None
     assert due(ledger, now=LATER) == []
-    assert ledger.work.decided_value(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
+    assert ledger.work.decided_value(study_uid="1.2.1", series_uid="1.2.2", when=When.STUDY_CLOSED) is None
     assert ledger.studies.quiet(since=LATER + SECOND) == [study_uid]
 
 
@@ -175,8 +175,8 @@ def test_images_without_a_study_uid_are_no_study_and_wait_for_none(ledger: Ledge
 def test_closing_keeps_no_value_for_images_without_a_series_uid(ledger: Ledger) -> None:
     settled(ledger, 1, series_uid="")
     assert ledger.studies.close("1.2.1", since=LATER, values={"": "HAND"}, now=LATER) == 0
-    assert ledger.work.series_value(series_uid="", when=When.STUDY_CLOSED, proposed="KNEE") == "KNEE"
-    assert ledger.work.decided_value(series_uid="", when=When.STUDY_CLOSED) is None
+    assert ledger.work.series_value(study_uid="1.2.1", series_uid="", when=When.STUDY_CLOSED, proposed="KNEE") == "KNEE"
+    assert ledger.work.decided_value(study_uid="1.2.1", series_uid="", when=When.STUDY_CLOSED) is None
 
 
 def test_no_delivery_is_stranded_when_closing_races_with_arrivals(ledger: Ledger) -> None:
@@ -226,6 +226,6 @@ def test_what_an_earlier_closing_decided_is_told_with_what_it_left_as_received(l
     values = {"1.8.1": "HAND", "1.8.2": None, "": "KNEE"}
     ledger.studies.close("1.2.1", since=LATER, values=values, now=LATER)
     ledger.studies.close("1.7.9", since=LATER, values={"1.8.9": "FOOT"}, now=LATER)
-    ledger.work.series_value(series_uid="1.8.3", when=When.AT_ONCE, proposed="WRIST")
+    ledger.work.series_value(study_uid="1.2.1", series_uid="1.8.3", when=When.AT_ONCE, proposed="WRIST")
     assert ledger.studies.decided("1.2.1") == {"1.8.1": "HAND", "1.8.2": None}
     assert ledger.studies.decided("") == {}

@@ -37,7 +37,7 @@ def test_a_verdict_whose_text_no_database_column_holds_settles_its_image(ledger:
     """A reason may quote a padded header: CR, NUL."""
     instance = ledger.intake.add(arrival()).instance
     quoting = verdict(reason="a\0b\ud800", body_part="HAND\0")
-    value = ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND\0")
+    value = ledger.work.series_value(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND\0")
     assert ledger.work.settle(instance.id, quoting, recognition=None, deliveries=to("PACS"))
     (record,) = ledger.records.find("1.2.3.1")
     assert (record.verdict.reason.replace("\0", "")[:2], value.strip("\0")) == ("ab", "HAND")
@@ -162,32 +162,44 @@ def test_a_verdict_that_cannot_be_written_whole_is_not_written_at_all(ledger: Le
 @pytest.mark.parametrize("first", ["HAND", None])
 def test_the_first_proposal_for_a_series_stands_for_good(ledger: Ledger, first: str | None) -> None:
     propose = ledger.work.series_value
-    assert propose(series_uid="1.2.2", when=When.AT_ONCE, proposed=first) == first
-    assert propose(series_uid="1.2.2", when=When.AT_ONCE, proposed="KNEE") == first
-    assert propose(series_uid="1.2.2", when=When.STUDY_CLOSED, proposed="WRIST") == "WRIST"
-    assert propose(series_uid="1.2.9", when=When.AT_ONCE, proposed="FOOT") == "FOOT"
+    assert propose(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE, proposed=first) == first
+    assert propose(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE, proposed="KNEE") == first
+    assert propose(study_uid="1.2.1", series_uid="1.2.2", when=When.STUDY_CLOSED, proposed="WRIST") == "WRIST"
+    assert propose(study_uid="1.2.1", series_uid="1.2.9", when=When.AT_ONCE, proposed="FOOT") == "FOOT"
 
 
 def test_asking_for_a_decided_value_decides_nothing(ledger: Ledger) -> None:
     decided = ledger.work.decided_value
-    assert decided(series_uid="1.2.2", when=When.AT_ONCE) is None
-    assert ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND") == "HAND"
-    assert decided(series_uid="1.2.2", when=When.AT_ONCE) == "HAND"
-    assert decided(series_uid="1.2.2", when=When.STUDY_CLOSED) is None
-    ledger.work.series_value(series_uid="1.2.9", when=When.AT_ONCE, proposed=None)
-    assert decided(series_uid="1.2.9", when=When.AT_ONCE) is None
+    assert decided(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE) is None
+    assert ledger.work.series_value(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE, proposed="HAND") == "HAND"
+    assert decided(study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE) == "HAND"
+    assert decided(study_uid="1.2.1", series_uid="1.2.2", when=When.STUDY_CLOSED) is None
+    ledger.work.series_value(study_uid="1.2.1", series_uid="1.2.9", when=When.AT_ONCE, proposed=None)
+    assert decided(study_uid="1.2.1", series_uid="1.2.9", when=When.AT_ONCE) is None
 
 
-def test_images_without_a_series_uid_share_no_value(ledger: Ledger) -> None:
+@pytest.mark.parametrize("uids", [("1.2.1", ""), ("", "1.2.2"), ("", "")])
+def test_images_without_a_series_or_study_uid_share_no_value(ledger: Ledger, uids: tuple[str, str]) -> None:
+    of_it = {"study_uid": uids[0], "series_uid": uids[1], "when": When.AT_ONCE}
     for proposed in ("HAND", "KNEE", None):
-        assert ledger.work.series_value(series_uid="", when=When.AT_ONCE, proposed=proposed) == proposed
-        assert ledger.work.decided_value(series_uid="", when=When.AT_ONCE) is None
+        assert ledger.work.series_value(**of_it, proposed=proposed) == proposed
+        assert ledger.work.decided_value(**of_it) is None
+
+
+def test_a_series_uid_that_comes_in_another_study_is_another_series(ledger: Ledger) -> None:
+    """Some digitisers send all that they ever send as one series: every patient got the first one's body part."""
+    for study_uid, part in (("1.7.1", "HAND"), ("1.7.2", "SKULL")):
+        of_it = {"study_uid": study_uid, "series_uid": "1.8.1", "when": When.AT_ONCE}
+        assert ledger.work.series_value(**of_it, proposed=part) == part
+        assert ledger.work.series_value(**of_it, proposed="KNEE") == part
 
 
 def test_workers_that_race_with_proposals_agree_on_one(ledger: Ledger) -> None:
     values = race(
         *[
-            lambda n=n: ledger.work.series_value(series_uid="1.2.2", when=When.AT_ONCE, proposed=f"PART{n}")
+            lambda n=n: ledger.work.series_value(
+                study_uid="1.2.1", series_uid="1.2.2", when=When.AT_ONCE, proposed=f"PART{n}"
+            )
             for n in range(8)
         ]
     )
