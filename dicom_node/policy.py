@@ -100,7 +100,7 @@ def takes_the_side(value: str, header: HeaderRegion) -> bool:
     """
     if not header.sided or Region.PELVIS_HIP not in read_header_region(value).regions:
         return False
-    return value in body_parts() and not body_parts()[value].paired
+    return _is_unpaired(value)
 
 
 def _on_agreement(policy: Policy, header: HeaderRegion, region: Region, agreement: Agreement) -> Ruling:
@@ -184,7 +184,7 @@ def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_v
     if series_value is None:
         return ruling if ruling.body_part is None else _reviewed(ruling, "the series went out as received before", None)
     own = series_proposal(ruling, header)
-    written = value_to_write(series_value, header)
+    written = value_to_write(series_value, header, shown=own is not None and same_body_part(own, series_value))
     if own is not None and not same_body_part(own, series_value):
         fills = header.kind is HeaderKind.EMPTY and policy.fill
         return _reviewed(ruling, f"the series already has {series_value}", written if fills else None)
@@ -228,7 +228,7 @@ def closed_series_value(
     corrects = own is not None and region in read_header_region(series_value).regions - header.regions
     if not corrects and not _may_write(policy, header, series_value, own):
         return None
-    return value_to_write(series_value, header)
+    return value_to_write(series_value, header, shown=region is not None)
 
 
 def review_at_closing(policy: Policy, header: HeaderRegion, series_value: str | None, verdict: Verdict) -> str | None:
@@ -258,11 +258,19 @@ def _contradicts(value: str, region: Region) -> bool:
     return region not in read_header_region(value).regions
 
 
-def value_to_write(series_value: str, header: HeaderRegion) -> str | None:
-    """The series' value where the header does not say it already and no side is lost, None for "leave as received"."""
+def value_to_write(series_value: str, header: HeaderRegion, *, shown: bool) -> str | None:
+    """The series' value where the header does not say it already and no side is lost, None for "leave as received".
+
+    `shown`: whether the image's own pixels say this value; where they do not, no unpaired part goes beside a side.
+    """
     unwanted = same_body_part(_said(header), series_value) or takes_the_side(series_value, header)
+    unwanted = unwanted or (header.sided and not shown and _is_unpaired(series_value))
     # What its sender calls unpaired, or both sides, is not one hip.
     return None if unwanted or (series_value == ONE_HIP and header.whole) else series_value
+
+
+def _is_unpaired(value: str) -> bool:
+    return value in body_parts() and not body_parts()[value].paired
 
 
 def _said(header: HeaderRegion) -> str:

@@ -199,6 +199,24 @@ def test_a_later_image_without_a_header_gets_its_series_value():
     assert later().body_part == "KNEE"
 
 
+@pytest.mark.parametrize("region", [None, Region.FOOT])
+@pytest.mark.parametrize("value", ["LSPINE", "SKULL"])
+def test_no_other_image_s_unpaired_part_takes_the_side_of_an_image_away(value, region):
+    """A left foot in a series of spines: what has no side is written only where its own pixels show it."""
+    assert later(value=value, sided=True, region=region).body_part is None
+    assert later(value=value, sided=False).body_part == value
+    assert later(value="KNEE", sided=True).body_part == "KNEE"
+    assert later(value="LSPINE", sided=True, region=Region.LUMBAR_SPINE).body_part == "LSPINE"
+
+
+def test_nor_does_the_value_of_a_closed_series():
+    """Nobody stands for what this image shows."""
+    left = replace(EMPTY_HEADER, sided=True)
+    assert closed_series_value(Policy(), left, "SKULL") is None
+    assert closed_series_value(Policy(), left, "KNEE") == "KNEE"
+    assert closed_series_value(Policy(), left, "SKULL", own="SKULL", region=Region.SKULL) == "SKULL"
+
+
 @pytest.mark.parametrize("region", [None, Region.KNEE, Region.ELBOW])
 def test_where_filling_is_off_no_later_image_is_filled_either(region):
     """`fill = false` and no `correct_above`: nothing is touched, whatever the series says."""
