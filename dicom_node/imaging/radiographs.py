@@ -28,8 +28,13 @@ SECONDARY_CAPTURE = frozenset(
         MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     }
 )
-RADIOGRAPHY_MODALITIES = frozenset({"CR", "DX", "RG"})
-IMPORT_MODALITIES = RADIOGRAPHY_MODALITIES | {"OT"}
+RADIOGRAPHY_MODALITY = re.compile(
+    r"CR|DX|RG|OT|AR|ASMT|AU|BDUS|BI|BMD|CFM|CR|CT|CTPROTOCOL|DG|DMS|DOC|DX|ECG|EEG|EMG|EOG|EPS|ES|FID|GM|HC|HD|IO"
+    r"|IOL|IVOCT|IVUS|KER|KO|LEN|LS|M3D|MG|MR|NM|OAM|OCT|OP|OPM|OPT|OPTBSV|OPTENF|OPV|OSS|OT|PA|PLAN|POS|PR|PT|PX"
+    r"|REG|RESP|RF|RG|RTDOSE|RTIMAGE|RTPLAN|RTRECORD|RTSTRUCT|RWV|SEG|SM|SMR|SR|SRF|STAIN|TEXTUREMAP|TG|US|VA|XA|XC"
+)
+"""The defined terms (PS3.16 CID 33, as pydicom 3.0 has it): what else stands in Modality may be a name."""
+
 MADE_ELSEWHERE = {"SD": "scanned documents", "DRW": "drawings", "SYN": "synthetic images"}
 """Conversion Types (PS3.3 C.8.6.1) of secondary captures that show no film and no detector's image."""
 
@@ -56,8 +61,12 @@ def _wrong_class(ds: Dataset) -> str | None:
     elif sop_class in SECONDARY_CAPTURE:
         known = modality in IMPORT_MODALITIES
     else:
-        return f"SOP class {sop_class.name or 'unknown'} is not a plain radiograph"
-    return None if known else f"modality {modality or 'unknown'} is not plain radiography"
+        named = sop_class.name if sop_class.name != sop_class else "unknown"
+        return f"SOP class {named} is not a plain radiograph"
+    if known:
+        return None
+    named = f"modality {modality}" if MODALITY.fullmatch(modality) else "an unknown modality"
+    return f"{named} is not plain radiography"
 
 
 def _wrong_content(ds: Dataset) -> str | None:

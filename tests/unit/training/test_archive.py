@@ -59,6 +59,7 @@ def tree(tmp_path):
         as_file(radiograph(number, part=part, patient=f"PAT-4711-{'abc'[number // 2]}"), folder)
     (folder / "again").mkdir()
     as_file(radiograph(0), folder / "again")
+    as_file(radiograph(6, Modality="GEHEIM^Namens"), folder)
     (folder / "GEHEIM report.txt").write_text("GEHEIM")
     return folder.parent
 
