@@ -61,7 +61,7 @@ class Instance(Arrival):
 
     `conflict`: an object with the same UID and other content was here before it. `attempts`: how often a worker has
     claimed it. `spooled`: False once retention has removed the file, or a check has found it lost. `resent_at`: when
-    its sender last sent it again after that.
+    its sender last sent it again after that, or a person let another content with its UID go.
     """
 
     id: int

@@ -237,7 +237,8 @@ class Records(Protocol):
 
     def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         """As `retire`, whoever has it, for a settled instance with whose UID there are other contents; what is not
-        DELIVERED of it is LET_GO. False, nothing done, unless one of those is neither lost nor let go.
+        DELIVERED of it is LET_GO, and the time for which those are kept begins anew. False, nothing done, unless one of
+        them is neither lost nor let go.
         """
 
     def note(self, event: Event) -> None:

@@ -1,12 +1,14 @@
 """`let-go`: of several contents of one UID, one that nobody needs."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from dicom_node.cli.options import ConfigOption, opened_ledger, read_config, spool_to_read
 from dicom_node.clock import utc_now
+from dicom_node.config.quantities import shown
 from dicom_node.errors import ConfigError, NodeError
 from dicom_node.instance import Instance
 from dicom_node.ports import Records
@@ -22,7 +24,7 @@ def let_go(
     config: ConfigOption = None,
 ) -> None:
     """Let one of several contents of a UID go: its file is removed, and nothing of it is sent any more. Which of them
-    the PACS has, nobody but you can tell: look there first.
+    the PACS has, nobody but you can tell: look there first, and delete it there first if it is the wrong one.
     """
     settings = read_config(config)
     with opened_ledger(settings, create=False) as ledger:
@@ -39,6 +41,15 @@ def let_go(
             "not lost; `dicom-node show` tells"
         )
     typer.echo(f"{chosen.digest[:SHORTEST]} is let go, and its file removed")
+    typer.echo(_next_step(uid, settings.retention.keep))
+
+
+def _next_step(uid: str, keep: timedelta | None) -> str:
+    until = "" if keep is None else f" at once: retention keeps it for {shown(keep)} from now"
+    return (
+        "a destination that has that one lacks what stays: delete that one there, unless it keeps the last, and "
+        f"`dicom-node requeue --state delivered {uid}` sends what stays{until}"
+    )
 
 
 def _chosen(records: Records, uid: str, digest: str) -> Instance:

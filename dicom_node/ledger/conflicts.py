@@ -2,6 +2,8 @@
 person has let the others go.
 """
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Select, exists, false, select, true, update
 
 from dicom_node.instance import DeliveryState
@@ -25,6 +27,21 @@ def conflicting_ids() -> Select[int]:
     """Of a UID's contents all but the first are flagged: few, and in an index of their own."""
     uids = select(_flagged.c.sop_instance_uid).where(_flagged.c.conflict == true())
     return select(instances.c.id).where(instances.c.sop_instance_uid.in_(uids), is_conflicting)
+
+
+def hold_contents(connection: Connection, sop_instance_uid: str) -> None:
+    """Whoever changes one of them waits, or has done so; in order of id, as whoever holds several rows does."""
+    theirs = select(instances.c.id).where(instances.c.sop_instance_uid == sop_instance_uid)
+    connection.execute(theirs.order_by(instances.c.id).with_for_update(key_share=True))
+
+
+def keep_others_from(connection: Connection, instance_id: int, now: datetime) -> None:
+    """What stays counts as just received: its destination may have the one that is let go, and miss this one, and a
+    person has to have the time to send it again.
+    """
+    uid = select(_others.c.sop_instance_uid).where(_others.c.id == instance_id).scalar_subquery()
+    stay = (instances.c.sop_instance_uid == uid) & (instances.c.id != instance_id) & (instances.c.let_go == false())
+    connection.execute(update(instances).where(stay).values(resent_at=now))
 
 
 def let_deliveries_go(connection: Connection, instance_id: int) -> None:

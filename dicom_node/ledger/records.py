@@ -23,7 +23,14 @@ from sqlalchemy import (
 
 from dicom_node.instance import REPORT_ALONE, DeliveryState, Event, Instance
 from dicom_node.ledger.columns import UtcTime
-from dicom_node.ledger.conflicts import conflicting_ids, is_conflicting, let_deliveries_go, may_be_let_go
+from dicom_node.ledger.conflicts import (
+    conflicting_ids,
+    hold_contents,
+    is_conflicting,
+    keep_others_from,
+    let_deliveries_go,
+    may_be_let_go,
+)
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.intake import one_at_a_time
@@ -195,16 +202,18 @@ class SqlRecords:
 
     def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         of_it = instances.c.id == instance_id
-        here = select(instances.c.path).where(of_it, is_settled, may_be_let_go).with_for_update(key_share=True)
+        here = select(instances.c.path).where(of_it, is_settled, may_be_let_go)
         with _disk_errors_as_they_are(), self._database.writing() as connection:
-            uid = connection.scalar(select(instances.c.sop_instance_uid).where(of_it))
-            one_at_a_time(connection, uid or "")  # two contents let each other go otherwise
+            uid = connection.scalar(select(instances.c.sop_instance_uid).where(of_it)) or ""
+            one_at_a_time(connection, uid)  # two contents let each other go otherwise
+            hold_contents(connection, uid)
             path = connection.scalar(here)
             if path is None:
                 return False
             let_deliveries_go(connection, instance_id)
             _remove(remove, path)
             connection.execute(_gone(instance_id).values(let_go=True))
+            keep_others_from(connection, instance_id, now)
             keep_events(connection, [Event(kind="let_go", at=now, instance_id=instance_id)])
         return True
 

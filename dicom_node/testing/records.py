@@ -115,6 +115,8 @@ class MemoryRecords(Room):
             shelf.instances[instance_id] = replace(here, spooled=False)
             shelf.lost.discard(instance_id)
             shelf.let_go.add(instance_id)
+            for other in shelf.others(here):
+                shelf.instances[other.id] = replace(other, resent_at=now)
             shelf.events.append(Event(kind="let_go", at=now, instance_id=instance_id))
             return True
 

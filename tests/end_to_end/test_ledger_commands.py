@@ -256,6 +256,22 @@ def test_let_go_wants_to_know_exactly_which_content_it_is(node) -> None:
         assert told.endswith(f"by the beginning of its digest: {', '.join(digests)}")
 
 
+@pytest.mark.parametrize("keep", ["", '[retention]\nkeep = "1h"\n'], ids=["for ever", "an hour"])
+def test_let_go_says_how_a_destination_that_has_the_wrong_one_gets_the_right_one(tmp_path, keep: str) -> None:
+    node = NodeProcess(tmp_path / "node", destination("pacs", 1) + keep)
+    Spool.opened(node.spool, 0, expected=lambda: False)
+    with opened(node) as ledger:
+        for digest in ("a" * 64, "b" * 64):
+            settled(ledger, 9, digest=digest, deliveries=to("pacs"))
+        for delivery in due(ledger, "pacs"):
+            ledger.outbox.delivered(delivery.id, sent_uid="1.2.3.9", written=None, now=NOON)
+    told = node.run("let-go", "1.2.3.9", "a" * 8).stdout
+    assert told.startswith("aaaaaaaa is let go, and its file removed\n")
+    assert "`dicom-node requeue --state delivered 1.2.3.9` sends what stays" in told
+    assert ("keeps it for 1h from now" in told) == bool(keep)
+    assert node.run("requeue", "--state", "delivered", "1.2.3.9").stdout.startswith("1 delivery put back")
+
+
 def test_let_go_keeps_the_last_content_of_a_uid(node) -> None:
     spool = Spool.opened(node.spool, 0, expected=lambda: False)
     item = incoming("1.2.3.1")

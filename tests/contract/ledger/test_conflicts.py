@@ -1,5 +1,7 @@
 """What a ledger says of several contents with one UID, and how a person ends that."""
 
+from datetime import datetime
+
 import pytest
 
 from dicom_node.commitment import SopReference
@@ -25,8 +27,8 @@ def two_contents(ledger: Ledger) -> tuple[Instance, Instance]:
     return delivered(ledger), delivered(ledger, digest="f" * 64, path="ff/f.dcm")
 
 
-def retired(ledger: Ledger) -> list[int]:
-    return [one.id for one in ledger.records.retired(before=LATER, limit=9)]
+def retired(ledger: Ledger, *, before: datetime = LATER) -> list[int]:
+    return [one.id for one in ledger.records.retired(before=before, limit=9)]
 
 
 def named(ledger: Ledger) -> list[int]:
@@ -67,9 +69,18 @@ def test_letting_one_go_removes_its_file_and_leaves_the_other_to_retention(ledge
     assert (record.events[-1].kind, record.events[-1].at) == ("let_go", LATER)
     assert [way.state for way in record.deliveries] == [DeliveryState.DELIVERED]
     assert (ledger.records.counts().conflicting, ledger.records.counts().lost, named(ledger)) == (0, 0, [])
-    assert retired(ledger) == [second.id]
+    assert retired(ledger, before=LATER + SECOND) == [second.id]
     assert ledger.records.retire(second.id, remove=removed.append, now=LATER)
     assert [one.id for one in ledger.promises.here(["1.2.3.1"])] == []
+
+
+def test_what_stays_is_kept_from_that_decision_on(ledger: Ledger) -> None:
+    """The destination may have the other one: whoever decides has to have the time to send this one again."""
+    first, second = two_contents(ledger)
+    assert ledger.records.let_go(first.id, remove=lambda _: None, now=LATER)
+    assert retired(ledger) == []
+    assert [one.instance.kept_since for one in ledger.records.find("1.2.3.1")] == [NOON, LATER]
+    assert retired(ledger, before=LATER + SECOND) == [second.id]
 
 
 def test_what_is_let_go_neither_waits_nor_fails_nor_is_sent(ledger: Ledger) -> None:
