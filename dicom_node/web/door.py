@@ -19,7 +19,8 @@ log = structlog.get_logger(__name__)
 
 # Connections at a time; for one more, that which has waited longest for its peer to ask goes.
 MOST = 100
-# For a TLS handshake, and for each request, from the last answer to its last byte: a byte now and then gains nothing.
+# For a TLS handshake; for each request, from the last answer to its last byte: a byte now and then gains nothing; and
+# for reading so much of what was answered that more can be.
 ASKING_SECONDS = 10.0
 # Until another connection is taken where the process has no file left for one, and nobody could be sent away for it.
 PAUSE_SECONDS = 1.0
@@ -38,7 +39,9 @@ class _Guest(H11Protocol):
 
     @property
     def waits_for_its_peer(self) -> bool:
-        """Whether there is no whole request that is being answered."""
+        """Whether there is no whole request that is being answered, or its answer waits to be read."""
+        if self.flow is not None and self.flow.write_paused:
+            return True
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -47,6 +50,10 @@ class _Guest(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._wait()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
         self._wait()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -82,13 +89,15 @@ class Door(uvicorn.Server):
         self._accepting = [asyncio.create_task(self._accept(listener)) for listener in sockets or []]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """What is being answered is; nobody else comes in."""
+        """What is being answered is, where the answer is read; nobody else comes in."""
         for accepting in self._accepting:
             accepting.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
         for guest, visit in self._inside.items():
             if guest.transport is None:  # it is still at its TLS handshake, of which uvicorn knows nothing
                 visit.cancel()
+            elif guest.flow.write_paused:
+                guest.transport.abort()
         await super().shutdown(sockets)
 
     async def _accept(self, listener: socket.socket) -> None:
