@@ -6,6 +6,7 @@ from typing import Any
 from pydicom.charset import decode_bytes
 from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.valuerep import TEXT_VR_DELIMS
 
@@ -35,9 +36,10 @@ def text_of(ds: Dataset, tag: int) -> str:
 
 def body_part_of(ds: Dataset) -> str:
     """BodyPartExamined as it was sent, the data set left as it is: people write TÓRAX where CS allows ASCII only, in
-    Latin-1 or UTF-8, whatever Specific Character Set says.
+    Latin-1 or UTF-8, whatever Specific Character Set says. Several values, which its VM of 1 forbids, are one text.
     """
-    return _first_value(ds, _BODY_PART_EXAMINED, words)
+    values = (each.strip() for each in _value(ds, _BODY_PART_EXAMINED, words).split("\\"))
+    return " ".join(filter(None, values))[:LONGEST_TEXT]
 
 
 def person_text_of(ds: Dataset, tag: int) -> str:
@@ -114,6 +116,11 @@ def _code_of(item: Dataset) -> str:
 
 
 def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
+    return _value(ds, tag, decoded).split("\\")[0].strip()[:LONGEST_TEXT]
+
+
+def _value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
+    """All of an element's value, with backslashes between several."""
     try:
         element = ds.get_item(BaseTag(tag)) if tag in ds else None
     except Exception:  # noqa: BLE001 - pydicom raises what its converters raise; a damaged element says nothing
@@ -121,8 +128,9 @@ def _first_value(ds: Dataset, tag: int, decoded: Callable[[bytes], str]) -> str:
     value: Any = getattr(element, "value", None)
     if isinstance(value, bytes):
         value = decoded(value)
-    text = str(value or "").replace("\0", "")
-    return text.split("\\")[0].strip()[:LONGEST_TEXT]
+    elif isinstance(value, MultiValue | list):
+        value = "\\".join(str(each) for each in value)
+    return str(value or "").replace("\0", "")
 
 
 def words(value: bytes) -> str:

@@ -6,6 +6,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from dicom_node.bodypart import HeaderKind
+from dicom_node.element_text import body_part_of
 from dicom_node.header import LONGEST, header_region, header_values
 
 
@@ -158,3 +159,24 @@ def test_letters_that_the_character_set_does_not_allow_are_read(value: bytes) ->
     ds[0x00180015] = RawDataElement(Tag(0x00180015), "CS", len(value), value, 0, False, True)
     assert header_region(ds).term == "CHEST"
     assert ds.get_item(0x00180015).value == value
+
+
+@pytest.mark.parametrize(
+    ("value", "terms"),
+    [
+        (b"HAND\\WRIST", "HAND WRIST"),
+        (b"\\CHEST", "CHEST"),
+        (b"PELVIS \\ ABDOMEN ", "PELVIS ABDOMEN"),
+        (b"\\ \\", ""),
+        (b"KNEE\\", "KNEE"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_all_of_several_body_parts_are_read(value: bytes, terms: str) -> None:
+    """VM is 1, and some send more: none of them is forgotten, nor are they empty where only the first is."""
+    ds = Dataset()
+    ds[0x00180015] = RawDataElement(Tag(0x00180015), "CS", len(value), value, 0, False, True)
+    assert body_part_of(ds) == terms
+    decoded = Dataset()
+    decoded.BodyPartExamined = ds.BodyPartExamined
+    assert body_part_of(decoded) == terms
