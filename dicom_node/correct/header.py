@@ -155,11 +155,12 @@ def _wrong_body_part(ds: Dataset, part: BodyPart) -> bool:
 
 
 def _wrong_code(ds: Dataset, part: BodyPart, *, if_empty: bool) -> bool:
-    """Whether AnatomicRegionSequence names something other than `part`; `if_empty` where it names nothing."""
+    """Whether AnatomicRegionSequence names something other than `part`; `if_empty` where it names nothing.
+
+    Several codes of which one names it, and all of which are known, are right: the others are the sender's to say.
+    """
     codes = region_codes_of(ds)
-    if not codes:
-        return if_empty
-    return "\\" in codes or not _consistent("", codes, part)
+    return not _consistent("", codes, part) if codes else if_empty
 
 
 def _wrong_structure(ds: Dataset, part: BodyPart) -> bool:

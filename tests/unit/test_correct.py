@@ -138,6 +138,16 @@ def test_modifiers_of_a_wrong_region_go_and_are_kept_in_the_trace():
     assert previous(ds).AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
 
 
+def test_several_codes_of_which_one_names_the_region_stay():
+    """Hand and wrist: that the pixels show the one does not make the other wrong."""
+    original = cr(AnatomicRegionSequence=anatomy("HAND") + anatomy("WRIST"))
+    filled = corrected(original, correction("WRIST", decision=Decision.FILLS))
+    assert [item.CodeMeaning for item in filled.AnatomicRegionSequence] == ["Hand", "Wrist joint"]
+    assert filled.OriginalAttributesSequence[0].ReasonForTheAttributeModification == "COERCE"
+    other = corrected(original, correction("KNEE"))
+    assert [item.CodeMeaning for item in other.AnatomicRegionSequence] == ["Knee"]
+
+
 PATELLA = ("64234005", "Patella")
 MENISCUS = ("120601009", "Meniscus of knee joint")
 
