@@ -4,7 +4,7 @@ The backbone stays. A region's row moves away from the starter's by as much as i
 `STRENGTH` divided by their number, which is a Gaussian prior of fixed width around the starter's row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,18 @@ class Seen:
     groups: Sequence[str]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Strangers:
+    """Out-of-domain `embeddings` (M, D), and whose each is: a patient's, or None's that the file carries."""
+
+    embeddings: Floats
+    patients: Sequence[str | None]
+
+    def without(self, patients: Collection[str]) -> Floats:
+        """The embeddings (K, D) that are of none of these patients."""
+        return self.embeddings[[each not in patients for each in self.patients]]
+
+
 def adapt(
     seen: Seen, strangers: Floats, *, parent: Head, thresholds: Thresholds, strength: float = STRENGTH
 ) -> Adapted:
@@ -89,22 +101,22 @@ def adapt(
         raise TrainingError("Not one of the labelled images shows one of the 14 regions.")
     x, y, patients = seen.embeddings[inside], seen.targets[inside], np.array(seen.groups)[inside]
     exposed, judges = split_strangers(strangers, seen.embeddings[~inside], np.array(seen.groups)[~inside])
-    given = len(exposed) + len(judges)
-    by_energy = min(len(exposed), len(judges)) >= ENOUGH_STRANGERS // 2
+    sizes = len(exposed.patients), len(judges.patients)
+    by_energy = min(sizes) >= ENOUGH_STRANGERS // 2
     if not by_energy:
-        exposed = strangers[:0]
+        exposed = Strangers(embeddings=strangers[:0], patients=())
     raw = out_of_fold(x, y, patients, parent, exposed, strength=strength)
     temperature = cautious_temperature(raw, y)
     logits = raw / temperature
     probabilities = softmax(logits)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == y
     floor = cautious_confidence(confidence, right, parent=thresholds.min_confidence)
-    fitted = refit(x, y, parent, exposed, strength=strength)
+    fitted = refit(x, y, parent, exposed.embeddings, strength=strength)
     head = Head(weight=fitted.weight / np.float32(temperature), bias=fitted.bias / np.float32(temperature))
     scores, limit = seen.reject_scores[inside], thresholds.reject_above
     if by_energy:
         scores = energy(logits)
-        limit = min(energy_limit(head, judges, floor), float(np.quantile(scores, 1.0 - KNOWN_REJECTED)))
+        limit = min(energy_limit(head, judges.embeddings, floor), float(np.quantile(scores, 1.0 - KNOWN_REJECTED)))
     tagged = (confidence >= floor) & (scores <= limit)
     statistic = "energy" if by_energy else thresholds.reject_statistic
     return Adapted(
@@ -122,12 +134,12 @@ def adapt(
             "min_confidence": floor,
             "reject_statistic": statistic,
             "reject_above": limit,
-            "strangers": given,
+            "strangers": sum(sizes),
         },
     )
 
 
-def split_strangers(strangers: Floats, own: Floats, groups: np.ndarray[Any, Any]) -> tuple[Floats, Floats]:
+def split_strangers(strangers: Floats, own: Floats, groups: np.ndarray[Any, Any]) -> tuple[Strangers, Strangers]:
     """Strangers to push away while fitting, and about as many to judge by.
 
     Of the file's (M, D) every other one; the labels' own (N, D) by whole groups (N,), the largest first, each to the
@@ -135,11 +147,16 @@ def split_strangers(strangers: Floats, own: Floats, groups: np.ndarray[Any, Any]
     """
     sides = [[strangers[::2]], [strangers[1::2]]]
     counts = [len(side[0]) for side in sides]
+    patients: list[list[str | None]] = [[None] * count for count in counts]
     for name in sorted(dict.fromkeys(groups.tolist()), key=lambda name: -int((groups == name).sum())):
         smaller = int(counts[1] < counts[0])
         sides[smaller].append(own[groups == name])
         counts[smaller] += len(sides[smaller][-1])
-    return np.concatenate(sides[0]), np.concatenate(sides[1])
+        patients[smaller] += [name] * len(sides[smaller][-1])
+    first, second = (
+        Strangers(embeddings=np.concatenate(side), patients=whose) for side, whose in zip(sides, patients, strict=True)
+    )
+    return first, second
 
 
 def refit(x: Floats, y: Ints, parent: Head, strangers: Floats, *, strength: float = STRENGTH) -> Head:
@@ -189,9 +206,9 @@ def refit(x: Floats, y: Ints, parent: Head, strangers: Floats, *, strength: floa
 
 
 def out_of_fold(
-    x: Floats, y: Ints, groups: np.ndarray[Any, Any], parent: Head, strangers: Floats, *, strength: float
+    x: Floats, y: Ints, groups: np.ndarray[Any, Any], parent: Head, strangers: Strangers, *, strength: float
 ) -> Floats:
-    """(N, 14) logits, each from a head that was fitted without the image's whole group.
+    """(N, 14) logits, each from a head that was fitted without the image's whole group, strangers of it included.
 
     A region whose only images are left out falls back to the parent's row, so these are, if anything, worse than what
     the final head gives: the confidence that is calibrated on them errs on the side of doubt.
@@ -203,7 +220,8 @@ def out_of_fold(
     for fold in np.unique(folds):
         left_out = folds == fold
         kept = ~left_out
-        head = refit(x[kept], y[kept], parent, strangers, strength=strength) if kept.any() else parent
+        others = strangers.without(set(groups[left_out].tolist()))
+        head = refit(x[kept], y[kept], parent, others, strength=strength) if kept.any() else parent
         logits[left_out] = logits_of(head, x[left_out])
     return logits
 

@@ -6,6 +6,7 @@ import pytest
 from dicom_node.model.card import Thresholds
 from training.adapt import (
     Seen,
+    Strangers,
     adapt,
     cautious_confidence,
     cautious_temperature,
@@ -38,6 +39,11 @@ def images(per_region, regions=(0, 3, 7), seed=1, noise=0.5):
     centres = np.random.default_rng(99).normal(0, 2, (14, D))
     y = np.repeat(regions, per_region)
     return centres[y] + random.normal(0, noise, (len(y), D)), y, np.array([f"p{n}" for n in range(len(y))])
+
+
+def nobodys(embeddings):
+    """Strangers that the file carries."""
+    return Strangers(embeddings=embeddings, patients=[None] * len(embeddings))
 
 
 def slow_loss(head, start, x, y, strangers, strength):
@@ -107,11 +113,21 @@ def test_out_of_fold_logits_never_saw_the_patient():
     x, y, groups = images(6, noise=0.1)
     x = np.concatenate([x, x[:2] + 20.0])
     y, groups = np.concatenate([y, [9, 9]]), np.concatenate([groups, ["odd", "odd"]])
-    left_out = out_of_fold(x, y, groups, parent(), NO_STRANGERS, strength=0.01).argmax(axis=1)
+    left_out = out_of_fold(x, y, groups, parent(), nobodys(NO_STRANGERS), strength=0.01).argmax(axis=1)
     fitted = logits_of(refit(x, y, parent(), NO_STRANGERS, strength=0.01), x).argmax(axis=1)
     assert (fitted[-2:] == 9).all()
     assert (left_out[-2:] != 9).all()
     assert (left_out[:-2] == y[:-2]).mean() > 0.9
+
+
+def test_out_of_fold_logits_never_saw_what_else_the_patient_has():
+    """Nine patients, one left out at a time; the first has four images out of domain, the file carries five."""
+    x, y, groups = images(3)
+    own, carried = np.random.default_rng(6).normal(0, 2, (4, D)), np.random.default_rng(7).normal(0, 2, (5, D))
+    every = Strangers(embeddings=np.concatenate([own, carried]), patients=["p0"] * 4 + [None] * 5)
+    got, without = (out_of_fold(x, y, groups, parent(), each, strength=0.3) for each in (every, nobodys(carried)))
+    assert (got[0] == without[0]).all()
+    assert (got[1:] != without[1:]).any(axis=1).all()
 
 
 def test_the_temperature_stays_near_one_with_few_images_and_is_found_with_many():
@@ -168,12 +184,15 @@ def test_with_strangers_few_of_them_are_tagged_and_few_known_images_rejected():
 def test_a_patients_strangers_are_not_both_fitted_and_judged_by():
     """Two images of each patient, one after the other: alternating, the limit would be set on patients seen."""
     own, groups = np.random.default_rng(0).normal(size=(30, D)), np.repeat(np.arange(15), 2).astype(str)
-    exposed, judges = split_strangers(np.zeros((5, D)), own, groups)
+    sides = split_strangers(np.zeros((5, D)), own, groups)
+    exposed, judges = (side.embeddings for side in sides)
     patient = {row.tobytes(): name for row, name in zip(own, groups, strict=True)}
     first, second = ({patient[row.tobytes()] for row in side if row.any()} for side in (exposed, judges))
     assert not first & second
     assert len(first | second) == 15
     assert abs(len(exposed) - len(judges)) <= 2
+    for side in sides:
+        assert [patient.get(row.tobytes()) for row in side.embeddings] == list(side.patients)
 
 
 def test_strangers_of_one_patient_alone_leave_the_parents_rejection():
