@@ -8,11 +8,11 @@ from dicom_node.bodypart import (
     HeaderRegion,
     HeaderSource,
     body_parts,
-    normalised_terms,
     read_header_region,
 )
 from dicom_node.regions import Region
 from dicom_node.verdict import Agreement, Decision, Outcome, Verdict, agreement_of
+from dicom_node.wording import normalised_terms
 
 # What is written for the merged class where the sender states a side, which a whole pelvis cannot have.
 ONE_HIP = "HIP"
@@ -159,13 +159,13 @@ def _on_contradiction(
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     """The value of BodyPartExamined that this image decides for its series; None when it decides nothing, as a header
     does that is right by its code alone: the word beside that goes as received. So does a chest whose images show ribs
-    as well: that it is not wrong makes no other image of the series a chest.
+    as well: that it is not wrong makes no other image of the series a chest. Nor does one that has words that nobody
+    understands beside the right one, which may name another part.
     """
     if ruling.body_part is not None:
         return ruling.body_part
-    if ruling.agreement is Agreement.AGREES and ruling.decision is Decision.AGREES and not header.coded:
-        return header.term
-    return None
+    confirmed = ruling.agreement is Agreement.AGREES and ruling.decision is Decision.AGREES
+    return header.term if confirmed and not header.coded and not header.unexplained else None
 
 
 def within_series(policy: Policy, ruling: Ruling, header: HeaderRegion, series_value: str | None) -> Ruling:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = (
     "regions",
     "bodypart",
+    "wording",
     "content",
     "instance",
     "verdict",

@@ -10,11 +10,11 @@ from dicom_node.bodypart import (
     HeaderSource,
     body_part_of,
     body_parts,
-    is_filler,
-    normalised_terms,
     read_header_region,
 )
 from dicom_node.regions import REGIONS, Region
+from dicom_node.terms import filler, noise, qualifiers, synonyms
+from dicom_node.wording import normalised_terms
 
 # Term, SNOMED CT code, older SRT code, paired; from PS3.16 Table L-1 and CID 4031.
 TABLE = {
@@ -220,6 +220,40 @@ def test_words_that_may_mean_several_parts_stay_unexplained(text):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        *("ABDO PELVIS", "PELVIS/ABDO", "KNEE-HUEFT", "RIBS/STERN", "HIP TIB", "CSP TSP LSPINE", "THORAKAL LUMBAR"),
+        *("SKULL SHUNT SERIES", "SHOULDER TO WRIST", "XR C/T/L SPINE", "LSPINE T12", "RIB XYZZY 2"),
+        *("FOOT 胸部", "胸部 RIB", "RIB/ГРУДЬ"),
+    ],
+)
+def test_a_known_word_does_not_explain_those_beside_it(text):
+    """They may name a part that no table of ours has."""
+    header = read_header_region(text)
+    assert (header.kind, header.unexplained) == (HeaderKind.NAMES, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("HAND LT", "Hand rechts 2 Eb.", "KNEE 3V", "KNEE2", "FINGER II", "XR FOOT WEIGHT BEARING", "KNEE POST-OP"),
+        *("WRIST CAST", "CHEST PORTABLE", "CHEST_PA", "Knie re. a.p.", "SHOULDER AXILLARY", "PELVIS INLET", "HIP FROG"),
+        *("KNEE UNSPECIFIED", "os propres du nez profil", "HANDS AND WRISTS", "DISTAL FEMUR", "BOTH KNEES STANDING"),
+        *("DORSAL HAND", "Füße bds.", "HIP RT WITH PELVIS", "WHOLE BODY", "CSPINE OPEN MOUTH", "ANKLE A/P"),
+    ],
+)
+def test_projections_and_circumstances_need_no_explanation(text):
+    """How a film was taken, of which side and why, says nothing of another part."""
+    header = read_header_region(text)
+    assert (bool(header.term or header.regions), header.unexplained) == (True, False)
+
+
+def test_no_qualifier_is_a_part_of_its_own():
+    """Each word stands in one table."""
+    assert qualifiers().isdisjoint({*body_parts(), *synonyms(), *noise(), *filler()})
+
+
+@pytest.mark.parametrize(
     ("text", "nothing"),
     [
         *[(word, True) for word in ("OTHER", "OTHERS", "MISC", "VARIOUS", "GENERAL", "TEST", "BODY", "USER DEFINED")],
@@ -230,7 +264,6 @@ def test_words_that_may_mean_several_parts_stay_unexplained(text):
 )
 def test_words_of_forms_name_no_body_part_and_digits_only_count_them(text, nothing):
     """A digit alone, or beside a side, may be a code, a vertebra or a finger."""
-    assert is_filler(text) is nothing
     assert read_header_region(text).unexplained is not nothing
 
 

@@ -98,6 +98,30 @@ def test_words_that_nobody_understands_go_to_review(header):
     assert ruling(header, "85562004", correct_above=0.0).decision is Decision.AGREES
 
 
+@pytest.mark.parametrize(
+    ("header", "region"),
+    [
+        ("ABDO PELVIS", Region.LUMBAR_SPINE),
+        ("CSP TSP LSPINE", Region.CERVICAL_SPINE),
+        ("KNEE-HUEFT", Region.PELVIS_HIP),
+        ("FOOT 胸部", Region.RIB),
+    ],
+)
+def test_a_word_that_nobody_understands_protects_the_one_beside_it(header, region):
+    """It may be the one that the pixels show, or one that the model was never taught."""
+    answer = ruling(header, region=region, confidence=1.0, correct_above=0.0)
+    assert (answer.decision, answer.body_part) == (Decision.REVIEW, None)
+    assert answer.reason.startswith("BodyPartExamined says what is not known here")
+
+
+def test_a_header_with_a_word_that_nobody_understands_decides_nothing_for_its_series():
+    """ABDO PELVIS, pixels of a pelvis: nothing is wrong with it, and PELVIS may still be less than it says."""
+    own = ruling("ABDO PELVIS", region=Region.PELVIS_HIP, correct_above=0.9)
+    assert (own.decision, own.body_part) == (Decision.AGREES, None)
+    assert series_proposal(own, read_header_region("ABDO PELVIS")) is None
+    assert series_proposal(own, read_header_region("PELVIS AP")) == "PELVIS"
+
+
 @pytest.mark.parametrize("header", ["DEFAULT", "Unknown", "N/A", "NOT SPECIFIED", "nicht angegeben", "-", "LAT", "?R"])
 def test_words_that_mean_nothing_are_treated_as_wrong(header):
     """They are of no use for sorting, but stay in the trace of the copy."""
