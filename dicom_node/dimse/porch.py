@@ -3,7 +3,7 @@
 pynetdicom gives every connection two threads at once. Here they wait together, in one, until a whole A-ASSOCIATE-RQ
 (or a whole TLS ClientHello) lies in their socket, unread: the kernel says so, by SO_RCVLOWAT (socket(7)). Whoever
 connects and says nothing, or says it byte by byte, keeps nobody else out: each has only so long, and when the porch is
-full, the one that has waited longest goes.
+full, the one that has waited longest goes. So does, in the end, one that has asked and for which there is no room.
 """
 
 import select
@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from struct import unpack
 from time import monotonic
 
@@ -40,6 +41,9 @@ class _Caller:
     address: str
     let_in: Callable[[], None]
     until: float
+    has_room: Callable[[], bool]
+    on_no_room: Callable[[], None]
+    has_asked: bool = False  # and waits for room, its socket unwatched: it would be readable all the while
     needed: int = _HEADER
     can_wait: bool = False  # whether the kernel tells when all of it is there; else it is let in at its first bytes
 
@@ -60,6 +64,7 @@ class Porch:
         self._bell, self._rope = socket.socketpair()
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._stopping = False
+        self._is_room_again = False
         self._thread = threading.Thread(target=self._run, name="porch", daemon=True)
 
     def start(self) -> None:
@@ -76,11 +81,27 @@ class Porch:
         self._bell.close()
         self._rope.close()
 
-    def wait_for_words(self, raw: socket.socket, address: str, let_in: Callable[[], None]) -> None:
-        """Call `let_in` from the porch's thread when the connection has asked for something, or close it."""
+    def wait_for_words(
+        self,
+        raw: socket.socket,
+        address: str,
+        let_in: Callable[[], None],
+        *,
+        has_room: Callable[[], bool] = lambda: True,
+        on_no_room: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Call `let_in` from the porch's thread when the connection has asked for something and `has_room` says that
+        it may come in, or close it, and call `on_no_room` if that was what it waited for.
+        """
         until = monotonic() + self._patience
+        caller = _Caller(raw=raw, address=address, let_in=let_in, until=until, has_room=has_room, on_no_room=on_no_room)
         with self._lock:
-            self._new.append(_Caller(raw=raw, address=address, let_in=let_in, until=until))
+            self._new.append(caller)
+        self._ring()
+
+    def room_again(self) -> None:
+        """Ask `has_room` anew for those who wait for it."""
+        self._is_room_again = True
         self._ring()
 
     def _ring(self) -> None:
@@ -96,6 +117,9 @@ class Porch:
                     self._take_the_new()
                 elif key.fileobj in self._callers:  # the one before it may have sent it away
                     self._attend(self._look_at, key.data)
+            if self._is_room_again:
+                self._is_room_again = False
+                self._let_in_who_asked()
             if monotonic() >= next_tick:
                 next_tick = monotonic() + TICK_SECONDS
                 self._send_away_the_slow()
@@ -106,6 +130,10 @@ class Porch:
             new, self._new = self._new, []
         for caller in new:
             self._attend(self._take_in, caller)
+
+    def _let_in_who_asked(self) -> None:
+        for caller in [caller for caller in self._callers.values() if caller.has_asked]:
+            self._attend(self._let_in, caller)
 
     def _attend(self, act: Callable[[_Caller], None], caller: _Caller) -> None:
         """Whatever goes wrong with one connection (no thread for it, say), the others still need their porch."""
@@ -138,26 +166,35 @@ class Porch:
         if not there or (len(there) < needed and caller.can_wait and _has_hung_up(caller.raw)):
             self._send_away(caller, None)
             return
-        self._forget(caller)
-        _wake_at(caller.raw, 1)
-        caller.let_in()
+        self._let_in(caller)
+
+    def _let_in(self, caller: _Caller) -> None:
+        if caller.has_room():
+            self._forget(caller)
+            _wake_at(caller.raw, 1)
+            caller.let_in()
+        elif not caller.has_asked:
+            self._selector.unregister(caller.raw)
+            caller.has_asked = True
 
     def _send_away_the_slow(self) -> None:
         now = monotonic()
         for caller in list(self._callers.values()):
             if caller.until > now:
                 return
-            self._send_away(caller, "it asked for nothing in time")
+            self._attend(partial(self._send_away, why="it asked for nothing in time"), caller)
 
     def _send_away(self, caller: _Caller, why: str | None) -> None:
         self._forget(caller)
         with suppress(OSError):
             caller.raw.close()
-        if why is not None:
+        if why is not None and caller.has_asked:
+            caller.on_no_room()
+        elif why is not None:
             log.warning("connection_sent_away", peer=caller.address, reason=why)
 
     def _forget(self, caller: _Caller) -> None:
-        if self._callers.pop(caller.raw, None) is not None:
+        if self._callers.pop(caller.raw, None) is not None and not caller.has_asked:
             self._selector.unregister(caller.raw)
 
     def _tick(self) -> None:

@@ -6,9 +6,10 @@ so in its own thread, for a limited time.
 
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from threading import BoundedSemaphore
+from threading import Lock
 from time import monotonic
 from typing import Any, cast
 
@@ -21,38 +22,51 @@ from dicom_node.tls import Contexts, TlsClient, TlsServer, explained, looks_like
 
 log = structlog.get_logger(__name__)
 
-# Threads that may wait for a peer's handshake at once; a real one takes milliseconds.
-HANDSHAKES = 256
+# Threads that may wait for a peer's handshake at once, and how many of them for one address, which may be a proxy's; a
+# real handshake takes milliseconds. More of them that run out of time together would fight for Python's lock.
+HANDSHAKES = 32
+FOR_ONE_ADDRESS = HANDSHAKES // 4
 LAST_WORDS_SECONDS = 1.0
 
 SPEAKS_TLS = "it speaks TLS, and this port is plain DICOM: turn TLS off there, or set [tls] here"
 WANTS_TLS = "it speaks TLS, and is called without: set `tls` for this destination, or use its plain port"
+NO_PLACE = "no place came free for its TLS handshake: too many at once, from its own address or from all of them"
 SILENT = "it closed the connection without an answer: it may expect TLS, or may not accept our address or certificate"
 
 
 class Greeter:
-    """The server's half of handshakes. `shake` gives the socket to go on with, or raises OSError."""
+    """The server's half of handshakes, with a place for each of those that go on at once."""
 
     def __init__(self, tls: TlsServer, *, patience: float) -> None:
         """Raises ConfigError. `patience`: seconds for a whole handshake."""
         self._contexts = Contexts(tls)
         self._patience = patience
-        self._places = BoundedSemaphore(HANDSHAKES)
+        self._taken: Counter[str] = Counter()
+        self._counting = Lock()
+
+    def take_place(self, address: str) -> bool:
+        """Whether there is a place for a peer at this address; then it is its own until `leave_place`."""
+        with self._counting:
+            if self._taken.total() >= HANDSHAKES or self._taken[address] >= FOR_ONE_ADDRESS:
+                return False
+            self._taken[address] += 1
+            return True
+
+    def leave_place(self, address: str) -> None:
+        with self._counting:
+            self._taken[address] -= 1
+            self._taken += Counter()  # addresses without a place are forgotten
 
     def shake(self, raw: socket.socket) -> ssl.SSLSocket:
-        if not self._places.acquire(blocking=False):
-            raise ConnectionRefusedError("too many handshakes at once")
+        """The socket to go on with. Raises OSError when the handshake fails."""
+        raw.settimeout(self._patience)
+        wrapped = self._contexts.current().wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
         try:
-            raw.settimeout(self._patience)
-            wrapped = self._contexts.current().wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-            try:
-                wrapped.do_handshake()
-            except OSError:
-                _part(wrapped)
-                raise
-            return wrapped
-        finally:
-            self._places.release()
+            wrapped.do_handshake()
+        except OSError:
+            _part(wrapped)
+            raise
+        return wrapped
 
 
 def _part(wrapped: ssl.SSLSocket) -> None:

@@ -15,7 +15,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 from dicom_node.dimse.admission import STRANGE_NETWORK
 from dicom_node.dimse.porch import LONGEST_WAITED_FOR, Porch
 from dicom_node.dimse.requests import calling_ae_in
-from dicom_node.dimse.secure import Greeter
+from dicom_node.dimse.secure import NO_PLACE, Greeter
 from dicom_node.tls import explained
 
 log = structlog.get_logger(__name__)
@@ -51,13 +51,37 @@ class Server(ThreadedAssociationServer):
         # Not before it has asked for something does a connection get threads, and a stranger's never does.
         address = client_address[0]
         begin = partial(super().process_request, request, client_address)
-        if self._is_strange(address):
-            if self._greeter is not None:  # to be told why would take a handshake
-                self._on_stranger(address, "")
-                self.shutdown_request(request)
-                return
-            begin = partial(self._reject, request, address)
-        self._porch.wait_for_words(request, address, begin)
+        if not self._is_strange(address):
+            self._receive(request, address, begin)
+        elif self._greeter is None:
+            self._porch.wait_for_words(request, address, partial(self._reject, request, address))
+        else:  # to be told why would take a handshake
+            self._on_stranger(address, "")
+            self.shutdown_request(request)
+
+    def _receive(self, request: socket.socket, address: str, begin: Callable[[], None]) -> None:
+        if self._greeter is None:
+            self._porch.wait_for_words(request, address, begin)
+            return
+        self._porch.wait_for_words(
+            request,
+            address,
+            partial(self._begin_handshake, address, begin),
+            has_room=partial(self._greeter.take_place, address),
+            on_no_room=partial(self._on_tls_failure, address, NO_PLACE),
+        )
+
+    def _begin_handshake(self, address: str, begin: Callable[[], None]) -> None:
+        try:
+            begin()
+        except BaseException:  # there is no thread for it
+            self._end_handshake(address)
+            raise
+
+    def _end_handshake(self, address: str) -> None:
+        assert self._greeter is not None
+        self._greeter.leave_place(address)
+        self._porch.room_again()
 
     def _reject(self, request: socket.socket, address: str) -> None:
         """Answer a stranger whose request lies there. In the porch's thread, so that nothing may wait."""
@@ -78,6 +102,8 @@ class Server(ThreadedAssociationServer):
                 self._on_tls_failure(client_address[0], explained(error))
                 self.shutdown_request(request)
                 return
+            finally:
+                self._end_handshake(client_address[0])
         if self._closed.is_set():
             self.shutdown_request(request)
             return

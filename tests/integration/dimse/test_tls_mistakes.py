@@ -2,14 +2,20 @@
 
 import socket
 import ssl
+import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from dicom_node.dimse import secure
+from dicom_node.dimse.scp import ScpSettings, StoreScp
+from dicom_node.dimse.secure import FOR_ONE_ADDRESS, NO_PLACE
+from dicom_node.dimse.watch import NobodyWatches
 from dicom_node.testing import MemoryLedger
-from tests.associations import refusal, sender_to
+from tests.associations import Handler, refusal, sender_to
 from tests.certificates import LOCAL, Authority, tls_client, tls_server
 from tests.dimse_objects import incoming, written
 from tests.servers.programs import wait_until
@@ -95,6 +101,82 @@ def test_who_connects_and_says_nothing_stops_nobody_and_is_closed_in_time(
     finally:
         for raw in silent:
             raw.close()
+
+
+def hello() -> bytes:
+    """How a client begins a handshake."""
+    out = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="node").do_handshake()
+    return out.read()
+
+
+def falling_silent(scp: StoreScp, source: str = LOCAL) -> socket.socket:
+    """A peer that begins a handshake, and says no more."""
+    raw = socket.create_connection((LOCAL, scp.port), 20, (source, 0))
+    raw.sendall(hello())
+    return raw
+
+
+def is_answered(raw: socket.socket) -> bool:
+    """Whether its handshake goes on, within a moment."""
+    raw.settimeout(0.5)
+    try:
+        return raw.recv(1, socket.MSG_PEEK) != b""
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a second loopback address")
+def test_one_address_that_floods_the_port_with_handshakes_keeps_no_other_out(ca: Authority, serve) -> None:
+    scp = serve(tls_server(ca), association_timeout=timedelta(seconds=60))
+    with ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(falling_silent(scp, "127.0.0.2"))
+        with sender_to(scp, tls=tls_client(ca), timeout=timedelta(seconds=9)) as scu:
+            scu.echo()
+
+
+def test_a_handshake_for_which_there_is_no_place_waits_for_one(ca: Authority, serve, log: StringIO) -> None:
+    scp = serve(tls_server(ca), association_timeout=timedelta(seconds=60))
+    with ExitStack() as stack:
+        silent = [stack.enter_context(falling_silent(scp)) for _ in range(FOR_ONE_ADDRESS)]
+        wait_until(lambda: all(is_answered(raw) for raw in silent), what="as many handshakes as there may be")
+        waiting = stack.enter_context(falling_silent(scp))
+        assert not is_answered(waiting)
+        silent[0].close()
+        wait_until(lambda: is_answered(waiting), what="the next handshake")
+    assert NO_PLACE not in log.getvalue()
+
+
+class Watching(NobodyWatches):
+    """Remembers why anybody was refused."""
+
+    def __init__(self) -> None:
+        self.why: list[str] = []
+
+    def refused(self, *, peer: str, calling_ae: str, why: str) -> None:
+        assert (peer, calling_ae) == (LOCAL, "")
+        self.why.append(why)
+
+
+def test_who_waited_for_a_place_in_vain_is_not_told_to_have_closed_the_connection(
+    ca: Authority, handler: Handler, log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secure, "LAST_WORDS_SECONDS", 60.0)  # so that those before it keep their places
+    watch = Watching()
+    settings = ScpSettings(ae_title="REGION", tls=tls_server(ca), association_timeout=timedelta(seconds=1))
+    scp = StoreScp(settings, handler, watch)
+    scp.start()
+    with ExitStack() as stack:
+        stack.callback(scp.stop)
+        for _ in range(FOR_ONE_ADDRESS):
+            stack.enter_context(falling_silent(scp))
+        _until_closed(stack.enter_context(falling_silent(scp)))
+        wait_until(lambda: NO_PLACE in watch.why, what="that it is told")
+    assert watch.why.count(NO_PLACE) == log.getvalue().count(NO_PLACE) == 1
+    assert "it closed the connection" not in log.getvalue()
 
 
 def _until_closed(raw: socket.socket) -> None:
