@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 
 from dicom_node.errors import NodeError, UndecodableError, is_of_the_machine
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
@@ -38,7 +39,7 @@ def read_labels(path: Path) -> list[Label]:
 
     Raises:
         TrainingError: the file is missing or empty, a column is, a region is unknown, a named image is not there, or
-            has two regions.
+            has two regions or two groups.
     """
     try:
         lines = numbered_table(path)
@@ -47,11 +48,11 @@ def read_labels(path: Path) -> list[Label]:
     if not lines:
         raise TrainingError(f"The labels {path} are empty: one line per image, with the columns file and region.")
     labels = [_label(line, path, number) for number, line in lines]
-    _check_one_region(labels, path)
+    _check_not_contradicted(labels, path)
     return labels
 
 
-def _check_one_region(labels: Sequence[Label], path: Path) -> None:
+def _check_not_contradicted(labels: Sequence[Label], path: Path) -> None:
     first: dict[Path, Label] = {}
     for label in labels:
         earlier = first.setdefault(label.file.resolve(), label)
@@ -59,6 +60,12 @@ def _check_one_region(labels: Sequence[Label], path: Path) -> None:
             raise TrainingError(
                 f"{path}, line {label.line}: {label.file} shows '{label.region}' here and '{earlier.region}' on line "
                 f"{earlier.line}: keep one of them."
+            )
+        if earlier.group != label.group:
+            # Not named: a group may be called as the patient is.
+            raise TrainingError(
+                f"{path}, line {label.line}: the file is that of line {earlier.line} and has another group here: "
+                "keep one of them, or it would be on both sides of a fold."
             )
 
 
@@ -81,7 +88,7 @@ def _label(line: dict[str, str | None], path: Path, number: int) -> Label:
 
 def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda _n: None) -> ImageSet:
     """All images of `labels.csv`, as the model sees them; group is the column, also where it is filled in on another
-    line of the same DICOM patient; else the DICOM patient, else the file.
+    line of the same DICOM patient; else the DICOM patient, else the file. It is said when equal images differ in it.
 
     Raises:
         TrainingError: what `read_labels` raises, or an image cannot be decoded or is no radiograph, or an empty group
@@ -109,7 +116,23 @@ def load_labelled(path: Path, size: int, advance: Callable[[int], None] = lambda
         Row(file=label.file, region=label.region, group=group, use="train", source=SOURCE)
         for label, group in zip(labels, groups, strict=True)
     )
-    return ImageSet(images=np.stack([image for image, _ in loaded]), rows=rows)
+    made = ImageSet(images=np.stack([image for image, _ in loaded]), rows=rows)
+    _warn_of_twins(made, path)
+    return made
+
+
+def _warn_of_twins(data: ImageSet, path: Path) -> None:
+    groups: dict[bytes, str] = {}
+    twins = 0
+    for image, row in zip(data.images, data.rows, strict=True):
+        twins += groups.setdefault(hashlib.sha256(image.tobytes()).digest(), row.group) != row.group
+    if twins:
+        Console(stderr=True).print(
+            f"{twins} images of {path} have the very pixels of an earlier one with another group: what is measured on "
+            "them may have been learned. Give them one group, or remove them.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _groups(labels: Sequence[Label], patients: Sequence[str], path: Path) -> list[str]:
@@ -129,7 +152,7 @@ def _groups(labels: Sequence[Label], patients: Sequence[str], path: Path) -> lis
 def _grey(file: Path) -> tuple[npt.NDArray[np.float32], str]:
     """The grey image and the name of its group; a patient's identifier leaves here as a digest alone."""
     if file.suffix.lower() in PICTURES:
-        return picture_from_file(file), str(file)
+        return picture_from_file(file), str(file.resolve())
     ds = open_object(file)
     why_not = not_a_radiograph(ds)
     if why_not is not None:

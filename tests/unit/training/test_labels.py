@@ -61,7 +61,8 @@ def test_a_group_that_is_left_out_on_some_lines_of_a_patient_holds_for_all(folde
 
 
 def test_an_empty_group_that_could_be_one_of_two_is_refused(folder):
-    lines = [("c.dcm", "knee", "x"), ("c.dcm", "knee", "y"), ("d", "knee", "")]
+    (folder / "e.dcm").write_bytes((folder / "c.dcm").read_bytes())
+    lines = [("c.dcm", "knee", "x"), ("e.dcm", "knee", "y"), ("d", "knee", "")]
     with pytest.raises(TrainingError, match=r"line 4: the column 'group' is empty, and other lines .* 2 groups"):
         load_labelled(write(folder, lines, ("file", "region", "group")), 32)
 
@@ -111,3 +112,27 @@ def test_an_image_that_is_given_two_regions_is_refused(tmp_path):
     table.write_text("file,region\n1.png,hand\n./1.png,foot\n")
     with pytest.raises(TrainingError, match=r"line 3: .*shows 'foot' here and 'hand' on line 2"):
         read_labels(table)
+
+
+@pytest.mark.parametrize(("first", "second"), [("x", "y"), ("x", ""), ("", "y")])
+def test_an_image_that_is_given_two_groups_is_refused(folder, first, second):
+    """It would be measured by a head that learned from it; the lines are named, and no group: it may be a name."""
+    lines = [("a.png", "hand", first), ("./a.png", "hand", second)]
+    with pytest.raises(TrainingError, match="line 3: the file is that of line 2 and has another group here"):
+        read_labels(write(folder, lines, ("file", "region", "group")))
+
+
+def test_equal_images_of_different_groups_are_said(folder, capsys):
+    """A copy of a picture under another name; of one group they are nothing to tell."""
+    (folder / "e.png").write_bytes((folder / "a.png").read_bytes())
+    lines = [("a.png", "hand", "x"), ("e.png", "hand", "x")]
+    load_labelled(write(folder, lines, ("file", "region", "group")), 32)
+    assert capsys.readouterr().err == ""
+    load_labelled(write(folder, [line[:2] for line in lines]), 32)
+    assert "1 images of" in capsys.readouterr().err
+
+
+def test_two_ways_to_write_one_pictures_path_are_one_group(folder):
+    (folder / "sub").mkdir()
+    data = load_labelled(write(folder, [("a.png", "hand"), ("sub/../a.png", "hand")]), 32)
+    assert data.rows[0].group == data.rows[1].group
