@@ -15,6 +15,7 @@
     │   ├── UnnamedError           the command names no object, or several
     │   ├── WrongContextError      it came over a presentation context that is not for storage
     │   └── NotAuthorisedError     this peer may not store here
+    ├── BeingSentError             a content cannot be let go before its sending is over
     ├── UndecodableError           pixels cannot be turned into a grey image; the file is kept
     ├── CorrectionError            no corrected copy can be made; the original goes instead
     └── DeliveryError              an object did not reach its destination
@@ -88,6 +89,10 @@ class WrongContextError(RefusedError):
 
 class NotAuthorisedError(RefusedError):
     """This peer may not store objects here."""
+
+
+class BeingSentError(NodeError):
+    """A content of several with one UID is being sent, and cannot be let go before that is over."""
 
 
 class UndecodableError(NodeError):

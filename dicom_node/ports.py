@@ -95,7 +95,9 @@ class Outbox(Protocol):
         """The instance that a delivery carries, with its verdict."""
 
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
-        """The destination has confirmed it. `written`: the body part that the copy was given, None for as received."""
+        """The destination has confirmed it. `written`: the body part that the copy was given, None for as received. An
+        instance that was let go meanwhile is so no more, which is told as a "conflict".
+        """
 
     def delivered_together(self, done: Sequence[Done]) -> None:
         """As `delivered` for each of them, in one transaction."""
@@ -104,7 +106,8 @@ class Outbox(Protocol):
         self, delivery_id: int, *, objects: Sequence[SopReference], written: str | None, now: datetime, ask_at: datetime
     ) -> None:
         """The destination has taken these objects, in this order, and is to be asked from `ask_at`
-        on to commit itself to keep them: SENT. What it was asked of an earlier sending counts no more.
+        on to commit itself to keep them: SENT. What it was asked of an earlier sending counts no more. An instance that
+        was let go meanwhile: as by `delivered`.
         """
 
     def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
@@ -238,7 +241,7 @@ class Records(Protocol):
     def let_go(self, instance_id: int, *, remove: Callable[[str], None], now: datetime) -> bool:
         """As `retire`, whoever has it, for a settled instance with whose UID there are other contents; what is not
         DELIVERED of it is LET_GO, and the time for which those are kept begins anew. False, nothing done, unless one of
-        them is neither lost nor let go.
+        them is neither lost nor let go. BeingSentError, nothing done, while a delivery of it is leased.
         """
 
     def note(self, event: Event) -> None:

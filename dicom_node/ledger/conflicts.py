@@ -2,13 +2,19 @@
 person has let the others go.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Select, exists, false, select, true, update
 
-from dicom_node.instance import DeliveryState
+from dicom_node.errors import BeingSentError
+from dicom_node.instance import DeliveryState, Event
 from dicom_node.ledger.commitments import forget_asking
+from dicom_node.ledger.engine import in_portions
+from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.schema import Condition, deliveries, instances, is_undelivered
+
+BEING_SENT = "it is being sent at this moment; nothing was changed: try again in a minute"
 
 _others = instances.alias("others")
 _flagged = instances.alias("flagged")
@@ -44,11 +50,26 @@ def keep_others_from(connection: Connection, instance_id: int, now: datetime) ->
     connection.execute(update(instances).where(stay).values(resent_at=now))
 
 
-def let_deliveries_go(connection: Connection, instance_id: int) -> None:
-    """Nothing waits, or fails, for an instance any more; what was made stays made."""
-    missing = select(deliveries.c.id).where(deliveries.c.instance_id == instance_id, is_undelivered)
-    ids = connection.scalars(missing.order_by(deliveries.c.id).with_for_update()).all()
+def let_deliveries_go(connection: Connection, instance_id: int, now: datetime) -> None:
+    """Nothing waits, or fails, for an instance any more; what was made stays made. Raises BeingSentError."""
+    missing = select(deliveries.c.id, deliveries.c.lease_until).where(
+        deliveries.c.instance_id == instance_id, is_undelivered
+    )
+    found = connection.execute(missing.order_by(deliveries.c.id).with_for_update()).all()
+    if any(way.lease_until is not None and way.lease_until > now for way in found):
+        raise BeingSentError(BEING_SENT)
+    ids = [way.id for way in found]
     forget_asking(connection, ids)
-    # A lease stays, as when a delivery is given up.
+    # A lease that has run out stays: whoever had it may still be sending (`conflict_anew`).
     over = {"state": DeliveryState.LET_GO, "trouble": None}
     connection.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(over))
+
+
+def conflict_anew(connection: Connection, instance_ids: Sequence[int], now: datetime) -> None:
+    """Which of these were let go while somebody was sending them: now a destination has them after all, and whether
+    that is well a person has to decide anew.
+    """
+    for portion in in_portions(instance_ids):
+        back = update(instances).where(instances.c.id.in_(portion), instances.c.let_go == true()).values(let_go=False)
+        keys = connection.scalars(back.returning(instances.c.id)).all()
+        keep_events(connection, [Event(kind="conflict", at=now, instance_id=key) for key in sorted(keys)])

@@ -11,6 +11,7 @@ from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
 from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.ledger.commitments import forget_asking
+from dicom_node.ledger.conflicts import conflict_anew
 from dicom_node.ledger.engine import Database, in_portions
 from dicom_node.ledger.history import keep_events
 from dicom_node.ledger.queueing import begin_anew, enqueue, troubled
@@ -85,11 +86,14 @@ class SqlOutbox:
         self.delivered_together([Done(delivery_id=delivery_id, sent_uid=sent_uid, written=written, at=now)])
 
     def delivered_together(self, done: Sequence[Done]) -> None:
+        arrived: list[int] = []
         with self._database.writing() as connection:
             for each in done:
                 uid, written = storable(each.sent_uid), storable(each.written)
                 values = {"key": each.delivery_id, "at": each.at, "uid": uid, "body_part": written}
-                _execute_as(connection, _DELIVERED, values, kind="delivered", now=each.at)
+                arrived += _execute_as(connection, _DELIVERED, values, kind="delivered", now=each.at)
+            if arrived:
+                conflict_anew(connection, arrived, done[-1].at)
 
     def sent(
         self,
@@ -102,7 +106,7 @@ class SqlOutbox:
     ) -> None:
         taken = (
             update(deliveries)
-            .where(deliveries.c.id == delivery_id, is_pending)
+            .where(deliveries.c.id == delivery_id, or_(is_pending, deliveries.c.state == DeliveryState.LET_GO))
             .values(
                 state=DeliveryState.SENT,
                 due_at=ask_at,
@@ -118,9 +122,10 @@ class SqlOutbox:
             for uid, kind in {storable(each.sop_instance_uid): each.sop_class_uid for each in objects}.items()
         ]
         with self._database.writing() as connection:
-            if _execute_as(connection, taken, kind="sent", now=now):
+            if arrived := _execute_as(connection, taken, kind="sent", now=now):
                 forget_asking(connection, [delivery_id])
                 connection.execute(insert(sent_objects), rows)
+                conflict_anew(connection, arrived, now)
 
     def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
         with self._database.writing() as connection:
@@ -187,7 +192,8 @@ class SqlOutbox:
                 sleep(BREATH.total_seconds())
             with self._database.writing() as connection:
                 connection.execute(_hold_files(portion))
-                count += _execute_as(connection, change.where(deliveries.c.id.in_(portion)), kind=kind, now=now)
+                change_these = change.where(deliveries.c.id.in_(portion))
+                count += len(_execute_as(connection, change_these, kind=kind, now=now))
         return count
 
 
@@ -198,15 +204,15 @@ def _failed_attempt(delivery_id: int, error: str) -> Update:
 
 def _execute_as(
     connection: Connection, change: Update, values: dict[str, Any] | None = None, *, kind: str, now: datetime
-) -> int:
-    """Change deliveries, with an event for each that changed; returns how many did."""
+) -> list[int]:
+    """Change deliveries, with an event for each that changed; returns the instance of each of those."""
     told = change.returning(deliveries.c.id, deliveries.c.instance_id, deliveries.c.destination)
     changed = connection.execute(told, values).all()
     keep_events(
         connection,
         (Event(kind=kind, at=now, instance_id=key, detail=destination) for _, key, destination in sorted(changed)),
     )
-    return len(changed)
+    return [key for _, key, _ in changed]
 
 
 def _hold_open(connection: Connection, study_uid: str) -> bool:

@@ -210,7 +210,7 @@ class SqlRecords:
             path = connection.scalar(here)
             if path is None:
                 return False
-            let_deliveries_go(connection, instance_id)
+            let_deliveries_go(connection, instance_id, now)
             _remove(remove, path)
             connection.execute(_gone(instance_id).values(let_go=True))
             keep_others_from(connection, instance_id, now)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
-from dicom_node.instance import Delivery, DeliveryState, Done, Instance, InstanceState, PlannedDelivery
+from dicom_node.instance import Delivery, DeliveryState, Done, Event, Instance, InstanceState, PlannedDelivery
 from dicom_node.testing.shelf import Room, is_free, uids_of
 from dicom_node.verdict import Recognition, Verdict
 
@@ -42,20 +42,38 @@ class MemoryOutbox(Room):
                 raise LedgerError("The ledger holds no settled instance for this delivery: is it another node's?")
             return instance, self._shelf.verdicts[key], self._shelf.recognitions.get(key)
 
-    def delivered_together(self, done: Sequence[Done]) -> None:
-        for each in done:
-            self.delivered(each.delivery_id, sent_uid=each.sent_uid, written=each.written, now=each.at)
-
     def delivered(self, delivery_id: int, *, sent_uid: str, written: str | None, now: datetime) -> None:
+        self.delivered_together([Done(delivery_id=delivery_id, sent_uid=sent_uid, written=written, at=now)])
+
+    def delivered_together(self, done: Sequence[Done]) -> None:
         with self._shelf.lock:
-            one = self._shelf.deliveries.get(delivery_id)
-            if one is None or one.state is DeliveryState.DELIVERED:
-                return
-            done = replace(one, state=DeliveryState.DELIVERED, delivered_at=now, sent_uid=sent_uid, written=written)
-            self._shelf.deliveries[delivery_id] = replace(done, attempts=one.attempts + 1)
-            self._shelf.delivery_leases.pop(delivery_id, None)
-            self._shelf.troubles.pop(delivery_id, None)
-            self._shelf.note_way("delivered", one, now)
+            arrived = [one for each in done for one in self._delivered(each)]
+            for one in arrived:
+                self._conflict_anew(one.instance_id, done[-1].at)
+
+    def _delivered(self, done: Done) -> list[Delivery]:
+        """The delivery that this changed, if it did."""
+        one = self._shelf.deliveries.get(done.delivery_id)
+        if one is None or one.state is DeliveryState.DELIVERED:
+            return []
+        self._shelf.deliveries[one.id] = replace(
+            one,
+            state=DeliveryState.DELIVERED,
+            delivered_at=done.at,
+            sent_uid=done.sent_uid,
+            written=done.written,
+            attempts=one.attempts + 1,
+        )
+        self._shelf.delivery_leases.pop(one.id, None)
+        self._shelf.troubles.pop(one.id, None)
+        self._shelf.note_way("delivered", one, done.at)
+        return [one]
+
+    def _conflict_anew(self, instance_id: int, now: datetime) -> None:
+        """It was let go while somebody was sending it, if it was."""
+        if instance_id in self._shelf.let_go:
+            self._shelf.let_go.discard(instance_id)
+            self._shelf.events.append(Event(kind="conflict", at=now, instance_id=instance_id))
 
     def sent(
         self,
@@ -69,7 +87,7 @@ class MemoryOutbox(Room):
         shelf = self._shelf
         with shelf.lock:
             one = shelf.deliveries.get(delivery_id)
-            if one is None or one.state is not DeliveryState.PENDING:
+            if one is None or one.state not in (DeliveryState.PENDING, DeliveryState.LET_GO):
                 return
             sent_uid = objects[-1].sop_instance_uid
             taken = replace(one, state=DeliveryState.SENT, due_at=ask_at, sent_uid=sent_uid, written=written)
@@ -78,6 +96,7 @@ class MemoryOutbox(Room):
             shelf.sent[delivery_id] = sorted({each.sop_instance_uid: each for each in objects}.values(), key=_by_uid)
             shelf.asked[delivery_id] = []
             shelf.note_way("sent", one, now)
+            self._conflict_anew(one.instance_id, now)
 
     def postpone(self, delivery_id: int, *, error: str, planned_at: datetime, due_at: datetime) -> None:
         shelf = self._shelf

@@ -6,10 +6,10 @@ from datetime import datetime
 from itertools import islice
 
 from dicom_node.commitment import PromiseState
-from dicom_node.errors import UnstorableError
+from dicom_node.errors import BeingSentError, UnstorableError
 from dicom_node.instance import DeliveryState, Event, Instance, InstanceState
 from dicom_node.record import Counts, DestinationCounts, InstanceRecord, JobRun
-from dicom_node.testing.shelf import Room, age, oldest_first, uids_of
+from dicom_node.testing.shelf import Room, age, is_free, oldest_first, uids_of
 from dicom_node.verdict import Decision, Outcome
 
 
@@ -107,10 +107,12 @@ class MemoryRecords(Room):
                 return False
             if all(other.id in shelf.lost for other in shelf.others(here)):
                 return False
-            for one in shelf.deliveries_of(instance_id):
-                if one.state is not DeliveryState.DELIVERED:
-                    shelf.deliveries[one.id] = replace(one, state=DeliveryState.LET_GO)
-                    shelf.troubles.pop(one.id, None)
+            missing = [one for one in shelf.deliveries_of(instance_id) if one.state is not DeliveryState.DELIVERED]
+            if not all(is_free(shelf.delivery_leases, one.id, now) for one in missing):
+                raise BeingSentError("it is being sent at this moment: try again")
+            for one in missing:
+                shelf.deliveries[one.id] = replace(one, state=DeliveryState.LET_GO)
+                shelf.troubles.pop(one.id, None)
             remove(here.path)
             shelf.instances[instance_id] = replace(here, spooled=False)
             shelf.lost.discard(instance_id)

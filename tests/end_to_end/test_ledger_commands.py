@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dicom_node.clock import utc_now
 from dicom_node.instance import REPORT_ALONE
 from dicom_node.ledger import SqlLedger, open_ledger
 from dicom_node.part10 import file_header
@@ -270,6 +271,17 @@ def test_let_go_says_how_a_destination_that_has_the_wrong_one_gets_the_right_one
     assert "`dicom-node requeue --state delivered 1.2.3.9` sends what stays" in told
     assert ("keeps it for 1h from now" in told) == bool(keep)
     assert node.run("requeue", "--state", "delivered", "1.2.3.9").stdout.startswith("1 delivery put back")
+
+
+def test_let_go_leaves_alone_what_is_being_sent(node) -> None:
+    Spool.opened(node.spool, 0, expected=lambda: False)
+    with opened(node) as ledger:
+        for digest in ("a" * 64, "b" * 64):
+            settled(ledger, 9, digest=digest, deliveries=to("new"))
+        assert due(ledger, "new", now=utc_now())
+    done = node.run("let-go", "1.2.3.9", "a" * 8, check=False)
+    assert done.returncode == 1
+    assert "it is being sent at this moment; nothing was changed: try again in a minute" in done.stderr
 
 
 def test_let_go_keeps_the_last_content_of_a_uid(node) -> None:

@@ -5,12 +5,13 @@ from datetime import datetime
 import pytest
 
 from dicom_node.commitment import SopReference
-from dicom_node.instance import DeliveryState, Instance
+from dicom_node.errors import BeingSentError
+from dicom_node.instance import Delivery, DeliveryState, Instance
 from dicom_node.ports import Ledger
 from dicom_node.standing import Standing
 from dicom_node.verdict import Decision, Outcome
 from tests.contract.ledger.racing import SECOND, due, race, settled, to, verdict
-from tests.stories import NOON, arrival
+from tests.stories import LEASE, NOON, arrival
 
 LATER = NOON + SECOND
 
@@ -85,12 +86,11 @@ def test_what_stays_is_kept_from_that_decision_on(ledger: Ledger) -> None:
 
 def test_what_is_let_go_neither_waits_nor_fails_nor_is_sent(ledger: Ledger) -> None:
     delivered(ledger)
-    names = ("PACS", "AI", "SLOW", "STORE")
+    names = ("PACS", "AI", "SLOW")
     second = settled(ledger, 1, digest="f" * 64, deliveries=to(*names))
     ledger.outbox.fail(due(ledger)[0].id, error="the destination has this UID already", now=NOON)
     reference = SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.1")
     ledger.outbox.sent(due(ledger, "AI")[0].id, objects=[reference], written=None, now=NOON, ask_at=NOON)
-    (in_hand,) = due(ledger, "STORE")
     assert let_go(ledger, second)
     counts = ledger.records.counts()
     assert (counts.pending, counts.failed, counts.uncommitted, counts.forwarded) == (0, 0, 0, 1)
@@ -100,9 +100,58 @@ def test_what_is_let_go_neither_waits_nor_fails_nor_is_sent(ledger: Ledger) -> N
     assert ledger.commitments.begin(destination="AI", **begun) == []
     for state in (DeliveryState.FAILED, DeliveryState.PENDING):
         assert ledger.outbox.requeue(state=state, uids=["1.2.3.1"], now=NOON) == 0
-    ledger.outbox.delivered(in_hand.id, sent_uid="1.2.3.1", written=None, now=LATER)  # it was on its way
     states = {way.destination: way.state for way in ledger.records.find("1.2.3.1")[1].deliveries}
-    assert states == dict.fromkeys(names, DeliveryState.LET_GO) | {"STORE": DeliveryState.DELIVERED}
+    assert states == dict.fromkeys(names, DeliveryState.LET_GO)
+
+
+def test_what_is_being_sent_at_this_moment_is_not_let_go(ledger: Ledger) -> None:
+    """The destination would have it in the end, and retention would remove the other one."""
+    first = delivered(ledger)
+    second = settled(ledger, 1, digest="f" * 64, deliveries=to("AI", "PACS"))
+    (in_hand,) = due(ledger)
+    with pytest.raises(BeingSentError, match="try again"):
+        ledger.records.let_go(second.id, remove=pytest.fail, now=NOON)
+    assert named(ledger) == [second.id, first.id]
+    assert [way.state for way in ledger.records.find("1.2.3.1")[1].deliveries] == [DeliveryState.PENDING] * 2
+    ledger.outbox.delivered(in_hand.id, sent_uid="1.2.3.1", written=None, now=NOON)
+    assert let_go(ledger, second)
+
+
+def came_late(ledger: Ledger) -> tuple[Instance, Instance, Delivery]:
+    """Two contents; the second is let go while a worker whose lease has run out is still sending it."""
+    first = delivered(ledger)
+    second = settled(ledger, 1, digest="f" * 64, deliveries=to("PACS", "AI"))
+    (in_hand,) = due(ledger)
+    assert ledger.records.let_go(second.id, remove=lambda _: None, now=NOON + LEASE)
+    assert named(ledger) == []
+    return first, second, in_hand
+
+
+@pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.SENT])
+def test_what_arrives_after_it_was_let_go_conflicts_anew(ledger: Ledger, state: DeliveryState) -> None:
+    first, second, in_hand = came_late(ledger)
+    now = NOON + LEASE
+    if state is DeliveryState.DELIVERED:
+        ledger.outbox.delivered(in_hand.id, sent_uid="1.2.3.1", written=None, now=now)
+    else:
+        reference = SopReference(sop_class_uid="1.5", sop_instance_uid="1.2.3.1")
+        ledger.outbox.sent(in_hand.id, objects=[reference], written=None, now=now, ask_at=now)
+    assert named(ledger) == [second.id, first.id]
+    assert retired(ledger, before=now + SECOND) == []
+    record = ledger.records.find("1.2.3.1")[1]
+    assert [event.kind for event in record.events[-2:]] == [state, "conflict"]
+    assert [way.state for way in record.deliveries] == [DeliveryState.LET_GO, state]
+    assert ledger.records.let_go(second.id, remove=lambda _: None, now=now)
+
+
+def test_what_was_delivered_before_it_was_let_go_stays_let_go_however_often_that_is_told(ledger: Ledger) -> None:
+    """A ledger that goes away after a commit, before its answer, is told the same again."""
+    first, second = two_contents(ledger)
+    (way,) = ledger.records.find("1.2.3.1")[0].deliveries
+    let_go(ledger, first)
+    ledger.outbox.delivered(way.id, sent_uid="1.2.3.1", written=None, now=LATER)
+    assert named(ledger) == []
+    assert retired(ledger, before=LATER + SECOND) == [second.id]
 
 
 def test_only_what_stays_is_sent_again_by_hand(ledger: Ledger) -> None:
