@@ -104,6 +104,7 @@ _LAST_RESORTS = (
     "ANCHE",  # hips, and "also"
 )
 _OF_THE_SPINE = ("DORSAL", "DORSALE")  # beside another part of the spine it is one, too
+_THORACIC = "THORACIC"  # of the spine beside another part of it, else of the chest, its ribs or its inlet
 
 Phrase = tuple[int, int, str, str]  # from and to which word, the words, and the term that they mean
 
@@ -114,6 +115,8 @@ def _together(phrases: tuple[Phrase, ...]) -> frozenset[str]:
         others = {term for phrase, term in found.items() if phrase != word}
         if others and not (word in _OF_THE_SPINE and _has_a_spine(others)):
             found.pop(word, None)
+    if _THORACIC in found and _has_a_spine({term for phrase, term in found.items() if phrase != _THORACIC}):
+        found[_THORACIC] = "TSPINE"
     return frozenset(found.values())
 
 
