@@ -15,6 +15,7 @@ from training.adapting import seen_by
 from training.commands.inputs import check_labels, device_here, prepared, recipe_for
 from training.commands.options import DataOption, OutOption, RecipeOption, path_option, refuse_unused
 from training.drawn import drawn, subset
+from training.embeddings import shaped_by_labels
 from training.errors import TrainingError
 from training.heads import Classifier, embed, load_backbone, trained_classifier
 from training.images import ImageSet
@@ -77,6 +78,7 @@ def low_label(
     """
     if (from_model is None) == (source is None):
         raise TrainingError("Give either --from-model MODEL.onnx or --from RUN.")
+    more: dict[str, Any] = {}
     if from_model is not None:
         refuse_unused(context, ["share", "samples", "recipe"], "a file is adapted to --per-region images")
         curve = _adapted(data, out, from_model, per_region or [1, 5, 10, 20], seeds)
@@ -86,9 +88,11 @@ def low_label(
         refuse_unused(context, ["per_region"], "a run is probed with each --share of the labels")
         chosen = recipe_for(recipe, source)
         curve = _probed(data, out, source, chosen, share or [0.001, 0.01, 0.1, 1.0], seeds, samples)
-        table = markdown(curve, "share", SHARES)
+        saw_labels = shaped_by_labels(told_of(source))
+        more["backbone_saw_labels"] = saw_labels
+        table = markdown(curve, "share", SHARES) + (f"\n{_saw_labels(source)}\n" if saw_labels else "")
     about = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seeds": seeds, "samples": samples}
-    write_json(out / METRICS, {**about, "from": str((from_model or source or out).name), "curve": curve})
+    write_json(out / METRICS, {**about, "from": str((from_model or source or out).name), **more, "curve": curve})
     (out / TABLE).write_text(table, encoding="utf-8")
     Console().print(table, soft_wrap=True, highlight=False)
 
@@ -180,6 +184,13 @@ def _probed(
         curve.append({"label": f"{100 * each:g} %", "share": each, **spread(runs)})
     _tell(out, recipe, source, learned=to_learn, measured=to_measure)
     return curve
+
+
+def _saw_labels(source: Path) -> str:
+    return (
+        f"The backbone of {source.name} learned from labels itself: a share counts only those that the head was fitted "
+        "on, so this is no curve of what few labels give."
+    )
 
 
 def _tell(out: Path, recipe: Recipe, source: Path, *, learned: Pool, measured: Pool) -> None:

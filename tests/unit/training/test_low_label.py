@@ -1,5 +1,6 @@
 """The curve over few labels compares with a network that could learn, and takes no number that cannot be meant."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,25 @@ def test_the_table_says_in_how_many_steps_the_network_from_scratch_learned(tmp_p
     given = ["--from", a_run(tmp_path / "run", 0.5), "--data", tmp_path / "data", "--out", tmp_path / "o"]
     assert training("low-label", *given, *asked) == 0
     assert "take 2 steps of 12 images: too few" in " ".join(capsys.readouterr().err.split())
-    heads, _, cells = (tmp_path / "o" / "table.md").read_text().splitlines()
+    heads, _, cells = (tmp_path / "o" / "table.md").read_text().splitlines()[:3]
     assert (heads.split(" | ")[-1], cells.split(" | ")[-1]) == ("steps from scratch |", "2 |")
+
+
+@pytest.mark.parametrize(("method", "saw"), [("simclr", False), ("supcon", True), ("supervised", True)])
+def test_a_backbone_that_learned_from_labels_is_said(tmp_path, capsys, method, saw):
+    """1 % of the labels for the head is not 1 % of the labels where the backbone has had all."""
+    data = small_set(per_region=6, regions=3)
+    write_set(zip(data.rows, data.images, strict=True), tmp_path / "data", size=SIZE)
+    run, out = a_run(tmp_path / "run", 0.5), tmp_path / "o"
+    told = json.loads((run / "run.json").read_text())
+    told["recipe"]["pretrain"]["method"] = method
+    told["recipe"]["probe"] |= {"views": 1, "epochs": 1}
+    (run / "run.json").write_text(json.dumps(told))
+    given = ["--from", run, "--data", tmp_path / "data", "--share", 1.0, "--seeds", 1, "--out", out]
+    assert training("low-label", *given) == 0
+    assert json.loads((out / "metrics.json").read_text())["backbone_saw_labels"] is saw
+    for said in (capsys.readouterr().out, (out / "table.md").read_text()):
+        assert ("The backbone of run learned from labels itself" in said) == saw
 
 
 @pytest.mark.parametrize(

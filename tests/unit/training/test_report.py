@@ -51,3 +51,9 @@ def test_a_number_of_one_kind_stands_beside_what_it_was_measured_on(tmp_path, na
 def test_what_was_measured_goes_before_what_was_learned_from(tmp_path):
     """A curve on real images stays one, though simulated ones helped."""
     assert "43.2" in page_of(tmp_path, METRICS["shares"], SIMULATED, REAL, measured_on=[REAL])
+
+
+@pytest.mark.parametrize("saw", [True, False])
+def test_a_curve_over_shares_says_where_the_backbone_had_all_labels(tmp_path, saw):
+    page = page_of(tmp_path, {**METRICS["shares"], "backbone_saw_labels": saw}, SIMULATED)
+    assert ("this is no curve of what few labels give" in page) == saw
