@@ -47,6 +47,27 @@ class Relay(logging.Handler):
         tell("library_trouble", library=record.name, said=str(record.msg).partition("\n")[0], **where)
 
 
+class _Escaped:
+    """A text that is shown as a literal of Python's: the renderer for people quotes whatever is no string by its repr,
+    and of strings only those with spaces, quotes and line breaks.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = str(text)
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+def _escape(_logger: object, _method: str, told: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Let no value move the cursor of the terminal at which the log is read; a peer chooses its UIDs."""
+    return {key: _Escaped(value) if _is_unprintable(value) else value for key, value in told.items()}
+
+
+def _is_unprintable(value: object) -> bool:
+    return isinstance(value, str) and not value.isprintable()
+
+
 def place_of(error: BaseException) -> str:
     """Where an error came from, for one whose text must not be told."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -55,17 +76,17 @@ def place_of(error: BaseException) -> str:
 
 def configure_logging(*, form: Literal["console", "json"], level: str) -> None:
     """Set up structlog and quiet the libraries; called once, by the process that is the program."""
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.JSONRenderer()]
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        else [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.dict_tracebacks,
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: Lines(),

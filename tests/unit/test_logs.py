@@ -16,11 +16,34 @@ log = structlog.get_logger()
 """
 
 
-def run(program: str, **streams) -> subprocess.CompletedProcess[str]:
+def run(program: str, form: str = "json", **streams) -> subprocess.CompletedProcess[str]:
     """A process of its own, since logging is set up once for a whole process."""
+    begin = BEGIN.replace("json", form)
     return subprocess.run(
-        [sys.executable, "-c", BEGIN + program], text=True, check=False, timeout=60, stdout=subprocess.PIPE, **streams
+        [sys.executable, "-c", begin + program], text=True, check=False, timeout=60, stdout=subprocess.PIPE, **streams
     )
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize(
+    "value",
+    ["1.2.4\x1b]0;pwned\x07\x1b[2J", "1.2\x1b[2J 3", "1.2\n2026 [error] made up", "1.2\x9b2J", "1\u202e2", "1.2\ud800"],
+)
+def test_what_would_move_a_terminals_cursor_is_written_as_an_escape(form: str, value: str) -> None:
+    """Whoever sends an image chooses its UIDs, and the log is often read at a terminal."""
+    said = f"class UID(str): pass\nlog.info('stored', sop_instance_uid=UID({value!r}), all=[{value!r}])"
+    told = run(said, form, stderr=subprocess.PIPE).stderr
+    assert told.endswith("\n")
+    assert told[:-1].isprintable()
+    if form == "json":
+        assert json.loads(told)["sop_instance_uid"] == value
+    else:
+        assert f"sop_instance_uid={value!r}" in told
+
+
+def test_what_can_be_printed_is_written_as_it_is() -> None:
+    told = run("log.info('stored', destination='PÄCS', uid='1.2.3', reason='a b')", "console", stderr=subprocess.PIPE)
+    assert "stored destination=PÄCS reason='a b' uid=1.2.3" in told.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
