@@ -9,13 +9,12 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from dicom_node.bodypart import HeaderRegion, read_header_region
-from dicom_node.element_text import body_part_of, region_codes_of, region_modifiers_of, structure_codes_of, text_of
+from dicom_node.element_text import body_part_of, region_codes_of, structure_codes_of, text_of
+from dicom_node.laterality import side_of_modifiers, side_of_words
+from dicom_node.terms import sides
 
 _LATERALITY = 0x00200060
 _IMAGE_LATERALITY = 0x00200062
-# R and L by the standard, the rest by those who type them; CID 244's codes of right and left, and their older forms.
-_ONE_SIDE = frozenset({"R", "L", "RIGHT", "LEFT", "RT", "LT", "RECHTS", "LINKS", "RE", "LI"})
-_ONE_SIDE_CODES = frozenset({"24028007", "7771000", "G-A100", "G-A101"})
 
 # Bulk and nested values: no rule can ask for them.
 LONGEST = 10_240  # bytes; the longest text that is no bulk, an LT, has 10,240 characters
@@ -26,12 +25,13 @@ def header_region(ds: Dataset) -> HeaderRegion:
     """Normalise BodyPartExamined, AnatomicRegionSequence, PrimaryAnatomicStructureSequence and laterality of a data
     set, which stays as it is.
 
-    Laterality is the series', ImageLaterality the image's (PS3.3 C.7.3.1, C.8.11.5), and a modifier of the region says
-    it too; B and U name no side.
+    Laterality is the series', ImageLaterality the image's (PS3.3 C.7.3.1, C.8.11.5), R and L by the standard, and as
+    people type them; a modifier of the region says it too, and a word in BodyPartExamined. B and U name no side.
     """
     said = read_header_region(body_part_of(ds), region_codes_of(ds), structure_codes_of(ds))
     series, image = text_of(ds, _LATERALITY).upper(), text_of(ds, _IMAGE_LATERALITY).upper()
-    sided = not _ONE_SIDE.isdisjoint({series, image}) or len(region_modifiers_of(ds) & _ONE_SIDE_CODES) == 1
+    one = any(sides().get(each) in ("R", "L") for each in (series, image))
+    sided = one or bool(side_of_modifiers(ds) or side_of_words(ds))
     return replace(said, sided=sided, whole=image in ("U", "B"))
 
 

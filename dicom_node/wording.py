@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dicom_node.terms import body_parts, filler, noise, qualifiers, synonyms
+from dicom_node.terms import body_parts, filler, noise, qualifiers, sides, synonyms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,16 @@ class Wording:
             return self.strange or not _is_nothing(self.rest)
         unknown = [word for word in self.rest if not _is_known(word)]
         return self.strange or bool(unknown and "".join(unknown) not in noise())  # A/P is AP
+
+    @property
+    def side(self) -> str:
+        """R or L where its words name that side alone, "" otherwise, and where something else of it is not understood.
+
+        L beside a spine, or alone, may be lumbar.
+        """
+        pairs = bool(self.terms) and all(body_parts()[term].paired for term in self.terms)
+        named = {sides()[word] for word in self.rest if word in sides() and (word != "L" or pairs)}
+        return next(iter(named)) if named in ({"R"}, {"L"}) and not self.unexplained else ""
 
 
 def understood(text: str) -> Wording:

@@ -19,6 +19,7 @@ from dicom_node.correct.elements import (
 )
 from dicom_node.correct.original import Reason, contributing_equipment_item, original_attributes_items
 from dicom_node.element_text import region_codes_of, structure_codes_of
+from dicom_node.laterality import side_of_modifiers, stated_side
 from dicom_node.verdict import Decision
 
 # What each changed attribute becomes; None removes it.
@@ -26,7 +27,10 @@ Changes = dict[str, DataElement | None]
 
 
 # Where a side may be said; enhanced objects say it per frame.
-_SIDES = ("Laterality", "ImageLaterality", "MeasurementLaterality", "SharedFunctionalGroupsSequence")
+_SIDES_ELSEWHERE = ("MeasurementLaterality", "SharedFunctionalGroupsSequence")
+_SIDES = ("Laterality", "ImageLaterality", *_SIDES_ELSEWHERE)
+
+_SIDE_CODES = {"R": ("24028007", "SCT", "Right"), "L": ("7771000", "SCT", "Left")}  # PS3.16 CID 244
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +86,15 @@ def _body_part(ds: Dataset, part: BodyPart) -> Changes:
 
 
 def _anatomic_region(ds: Dataset, region: BodyPart | None) -> Changes:
-    """A sequence that already names the region, be it finer or in older codes, keeps its item and its modifiers."""
+    """A sequence that already names the region, be it finer or in older codes, keeps its item and its modifiers. Of
+    those of another region the side stays.
+    """
     if region is None or not _wrong_code(ds, region, if_empty=True):
         return {}
     item = code_item(region.code, "SCT", region.meaning)
+    side = side_of_modifiers(ds)
+    if side and region.paired:
+        item.AnatomicRegionModifierSequence = [code_item(*_SIDE_CODES[side])]
     return {"AnatomicRegionSequence": DataElement(tag_of("AnatomicRegionSequence"), "SQ", [item])}
 
 
@@ -99,19 +108,29 @@ def _primary_structure(ds: Dataset, region: BodyPart | None) -> Changes:
 def _laterality(ds: Dataset, part: BodyPart) -> Changes:
     """Keep the side consistent with the body part (PS3.3 C.7.3.1 Laterality 2C, C.8.11.5 ImageLaterality).
 
-    An unpaired part has no side: Laterality goes, ImageLaterality becomes U. A paired part needs one of the two, and
-    what nobody knows is left empty; the image itself cannot tell left from right.
+    An unpaired part has no side: Laterality goes, ImageLaterality becomes U. A paired part needs one of the two.
     """
-    changes: Changes = {}
     if part.paired:
-        if not any(keyword in ds for keyword in _SIDES):
-            changes["Laterality"] = DataElement(tag_of("Laterality"), "CS", "")
-        return changes
+        return _side_of_a_pair(ds)
+    changes: Changes = {}
     if "Laterality" in ds:
         changes["Laterality"] = None
     if text_value(ds, "ImageLaterality") not in ("", "U"):
         changes["ImageLaterality"] = DataElement(tag_of("ImageLaterality"), "CS", "U")
     return changes
+
+
+def _side_of_a_pair(ds: Dataset) -> Changes:
+    """Where no attribute says the side, the one that a modifier or a word of BodyPartExamined states is written; what
+    nobody knows is left empty, since the image itself cannot tell left from right.
+    """
+    if any(text_value(ds, keyword) for keyword in ("Laterality", "ImageLaterality")):
+        return {}
+    side = "" if any(keyword in ds for keyword in _SIDES_ELSEWHERE) else stated_side(ds)
+    if not side and any(keyword in ds for keyword in _SIDES):
+        return {}
+    keyword = "ImageLaterality" if "ImageLaterality" in ds else "Laterality"
+    return {keyword: DataElement(tag_of(keyword), "CS", side)}
 
 
 def _apply(ds: Dataset, changes: Changes, correction: Correction) -> None:

@@ -50,6 +50,12 @@ def qualifiers() -> frozenset[str]:
     return _words_of("qualifiers.csv")
 
 
+@lru_cache(maxsize=1)
+def sides() -> Mapping[str, str]:
+    """Words of a side, and which: R, L or B (both)."""
+    return {row["word"]: row["side"] for row in table("sides.csv")}
+
+
 def _words_of(name: str) -> frozenset[str]:
     return frozenset(row["word"] for row in table(name))
 

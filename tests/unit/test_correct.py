@@ -132,10 +132,10 @@ def test_the_code_of_another_scheme_is_not_taken_for_the_region():
 def test_modifiers_of_a_wrong_region_go_and_are_kept_in_the_trace():
     """The whole prior sequence is kept, since something inside it changed."""
     region = anatomy("KNEE")
-    region[0].AnatomicRegionModifierSequence = [code("7771000", "Left")]
+    region[0].AnatomicRegionModifierSequence = [code("40415009", "Proximal")]
     ds = corrected(cr(AnatomicRegionSequence=region), correction("HAND"))
     assert "AnatomicRegionModifierSequence" not in ds.AnatomicRegionSequence[0]
-    assert previous(ds).AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Left"
+    assert previous(ds).AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning == "Proximal"
 
 
 def test_several_codes_of_which_one_names_the_region_stay():

@@ -88,6 +88,24 @@ def test_a_modifier_of_the_region_is_a_side_too(modifiers: list[Dataset], sided:
     assert header_region(ds).sided is sided
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("text", "sided"),
+    [
+        *[(text, True) for text in ("LT KNEE", "KNEE R", "L HAND", "Hüfte li.", "RIGHT", "XR HIP 2 VIEWS LEFT")],
+        *[
+            (text, False)
+            for text in ("KNEE", "BOTH KNEES", "KNEE R/L", "L SPINE", "SPINE L", "KNEE R/O FX", "LAT", "L")
+        ],
+    ],
+)
+def test_a_word_of_the_body_part_is_a_side_too(text: str, sided: bool) -> None:
+    """Where it can be nothing else: an L beside a spine, or alone, may be lumbar."""
+    ds = Dataset()
+    ds.BodyPartExamined = text
+    assert header_region(ds).sided is sided
+
+
 PATELLA, MENISCUS, HEART = "64234005", "120601009", "80891009"
 
 
