@@ -61,7 +61,8 @@ class Instance(Arrival):
 
     `conflict`: an object with the same UID and other content was here before it. `attempts`: how often a worker has
     claimed it. `spooled`: False once retention has removed the file, or a check has found it lost. `resent_at`: when
-    its sender last sent it again after that, or a person let another content with its UID go.
+    its sender last sent it again after that, or a person let another content with its UID go. `unasked`: its
+    file had gone and was found again, which nobody has asked for: who sends it now misses it.
     """
 
     id: int
@@ -70,6 +71,7 @@ class Instance(Arrival):
     conflict: bool = False
     spooled: bool = True
     resent_at: datetime | None = None
+    unasked: bool = False
 
     @property
     def kept_since(self) -> datetime:

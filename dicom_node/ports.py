@@ -42,9 +42,9 @@ class Intake(Protocol):
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         """An instance's file had gone and is back, at `path`: note that, and make its FAILED deliveries PENDING and due
         now; with `resend` the SENT and DELIVERED ones too, since whoever sends it again misses it, and the time for
-        which it is kept begins anew. One that was settled
-        as unreadable, without its file that is, becomes RECEIVED again, and its study is open: it keeps that verdict
-        until the next.
+        which it is kept begins anew; without, it is `unasked`. One that was settled as unreadable, without its file
+        that is, becomes RECEIVED again, and its study is open: it keeps that verdict until the next. One that was let
+        go is so no more with `resend`; without, it stays so, and nothing of it is sent.
         """
 
 
@@ -120,13 +120,16 @@ class Outbox(Protocol):
         """Give a worker's own unfinished claims back at once, without counting an attempt."""
 
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
-        """Add deliveries to a SETTLED instance, for destinations that it has none for; returns how many were added."""
+        """Add deliveries to a SETTLED instance that was not let go, for destinations that it has none for; returns how
+        many were added.
+        """
 
     def requeue(
         self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destinations: Sequence[str] | None = None
     ) -> int:
         """Make deliveries in `state` (of these SOP, series or study UIDs; to these destinations) PENDING and due now,
-        as new, and say how many. Not what waits for a closing, unless UIDs are given; nor, but if PENDING, gone files.
+        as new, and say how many. Not what waits for a closing, unless UIDs are given; nor of what was let go; nor,
+        but if PENDING, gone files.
         """
 
     def give_up(self, destination: str, *, error: str, now: datetime) -> int:

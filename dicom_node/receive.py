@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from dicom_node.errors import MismatchError
-from dicom_node.instance import Arrival, Incoming, Receipt
+from dicom_node.instance import Arrival, Incoming, Instance, Receipt
 from dicom_node.part10 import Identity, digest_of, file_header, read_identity
 from dicom_node.ports import Intake
 from dicom_node.soundness import is_surely_sound
@@ -15,8 +15,9 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
 
     Outcomes: OutOfResourcesError when the disk has no room for it; NotUnderstoodError when it is not DICOM;
     MismatchError when it is not what the command announced; a duplicate when the very same content is here already,
-    and then nothing is written, unless retention or a disk has lost or damaged its file: then that is restored, and
-    goes to its destinations again, since whoever sends it again misses it; else a file and a row.
+    and then nothing is written, unless retention or a disk has lost or damaged its file, also if a start has found that
+    again since: then it is restored, and goes to its destinations again, since whoever sends it again misses it; else a
+    file and a row.
 
     LedgerError leaves a file without a row behind: it bears the name of its content, so that sending the object again
     makes it whole, as after a crash at that point.
@@ -27,7 +28,7 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
     digest = digest_of(incoming)
     if spool.holds(digest):
         here = intake.find(incoming.sop_instance_uid, digest)
-        if here is not None and here.spooled and is_surely_sound(spool.path(here.path), digest):
+        if here is not None and _is_missed_by_nobody(here) and is_surely_sound(spool.path(here.path), digest):
             return Receipt(instance=here, duplicate=True)
     header = file_header(incoming)
     path = spool.write(digest, header, incoming.dataset)
@@ -37,6 +38,11 @@ def receive(incoming: Incoming, *, spool: Spool, intake: Intake, now: datetime) 
         if not spool.holds(digest):  # retention took it before that; now that its row is restored, it stays
             spool.write(digest, header, incoming.dataset)
     return receipt
+
+
+def _is_missed_by_nobody(here: Instance) -> bool:
+    """Unlike one whose file had gone, of which a start may have found what its sender was refused (`recovery`)."""
+    return here.spooled and not here.unasked
 
 
 def _check_announced(incoming: Incoming, identity: Identity) -> None:

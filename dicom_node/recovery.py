@@ -3,7 +3,8 @@
 Each kind of debris has one rule (docs/ARCHITECTURE.md has the table): leases and temporary files of processes that are
 surely dead go at once; a file that no row knows is taken in as if it had just been received; a row whose file has gone
 or is not as long as it was is marked as lost, loudly; a file that its row believes gone is restored, if it is sound,
-and goes nowhere that has it. A spool full of files beside an empty ledger is no debris, but another ledger's.
+and goes nowhere that has it, until somebody sends it again. A spool full of files beside an empty ledger is no debris,
+but another ledger's.
 """
 
 from collections.abc import Callable

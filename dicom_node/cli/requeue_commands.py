@@ -100,7 +100,7 @@ def _put_back(
     if left > 0 and state is DeliveryState.PENDING:
         told.append(f"{left} left to wait for their study to close: name their UIDs to send them now")
     elif left > 0:
-        told.append(f"{left} left alone: the file of the image is not here any more")
+        told.append(f"{left} left alone: the file of the image is not here any more, or it was let go")
     told += [
         f"{number} left alone for {name}, which is not configured: once it is, `requeue` takes what is for it"
         for name, number in sorted(standing.items())

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Executable, bindparam, case, false, func, insert, select, update
+from sqlalchemy import Connection, Executable, bindparam, case, false, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_node.instance import Arrival, DeliveryState, Event, Instance, InstanceState, Receipt
@@ -43,7 +43,10 @@ class SqlIntake:
 
     def restore(self, instance_id: int, *, path: str, now: datetime, resend: bool = True) -> None:
         here = update(instances).where(instances.c.id == instance_id).values(spooled=True, lost=False, path=path)
-        here = here.values(resent_at=now, let_go=False) if resend else here
+        if resend:
+            here = here.values(resent_at=now, let_go=False, unasked=False)
+        else:
+            here = here.values(unasked=or_(instances.c.unasked, instances.c.spooled == false()))
         over = ~is_pending if resend else deliveries.c.state == DeliveryState.FAILED
         with self._database.writing() as connection:
             connection.execute(here)

@@ -5,7 +5,20 @@ from datetime import datetime, timedelta
 from time import sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, bindparam, exists, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    exists,
+    false,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from dicom_node.commitment import SopReference
 from dicom_node.errors import LedgerError
@@ -38,6 +51,9 @@ BREATH = timedelta(seconds=0.15)
 _waits_for_closing: ColumnElement[bool] = is_pending & deliveries.c.due_at.is_(None)
 _has_its_file: ColumnElement[bool] = exists().where(
     instances.c.id == deliveries.c.instance_id, instances.c.spooled == true()
+)
+_is_wanted: ColumnElement[bool] = exists().where(
+    instances.c.id == deliveries.c.instance_id, instances.c.let_go == false()
 )
 
 
@@ -147,7 +163,8 @@ class SqlOutbox:
     def plan(self, instance_id: int, deliveries: Sequence[PlannedDelivery], *, now: datetime) -> int:
         """As the port says; and what would wait for a closing that is over already, or never comes, is due at once."""
         # The instance's row is held, so that two who plan for it come one after the other.
-        study_of = select(instances.c.study_uid).where(instances.c.id == instance_id, is_settled).with_for_update()
+        wanted = (instances.c.id == instance_id) & is_settled & (instances.c.let_go == false())
+        study_of = select(instances.c.study_uid).where(wanted).with_for_update()
         routed = update(instances).where(instances.c.id == instance_id).values(routed=True)
         with self._database.writing() as connection:
             study_uid = connection.scalar(study_of)
@@ -162,7 +179,7 @@ class SqlOutbox:
     def requeue(
         self, *, state: DeliveryState, uids: Sequence[str], now: datetime, destinations: Sequence[str] | None = None
     ) -> int:
-        chosen = [deliveries.c.state == state]
+        chosen = [deliveries.c.state == state, _is_wanted]
         if state is not DeliveryState.PENDING:
             chosen.append(_has_its_file)
         if destinations is not None:

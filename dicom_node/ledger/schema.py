@@ -73,9 +73,9 @@ instances = Table(
     Column("lost", Boolean, nullable=False, server_default=false()),
     # A person has let it go for another content with its UID; its file was removed, spooled is False then, too.
     Column("let_go", Boolean, nullable=False, server_default=false()),
-    # Sent again after its file had gone, or preferred to another content with its UID by a person: that is kept from
-    # then on, and not from its first arrival.
+    # Sent again after its file had gone, or preferred by a person to another content with its UID: kept from then on.
     Column("resent_at", UtcTime),
+    Column("unasked", Boolean, nullable=False, server_default=false()),  # had gone, was found, and not sent since
     Column("lease_owner", Text),
     Column("lease_until", UtcTime),
     UniqueConstraint("sop_instance_uid", "digest"),

@@ -37,9 +37,10 @@ class MemoryIntake(Room):
         with shelf.lock:
             if instance_id not in shelf.instances:
                 return
-            instance = replace(shelf.instances[instance_id], spooled=True, path=path)
+            gone = shelf.instances[instance_id]
+            instance = replace(gone, spooled=True, path=path, unasked=gone.unasked or not gone.spooled)
             if resend:
-                instance = replace(instance, resent_at=now)
+                instance = replace(instance, resent_at=now, unasked=False)
                 shelf.let_go.discard(instance_id)
             if instance.state is InstanceState.SETTLED and self._is_to_be_seen(instance_id):
                 instance = replace(instance, state=InstanceState.RECEIVED, attempts=0)

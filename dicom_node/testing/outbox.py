@@ -132,7 +132,7 @@ class MemoryOutbox(Room):
         shelf = self._shelf
         with shelf.lock:
             instance = shelf.instances.get(instance_id)
-            if instance is None or instance.state is not InstanceState.SETTLED:
+            if instance is None or instance.state is not InstanceState.SETTLED or instance_id in shelf.let_go:
                 return 0
             closing_ahead = shelf.is_open(instance.study_uid)
             return shelf.enqueue(instance_id, deliveries, now=now, closing_ahead=closing_ahead)
@@ -142,7 +142,8 @@ class MemoryOutbox(Room):
     ) -> int:
         shelf = self._shelf
         with shelf.lock:
-            chosen = [one for one in shelf.deliveries.values() if one.state is state]
+            wanted = (one for one in shelf.deliveries.values() if one.instance_id not in shelf.let_go)
+            chosen = [one for one in wanted if one.state is state]
             if state is not DeliveryState.PENDING:
                 chosen = [one for one in chosen if shelf.instances[one.instance_id].spooled]
             if destinations is not None:

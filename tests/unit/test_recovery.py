@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from dicom_node.errors import OutOfResourcesError, WrongLedgerError
-from dicom_node.instance import InstanceState
+from dicom_node.errors import LedgerError, OutOfResourcesError, WrongLedgerError
+from dicom_node.instance import Arrival, InstanceState
 from dicom_node.owner import own_name
 from dicom_node.part10 import digest_of, file_header
 from dicom_node.receive import receive
@@ -221,6 +221,45 @@ def test_a_file_that_is_back_is_not_sent_where_it_is_already(spool, ledger, tmp_
         (tmp_path / one.sop_instance_uid).rename(spool.path(one.path))
     assert check(spool, ledger) == Findings(restored=2)
     assert [one.instance_id for one in due(ledger)] == [refused.id]
+
+
+class Away:
+    """A ledger that cannot be reached."""
+
+    def find(self, sop_instance_uid: str, digest: str) -> None:
+        raise LedgerError("the database is away")
+
+    def add(self, arrival: Arrival) -> None:
+        raise LedgerError("the database is away")
+
+
+@pytest.mark.parametrize("how", ["retired", "let go", "lost"])
+def test_what_was_refused_once_its_file_was_written_and_comes_again_after_a_start_is_missed(
+    spool, ledger, how: str
+) -> None:
+    """Its sender misses it; that the start had found the file, whose sender got no answer, says nothing of that."""
+    item = incoming("1.2.3")
+    instance = take(spool, ledger, "1.2.3")
+    ledger.work.settle(instance.id, verdict(), recognition=None, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.2.3", written=None, now=NOON)
+    if how == "retired":
+        assert ledger.records.retire(instance.id, remove=spool.remove, now=NOON)
+    elif how == "let go":
+        receive(incoming("1.2.3", PatientName="OTHER"), spool=spool, intake=ledger.intake, now=NOON)
+        assert ledger.records.let_go(instance.id, remove=spool.remove, now=NOON)
+    else:
+        spool.remove(instance.path)
+        assert check(spool, ledger) == Findings(lost=1)
+    with pytest.raises(LedgerError):
+        receive(item, spool=spool, intake=Away(), now=NOON)
+    assert check(spool, ledger) == Findings(restored=1)
+    assert due(ledger) == []
+    assert receive(item, spool=spool, intake=ledger.intake, now=NOON + DAY).duplicate
+    assert [one.instance_id for one in due(ledger, now=NOON + DAY)] == [instance.id]
+    assert ledger.records.counts().conflicting == (2 if how == "let go" else 0)
+    assert ledger.intake.find("1.2.3", instance.digest).kept_since == NOON + DAY
+    receive(item, spool=spool, intake=ledger.intake, now=NOON + 2 * DAY)
+    assert due(ledger, now=NOON + 2 * DAY)[0].planned_at == NOON + DAY  # once
 
 
 def test_what_retention_had_removed_before_a_crash_is_not_lost(spool, ledger) -> None:

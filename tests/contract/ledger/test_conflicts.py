@@ -162,6 +162,15 @@ def test_only_what_stays_is_sent_again_by_hand(ledger: Ledger) -> None:
     assert [one.instance_id for one in due(ledger)] == [second.id]
 
 
+def test_what_stays_is_sent_again_alone_also_where_the_other_file_is_back(ledger: Ledger) -> None:
+    """As when the spool's folder was restored from a backup."""
+    first, second = two_contents(ledger)
+    let_go(ledger, first)
+    ledger.intake.restore(first.id, path=first.path, now=NOON, resend=False)
+    assert ledger.outbox.requeue(state=DeliveryState.DELIVERED, uids=["1.2.3.1"], now=NOON) == 1
+    assert [one.instance_id for one in due(ledger)] == [second.id]
+
+
 def test_the_last_content_of_a_uid_is_not_let_go(ledger: Ledger) -> None:
     first, second = two_contents(ledger)
     alone = delivered(ledger, 2)
@@ -220,6 +229,9 @@ def test_what_comes_back_by_itself_after_it_was_let_go_goes_nowhere(ledger: Ledg
     delivered(ledger, digest="f" * 64)
     let_go(ledger, first)
     ledger.intake.restore(first.id, path=first.path, now=LATER, resend=False)
+    assert ledger.outbox.plan(first.id, to("LATER"), now=LATER) == 0
+    for state in DeliveryState:
+        assert ledger.outbox.requeue(state=state, uids=["1.2.3.1"], destinations=["AI"], now=LATER) == 0
     assert named(ledger) == []
     assert due(ledger, "AI", now=LATER) == []
     assert ledger.work.claim(worker="w", limit=9, now=LATER, lease=SECOND) == []

@@ -136,6 +136,20 @@ def test_a_file_that_came_back_by_itself_goes_only_where_it_failed(ledger: Ledge
     assert states == {"AI": DeliveryState.PENDING, "PACS": DeliveryState.DELIVERED}
 
 
+def test_a_file_that_came_back_by_itself_is_marked_until_somebody_sends_it_again(ledger: Ledger) -> None:
+    """Or until then nobody can tell who misses it from who only lost our answer."""
+    instance = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    ledger.intake.restore(instance.id, path=instance.path, now=NOON, resend=False)
+    assert not ledger.records.find("1.2.3.1")[0].instance.unasked  # it had never gone
+    assert ledger.records.retire(instance.id, remove=lambda _: None, now=NOON)
+    for resend, unasked in ((False, True), (False, True), (True, False), (False, False)):
+        ledger.intake.restore(instance.id, path=instance.path, now=NOON, resend=resend)
+        found = ledger.intake.find("1.2.3.1", instance.digest)
+        assert found is not None
+        assert (found.spooled, found.unasked) == (True, unasked)
+
+
 def test_what_was_settled_without_its_file_is_looked_at_when_that_is_back(ledger: Ledger) -> None:
     instance, other = (ledger.intake.add(arrival(number)).instance for number in (1, 2))
     first = verdict(outcome=Outcome.UNREADABLE, decision=Decision.UNREADABLE)
