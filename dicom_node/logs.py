@@ -11,6 +11,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+_NOWHERE = logging.NullHandler()
+
 
 class Lines(structlog.WriteLogger):
     """Writes lines to standard error. One that cannot be written, as on a full disk or to a reader that has died, is
@@ -105,4 +107,8 @@ def quiet_libraries() -> None:
     """
     warnings.filterwarnings("ignore")
     for name in ("pydicom", "pynetdicom", "apscheduler", "alembic", "highdicom", "gdcm"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        library = logging.getLogger(name)
+        library.setLevel(logging.CRITICAL)
+        # pydicom sets its level anew when it is imported, which may be later.
+        library.propagate = False
+        library.addHandler(_NOWHERE)

@@ -127,3 +127,19 @@ def test_the_values_that_a_library_quotes_are_not_in_the_log() -> None:
     told = run(quoting, stderr=subprocess.PIPE).stderr
     assert json.loads(told)["said"] == "cannot read %s"
     assert "SECRET" not in told
+
+
+@pytest.mark.parametrize("library", ["pydicom.uid", "pynetdicom"])
+def test_libraries_that_come_after_the_log_was_set_up_stay_quiet_too(library: str) -> None:
+    """pydicom sets its own level when it is imported, which most commands do only once they have read their file."""
+    quoting = f"""
+import {library}
+from pydicom.uid import UID
+import logging
+UID("SECRET^PATIENT")
+logging.getLogger("pydicom.sub").warning("SECRET^PATIENT")
+logging.getLogger("pynetdicom.sub").warning("SECRET^PATIENT")
+log.info("stored")
+"""
+    told = run(quoting, stderr=subprocess.PIPE).stderr
+    assert [json.loads(line)["event"] for line in told.splitlines()] == ["stored"]
