@@ -38,6 +38,16 @@ def splits_of(told: Mapping[str, Any]) -> tuple[DataRecipe, ...]:
     return tuple(dict.fromkeys(each.split for each in _stages(told)))
 
 
+def unnamed_labels(told: Mapping[str, Any]) -> int:
+    """On how many labelled images heads were re-fitted or weights fine-tuned, as runs and cards tell: numbers alone,
+    so that no row can be known to be one of them. What taught two members of an ensemble counts twice.
+    """
+    number = sum(sum(each.get("labels", {}).values()) for each in told.get("adapted", []))
+    tuned = told.get("finetuned") or (told if told.get("command") == "probe --finetune" else {})
+    number += sum(each["n"] for each in tuned.get("labels", []))
+    return int(number) + sum(unnamed_labels(each) for each in _before(told))
+
+
 def own_split(told: Mapping[str, Any]) -> DataRecipe | None:
     """The split of the run or the model file itself; None where it does not tell."""
     data = told.get("recipe", {}).get("data", {})
@@ -92,10 +102,14 @@ def _stages(told: Mapping[str, Any]) -> Iterator[Stage]:
     own = own_split(told)
     if own is not None:
         yield Stage(split=own, sources=_sources(told))
+    for before in _before(told):
+        yield from _stages(before)
+
+
+def _before(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the models that it began with, or is made of, tell."""
     members = [each.get("training") for each in told.get("members", []) if isinstance(each, Mapping)]
-    for before in (told.get("earlier"), told.get("run"), *members):
-        if before:
-            yield from _stages(before)
+    return [each for each in (told.get("earlier"), told.get("run"), *members) if each]
 
 
 def _sources(told: Mapping[str, Any]) -> frozenset[str] | None:

@@ -16,7 +16,7 @@ from training.manifest import OOD, Row
 from training.progress import evaluation_table, progress, steadiness_table
 from training.recipe import DataRecipe, Recipe
 from training.runs import METRICS, check_own_run, sources, write_json, write_use
-from training.splits import stages_of
+from training.splits import stages_of, unnamed_labels
 from training.steadiness import steadiness
 
 
@@ -43,9 +43,17 @@ def evaluate(
         raise TrainingError(f"The data has no rows with the use {' or '.join(use or ())}.")
     with progress("evaluate", len(chosen.rows)) as shown:
         measured = run_evaluate(model, chosen, turn=turn, advance=shown.advance)
-    measured["learned_from"] = learned = _learned_from(model, chosen.rows)
+    learned, unnamed = _learned_from(model, chosen.rows), unnamed_labels(model.card.training)
+    if unnamed:
+        measured |= {"learned_from_at_least": learned, "unnamed_labels": unnamed}
+    measured["learned_from"] = None if unnamed else learned
     Console().print(evaluation_table(measured["cells"]))
     _warn_of_learned(learned, chosen.rows, model)
+    if unnamed:
+        _say(
+            f"{model.model_id} also learned from {unnamed} labelled images that its card does not name: rows that are "
+            "among them say little of images that it has not seen."
+        )
     if perturb:
         # What shows no region has no answer that could be kept; what nobody labelled has.
         rows = [row for row in chosen.rows if row.target != OOD]
@@ -74,4 +82,8 @@ def _warn_of_learned(learned: int | None, rows: Sequence[Row], model: Model) -> 
         )
     else:
         return
+    _say(sentence)
+
+
+def _say(sentence: str) -> None:
     Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)

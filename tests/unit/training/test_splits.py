@@ -112,6 +112,23 @@ def test_evaluation_says_how_many_of_its_rows_the_model_learned_from(tmp_path, d
     assert json.loads((out / "metrics.json").read_text())["learned_from"] is None
 
 
+ADAPTED = {"adapted": [{"parent": "p", "labels": {"hand": 40, "ood:chest": 2}}]}
+TUNED = {"finetuned": {"labels": [{"source": "labels", "n": 30}, {"source": "labels", "n": 12}]}}
+TUNED_RUN = {"run": {"command": "probe --finetune", "labels": TUNED["finetuned"]["labels"]}}
+MEMBERS = {"members": [{"training": ADAPTED}]}
+
+
+@pytest.mark.parametrize("more", [ADAPTED, TUNED, TUNED_RUN, MEMBERS], ids=["adapted", "tuned", "run", "members"])
+def test_evaluation_says_of_labels_that_no_row_can_be_told_by(tmp_path, data, capsys, more):
+    """A hospital's adapted file, measured on the very images it was adapted to, had "learned from 0" of them."""
+    path, out = tmp_path / "m.onnx", tmp_path / "o"
+    write_file(path, training={**learned(0.3, "elsewhere"), **more})
+    assert training("evaluate", "--data", data[0], "--from", path, "--out", out) == 0
+    assert "also learned from 42 labelled images that its card does not name" in capsys.readouterr().err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["learned_from"], metrics["learned_from_at_least"], metrics["unnamed_labels"]) == (None, 0, 42)
+
+
 def test_few_labels_are_not_measured_on_what_the_file_learned_from(tmp_path, data, capsys):
     """Nor are they labels; where nothing else is left it is said."""
     folder, rows = data
