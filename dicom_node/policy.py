@@ -159,8 +159,7 @@ def _on_contradiction(
 def series_proposal(ruling: Ruling, header: HeaderRegion) -> str | None:
     """The value of BodyPartExamined that this image decides for its series; None when it decides nothing, as a header
     does that is right by its code alone: the word beside that goes as received. So does a chest whose images show ribs
-    as well: that it is not wrong makes no other image of the series a chest. Nor does one that has words that nobody
-    understands beside the right one, which may name another part.
+    as well: that it is not wrong makes no other image of the series a chest. So does one with words that are unknown.
     """
     if ruling.body_part is not None:
         return ruling.body_part
