@@ -175,7 +175,9 @@ class Promises(Protocol):
         """Take up to `limit` due OPEN promises, longest due, then least tried first, due again at now + lease."""
 
     def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
-        """The instances with these SOP Instance UIDs whose files ought to be in the spool: lost ones are among them."""
+        """The instances with these SOP Instance UIDs whose files ought to be in the spool: lost ones are among them,
+        and, of a UID of which another content is here, those that retention has removed, unless they were let go.
+        """
 
     def reported(self, promise_id: int, *, now: datetime) -> None:
         """The peer has confirmed our report."""

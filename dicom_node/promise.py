@@ -53,7 +53,7 @@ def made_report(promise: Promise, *, promises: Promises, spool: Spool) -> Commit
 def report_of(promise: Promise, *, promises: Promises, spool: Spool) -> CommitmentReport:
     """What we can say at this moment: committed is what the ledger knows and whose file is in the spool, undamaged.
     Each is read as a whole for that, since its sender may delete it now. A request names UIDs and no contents: of a UID
-    that several bear, all have to be sound, for nobody knows which of them the sender would delete.
+    that several bear, all have to be here and sound, for nobody knows which of them the sender would delete.
 
     An object that retention has removed, because every destination has it, is not ours to commit to any more: a peer
     that sends it again makes it so. Raises LedgerError, and OutOfResourcesError while the spool is away: a final "no

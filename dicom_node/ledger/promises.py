@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Update, case, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Delete, Update, case, delete, exists, false, or_, select, true, update
 
 from dicom_node.commitment import MOST_SHOWN, CommitmentRequest, Promise, PromiseState, SopReference
 from dicom_node.instance import Instance
 from dicom_node.ledger.engine import Database, in_portions, insert_into
 from dicom_node.ledger.rows import Row, instance_of, storable
 from dicom_node.ledger.schema import instances, is_given_up, is_lost, is_promised, is_unreported, promises
+
+_others = instances.alias("others")
+_same_uid = (_others.c.sop_instance_uid == instances.c.sop_instance_uid) & (_others.c.id != instances.c.id)
+_is_retired_beside_another = (instances.c.let_go == false()) & exists().where(_same_uid, _others.c.spooled == true())
 
 
 class SqlPromises:
@@ -58,7 +62,8 @@ class SqlPromises:
         with self._database.reading() as connection:
             for portion in in_portions([storable(uid) for uid in sop_instance_uids]):
                 query = select(instances).where(
-                    instances.c.sop_instance_uid.in_(portion), or_(instances.c.spooled == true(), is_lost)
+                    instances.c.sop_instance_uid.in_(portion),
+                    or_(instances.c.spooled == true(), is_lost, _is_retired_beside_another),
                 )
                 found += [instance_of(row) for row in connection.execute(query).mappings()]
         return sorted(found, key=lambda instance: instance.id)

@@ -35,9 +35,11 @@ class MemoryPromises(Room):
 
     def here(self, sop_instance_uids: Sequence[str]) -> Sequence[Instance]:
         with self._shelf.lock:
-            lost = self._shelf.lost
-            wanted = [one for one in self._shelf.instances.values() if one.sop_instance_uid in sop_instance_uids]
-            return [one for one in wanted if one.spooled or one.id in lost]
+            shelf = self._shelf
+            wanted = [one for one in shelf.instances.values() if one.sop_instance_uid in sop_instance_uids]
+            kept = {one.sop_instance_uid for one in wanted if one.spooled}
+            beside = {one.id for one in wanted if one.sop_instance_uid in kept} - shelf.let_go
+            return [one for one in wanted if one.spooled or one.id in shelf.lost | beside]
 
     def reported(self, promise_id: int, *, now: datetime) -> None:  # noqa: ARG002 - only a database keeps the time
         self._change(promise_id, state=PromiseState.REPORTED, last_error=None)

@@ -23,6 +23,7 @@ from dicom_node.receive import receive
 from dicom_node.retry import Retry
 from dicom_node.spool import Spool
 from dicom_node.testing import MemoryLedger
+from tests.contract.ledger.racing import due, to, verdict
 from tests.contract.ledger.test_commitments import answer, sent, way
 from tests.dimse_objects import incoming
 from tests.stories import NOON
@@ -194,6 +195,21 @@ def test_a_uid_is_no_promise_while_one_of_its_contents_is_damaged_or_gone(ledger
     assert report.committed == (reference(2),)
     assert {each.reason for each in report.failed} == {FailureReason.NO_SUCH_INSTANCE}
     stored(ledger, spool, 1, DX)
+    assert report_of(promise, promises=ledger.promises, spool=spool).failed == ()
+
+
+def test_a_uid_of_which_one_content_has_been_retired_is_no_promise_before_it_comes_again(ledger, spool) -> None:
+    """Its sender may still have it, and would delete it on the strength of the other one."""
+    stored(ledger, spool, 1)
+    ledger.work.settle(1, verdict(), recognition=None, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.2.3.1", written=None, now=NOON)
+    assert ledger.records.retire(1, remove=spool.remove, now=NOON)
+    stored(ledger, spool, 1, DX)
+    promise = asked(ledger, reference(1), reference(1, DX))
+    report = report_of(promise, promises=ledger.promises, spool=spool)
+    assert report.committed == ()
+    assert {each.reason for each in report.failed} == {FailureReason.NO_SUCH_INSTANCE}
+    stored(ledger, spool, 1)
     assert report_of(promise, promises=ledger.promises, spool=spool).failed == ()
 
 

@@ -185,5 +185,19 @@ def test_what_retention_has_removed_is_not_told(ledger: Ledger) -> None:
     assert ledger.promises.here(["1.2.3.1"]) == []
 
 
+def test_what_retention_has_removed_is_told_while_another_content_with_its_uid_is_here(ledger: Ledger) -> None:
+    """Whoever holds that one may not be told on the strength of the other that it is kept."""
+    first = settled(ledger, 1, deliveries=to("PACS"))
+    ledger.outbox.delivered(due(ledger)[0].id, sent_uid="1.9", written=None, now=NOON)
+    assert ledger.records.retire(first.id, remove=lambda _: None, now=NOON)
+    second = settled(ledger, 1, digest="other")
+    assert [(one.id, one.spooled) for one in ledger.promises.here(["1.2.3.1"])] == [
+        (first.id, False),
+        (second.id, True),
+    ]
+    assert ledger.records.let_go(first.id, remove=lambda _: None, now=NOON)
+    assert [one.id for one in ledger.promises.here(["1.2.3.1"])] == [second.id]
+
+
 def test_a_name_that_no_column_holds_does_not_stop_it(ledger: Ledger) -> None:
     assert ask(ledger, replace(REQUEST, called_ae="RE\0GION")) is not None
