@@ -25,6 +25,8 @@ from dicom_node.verdict import Decision, Outcome, Recognition, Verdict
 
 log = structlog.get_logger(__name__)
 
+_SEND_AGAIN = "send it to the node again, or `dicom-node requeue` it if it has come again since"
+
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingFile:
@@ -107,7 +109,7 @@ class Dispatch:
             return path
         if not self._spool.is_here():
             raise TransientError("the spool is not there; check that its disk is mounted")
-        raise PermanentError("the instance's file is no longer in the spool; send it to the node again")
+        raise PermanentError(f"the instance's file is no longer in the spool; {_SEND_AGAIN}")
 
     def _made(
         self, source: Path, instance: Instance, verdict: Verdict, recognition: Recognition | None, target: Path
@@ -200,7 +202,7 @@ def _check_sound(path: Path, instance: Instance) -> None:
     except OSError as error:
         raise TransientError(f"the instance's file cannot be read now: {error.strerror}") from error
     if not sound:
-        raise PermanentError("the instance's file in the spool is damaged; send it to the node again")
+        raise PermanentError(f"the instance's file in the spool is damaged; {_SEND_AGAIN}")
 
 
 def _read(path: Path) -> Dataset:

@@ -7,7 +7,7 @@ import pytest
 from pydicom import dcmread
 
 from dicom_node.errors import LedgerError, MismatchError, NotUnderstoodError, OutOfResourcesError
-from dicom_node.instance import Arrival, Instance, InstanceState, Receipt
+from dicom_node.instance import Arrival, DeliveryState, Instance, InstanceState, Receipt
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, digest_of
 from dicom_node.receive import receive
 from dicom_node.spool import Spool
@@ -85,6 +85,22 @@ def test_good_bytes_that_come_again_take_the_place_of_a_file_that_broke_off(
     spool.path(first.path).write_bytes(whole[:left])
     assert receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).duplicate
     assert spool.path(first.path).read_bytes() == whole
+    assert len(due(ledger)) == 1
+
+
+def test_what_failed_over_a_file_that_was_back_by_then_is_put_right_by_requeue_and_not_by_sending_it_again(
+    spool: Spool, ledger: MemoryLedger
+) -> None:
+    """As when its good bytes came between the look at the damaged ones and the note of the failure."""
+    first = receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).instance
+    ledger.work.settle(first.id, verdict(), recognition=None, deliveries=to("PACS"))
+    (in_hand,) = due(ledger)
+    spool.path(first.path).write_bytes(b"half")
+    receive(incoming(), spool=spool, intake=ledger.intake, now=NOON)
+    ledger.outbox.fail(in_hand.id, error="the instance's file in the spool is damaged", now=NOON)
+    assert receive(incoming(), spool=spool, intake=ledger.intake, now=NOON).duplicate
+    assert due(ledger) == []
+    assert ledger.outbox.requeue(state=DeliveryState.FAILED, uids=["1.2.3.4"], now=NOON) == 1
     assert len(due(ledger)) == 1
 
 
