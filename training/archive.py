@@ -160,7 +160,11 @@ def look_at(
 
 
 def said_region(header: HeaderRegion) -> str:
-    """A header's statement as a manifest's region: one of the 14, `ood:<body part>`, or empty for none or several."""
+    """A header's statement as a manifest's region: one of the 14, `ood:<body part>`, or empty for none or several, and
+    where words beside the known ones may name another (ABDO PELVIS).
+    """
+    if header.unexplained:
+        return ""
     if header.kind is HeaderKind.OUTSIDE:
         return OOD_PREFIX + (header.term or "several").lower()
     return str(header.region or "")

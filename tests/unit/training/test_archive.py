@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dicom_node.bodypart import read_header_region
 from dicom_node.classify import Plan, settle
 from dicom_node.label import Label
 from dicom_node.ledger import open_ledger
@@ -17,6 +18,7 @@ from tests.corrected_objects import cr
 from tests.radiographs import as_file
 from tests.stories import NOON, received, seen
 from tests.unit.training.test_cli import training
+from training.archive import said_region
 from training.errors import TrainingError
 from training.images import load
 from training.key import Shares, keep_shares, open_key
@@ -257,3 +259,9 @@ def test_the_page_counts_and_shows_every_region(tmp_path, tree, recipe):
     assert page.count("data:image/jpeg;base64,") == 4
     assert "not labelled" in page
     assert "http" not in page
+
+
+def test_a_header_that_is_understood_in_part_is_no_label():
+    """ABDO PELVIS was learned as a pelvis."""
+    said = [said_region(read_header_region(text)) for text in ("PELVIS AP", "ABDO PELVIS", "HAND WRIST", "CHEST", "")]
+    assert said == ["pelvis_hip", "", "", "ood:chest", ""]
