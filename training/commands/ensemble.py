@@ -26,7 +26,7 @@ from training.progress import progress
 from training.recipe import CalibrateRecipe, DataRecipe, Recipe, read_recipe
 from training.reopen import open_file
 from training.runs import METRICS, read_run, recipe_of, sources, write_json, write_run
-from training.splits import own_split, splits_of
+from training.splits import own_split, splits_of, unnamed_labels
 from training.start import told_of
 
 COMMAND = "ensemble"
@@ -43,6 +43,7 @@ def ensemble(
     if len(members) < 2:
         raise TrainingError("An ensemble needs two models at least: --from RUN RUN RUN.")
     _check_members(members, out)
+    _check_measurable(members)
     out.mkdir(parents=True, exist_ok=True)
     files = [_file_of(member, into) for member, into in _places(members, out).items()]
     opened = [Model.open(file) for file in files]
@@ -98,6 +99,21 @@ def _check_members(members: list[Path], out: Path) -> None:
             raise TrainingError(f"{member} would be written over: choose another --out.")
         if member.is_dir() and read_run(member)["command"] == COMMAND:
             raise TrainingError(f"{member} is an ensemble itself: name its members.")
+
+
+def _check_measurable(members: list[Path]) -> None:
+    """Refuse members of which no row tells whether they learned from it.
+
+    Raises:
+        TrainingError: one was adapted to labels or fine-tuned on them.
+    """
+    for member in members:
+        if number := unnamed_labels(told_of(member)):
+            raise TrainingError(
+                f"{member} learned from {number} labelled images that it does not name, and the rows by which an "
+                "ensemble gets its temperature and thresholds may be among them: name the model that was adapted or "
+                "fine-tuned."
+            )
 
 
 def _places(members: list[Path], out: Path) -> dict[Path, Path]:

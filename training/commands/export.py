@@ -32,7 +32,7 @@ from training.runs import (
 from training.shrink import SMALL_NAME, shrink
 from training.smaller import as_float16
 from training.spared import check_spared
-from training.splits import splits_of, was_learned_from
+from training.splits import splits_of, unnamed_labels, was_learned_from
 
 PICTURES = 2500
 """At most so many of --data are looked at: a tenth of a point is then two or three images."""
@@ -139,7 +139,8 @@ def card_of_run(source: Path) -> ModelCard:
 
 def _judges(data: list[Path], card: ModelCard) -> ImageSet:
     """Rows that no weight was learned from but thresholds may have been set by: of the uses but `evaluate`, and of
-    `train` those that each training of the model held out. A model that does not tell may have learned from any.
+    `train` those that each training of the model held out. A model that does not tell may have learned from any. It is
+    said where labels taught it that no row can be told by.
 
     Raises:
         TrainingError: there are too few of them.
@@ -149,6 +150,13 @@ def _judges(data: list[Path], card: ModelCard) -> ImageSet:
     def judges(row: Row) -> bool:
         return row.use != "evaluate" and not (was_learned_from(row, splits) if splits else row.use == "train")
 
+    if number := unnamed_labels(card.training):
+        Console(stderr=True).print(
+            f"{card.name} learned from {number} labelled images that its card does not name: do not judge the smaller "
+            "file by them.",
+            highlight=False,
+            soft_wrap=True,
+        )
     pool = open_pool(data, at_least=card.input_size).where(judges)
     if len(pool.rows) < LEAST:
         raise TrainingError(

@@ -219,6 +219,15 @@ def test_a_smaller_file_is_judged_on_rows_that_the_model_did_not_learn_from(data
         _judges([data], tiny_card(input_size=SIZE))
 
 
+def test_a_smaller_file_of_an_adapted_one_says_by_what_not_to_judge_it(data, capsys):
+    """Whose labels they were no row tells."""
+    told = {**HALF_HELD_OUT, "adapted": [{"labels": {"hand": 40, "ood:chest": 2}}]}
+    for training, number in ((told, 42), (HALF_HELD_OUT, 0)):
+        _judges([data], tiny_card(input_size=SIZE, training=training))
+        said = "learned from 42 labelled images that its card does not name" in capsys.readouterr().err
+        assert said == bool(number)
+
+
 def test_few_labels_are_measured_with_seeds_and_spread(tmp_path, file, data):
     """On groups that gave no label, the same for every number of labels; more are more, and the table is there."""
     arguments = ["--data", data, "--per-region", 1, 4, "--seeds", 2, "--out", tmp_path / "out"]

@@ -50,6 +50,20 @@ def test_an_ensemble_is_no_member_of_another(tmp_path, files, data, capsys):
     assert "is an ensemble itself: name its members" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("what", ["adapted", "finetuned"])
+def test_a_member_whose_labels_no_row_can_be_told_by_is_refused(tmp_path, files, data, capsys, what):
+    """The rows that set the thresholds may be its labels; and the file that it was made from would do."""
+    labels = {"adapted": [{"labels": {"hand": 40}}], "finetuned": {"labels": [{"source": "labels", "n": 40}]}}
+    told = {"recipe": asdict(Recipe(data=DataRecipe(held_out=0.5))), what: labels[what]}
+    write_file(tmp_path / "mine.onnx", 2, training=told)
+    given = ["--from", files[0], tmp_path / "mine.onnx", "--data", data, "--out", tmp_path / "o"]
+    assert training("ensemble", *given) == 2
+    assert "mine.onnx learned from 40 labelled images that it does not name" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert not (tmp_path / "o").exists()
+
+
 def test_the_same_file_twice_is_refused(tmp_path, files, capsys):
     """It would only count double; nor under another name."""
     other = tmp_path / "link.onnx"
