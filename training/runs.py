@@ -109,6 +109,8 @@ def training_summary(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TrainingError(f"{folder} is not the folder of a finished run: it has no readable {METRICS}.") from error
     told = {name: run[name] for name in kept if name in run}
+    if run.get("command") == "probe --finetune":
+        told["finetuned"] = {"labels": run.get("labels", [])}
     before = run.get("earlier") or {}
     if run.get("command") == "calibrate" and "sources" in before:
         # The data of a calibration need not be all that the weights before it learned from.
