@@ -100,7 +100,8 @@ class PretrainRecipe:
     augment: AugmentRecipe = field(default_factory=AugmentRecipe)
 
 
-# The head-training column of the same table, as far as it differs from no augmentation at all.
+# The head-training column of the same table, but for the crop area, which there goes to 1.1, and for `mirror`, which is
+# ours and stays at 0.5. The paper's recipes name their own.
 HEAD_AUGMENT = AugmentRecipe(
     rotation=5.0,
     any_rotation=0.0,
