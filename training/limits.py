@@ -13,8 +13,8 @@ SHARE: Limits = (0.0, 1.0)
 COUNT: Limits = (1, math.inf)
 SEVERAL: Limits = (2, math.inf)
 """Of one image batch norm has no spread, and a contrastive loss nothing to tell it from."""
-SIZE: Limits = (32, math.inf)
-"""ResNet18 halves its input five times."""
+SIZE: Limits = (16, math.inf)
+"""Half of what ResNet18 halves five times; nothing is told of a bone below."""
 NOT_NEGATIVE: Limits = (0.0, math.inf)
 POSITIVE: Limits = (math.ulp(0.0), math.inf)
 

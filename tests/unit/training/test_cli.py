@@ -124,12 +124,14 @@ def test_several_manifests_may_follow_one_option(tmp_path, capsys):
         (["export", "--from", "OUT", "--out", "OUT"], "not the folder of a finished run"),
         (["evaluate", "--data", "absent.csv", "--from", "absent.onnx", "--out", "OUT"], "absent.onnx cannot be read"),
         (["export", "--from", "OUT", "--out", "/proc/x"], "/proc/x: No such file or directory"),
-        (["prepare", "--data", "OUT", "--out", "/proc/x"], "There is no file to prepare in"),
+        (["prepare", "--data", "OUT", "--out", "RUN"], "There is no file to prepare in"),
+        (["prepare", "--data", "OUT", "--out", "/proc/x"], "/proc/x: No such file or directory"),
     ],
 )
 def test_what_the_user_can_mend_ends_in_one_sentence_and_status_two(tmp_path, capsys, arguments, sentence):
     """No traceback."""
-    assert training(*(tmp_path if each == "OUT" else each for each in arguments)) == 2
+    folders = {"OUT": tmp_path, "RUN": tmp_path / "run"}
+    assert training(*(folders.get(each, each) for each in arguments)) == 2
     told = capsys.readouterr().err
     assert sentence in told
     assert "Traceback" not in told

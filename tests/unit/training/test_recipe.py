@@ -41,7 +41,7 @@ def test_what_is_not_named_keeps_its_default():
         ({"pretrain": {"temperature": float("nan")}}, "must be above 0"),
         ({"data": {"held_out": 1.5}}, "must lie between 0 and 1"),
         ({"audit": {"folds": 1}}, "must be 2 or more"),
-        ({"data": {"size": 1}}, "'data.size' is 1; it must be 32 or more"),
+        ({"data": {"size": 1}}, "'data.size' is 1; it must be 16 or more"),
         ({"probe": {"views": 0}}, "must be 1 or more"),
         ({"simulate": {"children": 1.2}}, "'simulate.children' is 1.2; it must lie between 0 and 1"),
         ({"simulate": {"tone": {"film": -0.1}}}, "must lie between 0 and 1"),
