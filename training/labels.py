@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 from dicom_node.errors import NodeError, UndecodableError, is_of_the_machine
 from dicom_node.imaging import grey_from_dataset, model_input, not_a_radiograph, picture_from_file
@@ -19,6 +18,7 @@ from training.errors import TrainingError
 from training.images import ImageSet
 from training.manifest import OOD_PREFIX, Row
 from training.table_files import numbered_table
+from training.telling import tell
 
 PICTURES = {".png", ".jpg", ".jpeg"}
 SOURCE = "labels"
@@ -127,11 +127,9 @@ def _warn_of_twins(data: ImageSet, path: Path) -> None:
     for image, row in zip(data.images, data.rows, strict=True):
         twins += groups.setdefault(hashlib.sha256(image.tobytes()).digest(), row.group) != row.group
     if twins:
-        Console(stderr=True).print(
+        tell(
             f"{twins} images of {path} have the very pixels of an earlier one with another group: what is measured on "
-            "them may have been learned. Give them one group, or remove them.",
-            highlight=False,
-            soft_wrap=True,
+            "them may have been learned. Give them one group, or remove them."
         )
 
 

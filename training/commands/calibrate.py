@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from dicom_node.model.card import LABELS, Thresholds
 from training.calibrate import choose_rejection, choose_thresholds, worst_temperature
@@ -29,6 +28,7 @@ from training.runs import METRICS, save_weights, sources, write_json, write_run
 from training.splits import splits_of
 from training.start import told_of
 from training.strangers import some_of_each
+from training.telling import tell
 from training.turns import upright
 
 
@@ -148,11 +148,9 @@ def _warn_of_few(known: ImageSet) -> None:
     counts = {LABELS[target]: int((known.targets == target).sum()) for target in np.unique(known.targets)}
     few = [f"{region} ({n})" for region, n in counts.items() if n < NEIGHBOURS]
     if few:
-        Console(stderr=True).print(
+        tell(
             f"So few images were learned from that knn will reject most of these regions: {', '.join(few)}. Add "
-            f"images until there are {NEIGHBOURS} or more, or set reject to another statistic in [calibrate].",
-            highlight=False,
-            soft_wrap=True,
+            f"images until there are {NEIGHBOURS} or more, or set reject to another statistic in [calibrate]."
         )
 
 

@@ -37,6 +37,7 @@ from training.pool import Pool
 from training.progress import progress
 from training.recipe import Recipe, read_recipe
 from training.runs import METRICS, recipe_of, write_json, write_run
+from training.telling import tell
 
 LABELLED = "labelled"
 
@@ -114,11 +115,9 @@ def _of_clusters(given: dict[int, str], count: int) -> dict[int, str]:
     """The name of each of the clusters, empty where none was given; says which names are of no cluster."""
     strange = sorted(number for number, name in given.items() if name and not 0 <= number < count)
     if strange:
-        Console(stderr=True).print(
+        tell(
             f"names of clusters that there are not among these images, left out: {', '.join(map(str, strange))}; were "
-            "they given to an earlier clustering?",
-            highlight=False,
-            soft_wrap=True,
+            "they given to an earlier clustering?"
         )
     return {number: given.get(number, "") for number in range(count)}
 

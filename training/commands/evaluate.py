@@ -18,6 +18,7 @@ from training.recipe import DataRecipe, Recipe
 from training.runs import METRICS, check_own_run, sources, write_json, write_use
 from training.splits import stages_of, unnamed_labels
 from training.steadiness import steadiness
+from training.telling import tell
 
 
 def evaluate(
@@ -50,7 +51,7 @@ def evaluate(
     Console().print(evaluation_table(measured["cells"]))
     _warn_of_learned(learned, chosen.rows, model)
     if unnamed:
-        _say(
+        tell(
             f"{model.model_id} also learned from {unnamed} labelled images that its card does not name: rows that are "
             "among them say little of images that it has not seen."
         )
@@ -82,8 +83,4 @@ def _warn_of_learned(learned: int | None, rows: Sequence[Row], model: Model) -> 
         )
     else:
         return
-    _say(sentence)
-
-
-def _say(sentence: str) -> None:
-    Console(stderr=True).print(sentence, highlight=False, soft_wrap=True)
+    tell(sentence)

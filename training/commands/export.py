@@ -33,6 +33,7 @@ from training.shrink import SMALL_NAME, shrink
 from training.smaller import as_float16
 from training.spared import check_spared
 from training.splits import splits_of, unnamed_labels, was_learned_from
+from training.telling import tell
 
 PICTURES = 2500
 """At most so many of --data are looked at: a tenth of a point is then two or three images."""
@@ -151,11 +152,9 @@ def _judges(data: list[Path], card: ModelCard) -> ImageSet:
         return row.use != "evaluate" and not (was_learned_from(row, splits) if splits else row.use == "train")
 
     if number := unnamed_labels(card.training):
-        Console(stderr=True).print(
+        tell(
             f"{card.name} learned from {number} labelled images that its card does not name: do not judge the smaller "
-            "file by them.",
-            highlight=False,
-            soft_wrap=True,
+            "file by them."
         )
     pool = open_pool(data, at_least=card.input_size).where(judges)
     if len(pool.rows) < LEAST:

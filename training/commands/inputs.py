@@ -21,6 +21,7 @@ from training.recipe import DataRecipe, Recipe, read_recipe
 from training.runs import recipe_of
 from training.splits import check_same_split, may_calibrate
 from training.start import told_of
+from training.telling import tell
 
 MADE_FROM = "made_from.sha256"
 """In a folder that was prepared on the way: the digest of the manifest that it was made from."""
@@ -128,7 +129,7 @@ def warn_of_twins(folder: Path) -> None:
     """Say where a prepared folder has images that are the same to the pixel and do not stay on one side."""
     twins = json.loads((folder / ABOUT).read_text(encoding="utf-8")).get("twins", 0)
     if twins:
-        Console(stderr=True).print(
+        tell(
             f"{twins} images in {folder} have the very pixels of an earlier one with another group or use: what is "
             "measured on them may have been learned. Give them one group and use, or remove them from the manifest."
         )

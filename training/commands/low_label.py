@@ -33,6 +33,7 @@ from training.runs import METRICS, sources, write_json, write_run
 from training.splits import may_measure, splits_of, stages_of
 from training.start import told_of
 from training.strangers import strangers_of
+from training.telling import tell
 from training.unadapted import check_not_finetuned, open_unadapted
 
 TABLE = "table.md"
@@ -141,7 +142,7 @@ def _unseen(pool: Pool, model: Model) -> Pool:
         )
     if learned or not stages:
         said = f"learned from {learned} of the rows, which are left out" if stages else "does not tell what it learned"
-        Console(stderr=True).print(f"{model.model_id} {said}.", highlight=False, soft_wrap=True)
+        tell(f"{model.model_id} {said}.")
     return unseen
 
 
@@ -204,11 +205,9 @@ def _warn_of_few_steps(scratch: Recipe) -> None:
     plan = scratch.pretrain
     steps = steps_of(plan, 0)
     if steps < FEW_STEPS:
-        Console(stderr=True).print(
+        tell(
             f"The networks from scratch take {steps} steps of {plan.batch} images: too few to say what supervised "
-            f"training can do. Give --samples {FEW_STEPS * plan.batch} or more.",
-            highlight=False,
-            soft_wrap=True,
+            f"training can do. Give --samples {FEW_STEPS * plan.batch} or more."
         )
 
 

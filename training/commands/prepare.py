@@ -32,6 +32,7 @@ from training.ledger_files import ledger_files
 from training.manifest import USES, Row, check_groups, read_manifest
 from training.progress import progress
 from training.recipe import read_recipe
+from training.telling import tell
 
 
 def prepare(
@@ -71,7 +72,7 @@ def prepare(
     left_out: list[tuple[str, str]] = []
     with files_of([path for path in paths if path not in manifests], out=out) as (found, results):
         for folder in results:
-            Console(stderr=True).print(f"passed over, an earlier result: {folder}", highlight=False, soft_wrap=True)
+            tell(f"passed over, an earlier result: {folder}")
         files = [(media, source, "") for media in found] + (ledger_files(ledger, spool) if ledger else [])
         if not rows and not files:
             raise TrainingError(f"There is no file to prepare in {', '.join(map(str, paths)) or 'the ledger'}.")
@@ -108,11 +109,7 @@ def _say_unread_manifests(paths: list[Path]) -> None:
     """A folder's pictures are read as they are, although a manifest in it may tell what they show."""
     for manifest in (path / MANIFEST for path in paths if path.is_dir() and path / MANIFEST not in paths):
         if manifest.is_file():
-            Console(stderr=True).print(
-                f"{manifest} is not read: for the regions that it names, give it instead of its folder.",
-                highlight=False,
-                soft_wrap=True,
-            )
+            tell(f"{manifest} is not read: for the regions that it names, give it instead of its folder.")
 
 
 def _from_manifests(rows: list[Row], size: int, workers: int) -> Iterator[Picture | LeftOut]:

@@ -11,6 +11,7 @@ from dicom_node.model.session import Model
 from training.commands.inputs import check_labels, device_here, prepared, recipe_for, say
 from training.commands.options import OutOption, RecipeOption, SeedOption, path_option, refuse_unused
 from training.errors import TrainingError
+from training.telling import tell
 
 KEPT_OUT = ("per_region", "parent")
 
@@ -64,11 +65,9 @@ def _adapt(out: Path, from_model: Path, labels: Path) -> None:
     write_use(out, command="probe", now=now, model=given.model_id, sources=sources(labelled))
     before = metrics["parent"]
     if metrics["from"] != given.model_id:
-        Console(stderr=True).print(
+        tell(
             f"{from_model} had been adapted before: this began again with {metrics['from']}, so that the labels in "
-            f"{labels} alone count. Keep the earlier ones among them.",
-            highlight=False,
-            soft_wrap=True,
+            f"{labels} alone count. Keep the earlier ones among them."
         )
     say({name: value for name, value in metrics.items() if name not in KEPT_OUT})
     Console().print(
